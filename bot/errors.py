@@ -1,0 +1,45 @@
+"""What can go wrong, said as what happens next.
+
+    Problem
+    ├── Retry      the call may work later: the engine tries again after ``after`` seconds
+    ├── GiveUp     the call will never work as asked: the effect is parked, shown, and can be repaired
+    └── Refused    a person asked for something that cannot be done: the sentence is said to them alone
+
+Only the engine interprets ``Retry`` and ``GiveUp``. ``Refused`` is caught at the doors (Slack, web, CLI).
+"""
+
+from __future__ import annotations
+
+
+class Problem(Exception):
+    """The root of every error this project raises on purpose; its text is a sentence for a person."""
+
+
+class Retry(Problem):
+    """The outside did not do it, or may have done it; try again.
+
+    ``after``: seconds the outside asked us to wait (Retry-After), or None for the engine's own backoff.
+    ``unknown``: True when the call may have acted (a timeout, a connection lost after sending); the next try looks first.
+    """
+
+    def __init__(self, reason: str, *, after: float | None = None, unknown: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.after = after
+        self.unknown = unknown
+
+
+class GiveUp(Problem):
+    """Trying again cannot help until a person changes something; ``reason`` says what."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Refused(Problem):
+    """Said to the person who asked: what is wrong and what to do instead."""
+
+
+class ConfigError(Problem):
+    """A mistake in captain.yml or the environment; the text carries file, line, what is wrong and the nearest valid name."""

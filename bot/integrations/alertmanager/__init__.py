@@ -1,0 +1,41 @@
+"""Alertmanager: what can be asked of it, by whom, and with which settings. Its webhooks come in through `bot.web`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+
+@dataclass(frozen=True)
+class ActiveAlert:
+    """An alert as ``/api/v2/alerts`` tells it. ``state``: active, suppressed or unprocessed."""
+
+    fingerprint: str
+    labels: Mapping[str, str]
+    starts_at: str
+    state: str
+    silenced_by: Sequence[str] = ()
+
+
+class Alerts(Protocol):
+    """What the bot asks of Alertmanager. Every call has a hard timeout and raises Retry or GiveUp."""
+
+    def active(self) -> Sequence[ActiveAlert]: ...
+
+    def ping(self) -> str:
+        """One cheap call that proves it answers; returns its version."""
+        ...
+
+
+class AlertmanagerSettings(BaseModel):
+    """The ``alertmanager:`` section of captain.yml."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str = ""
+    webhook_secret: SecretStr = Field(description="the bearer token Alertmanager sends to /webhooks/alertmanager")
+    bearer_token: SecretStr | None = None
+    timeout: float = Field(5.0, gt=0, le=60, description="seconds a call may take")

@@ -1,0 +1,98 @@
+"""PagerDuty: what can be asked of the pager, by whom, and with which settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """A page. ``dedup_key`` makes sending it twice harmless: PagerDuty keeps one open incident per key."""
+
+    routing_key: str
+    dedup_key: str
+    summary: str  # at most 1,024 characters
+    source: str
+    severity: Literal["critical", "error", "warning", "info"]
+    component: str = ""
+    group: str = ""
+    links: Sequence[tuple[str, str]] = ()  # (address, text)
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PageRef:
+    """Which page an acknowledge or a resolve is for."""
+
+    routing_key: str
+    dedup_key: str
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """PagerDuty took the event; only now may anyone say "paged"."""
+
+    dedup_key: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """A PagerDuty incident as its REST API tells it. ``status``: triggered, acknowledged or resolved."""
+
+    id: str
+    number: int
+    status: str
+    title: str
+    dedup_key: str
+    html_url: str
+    assignees: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class OnCall:
+    """Who is on call for an escalation policy, at which level, until when (ISO 8601, or empty for always)."""
+
+    name: str
+    level: int
+    until: str = ""
+    policy: str = ""
+
+
+class Pager(Protocol):
+    """What the bot asks of PagerDuty. Every call has a hard timeout and raises Retry or GiveUp, never an SDK error."""
+
+    def trigger(self, ask: Trigger) -> Accepted: ...
+
+    def acknowledge(self, ask: PageRef) -> Accepted: ...
+
+    def resolve(self, ask: PageRef) -> Accepted: ...
+
+    def find(self, dedup_key: str) -> Page | None:
+        """The newest incident of that key by REST; None when there is none. Needs ``api_token``."""
+        ...
+
+    def note(self, incident_id: str, text: str) -> None: ...
+
+    def on_calls(self, policy_ids: Sequence[str] = ()) -> Sequence[OnCall]: ...
+
+    def ping(self) -> str:
+        """One cheap REST call that proves the token works; returns the account's first service or user name."""
+        ...
+
+
+class PagerDutySettings(BaseModel):
+    """The ``pagerduty:`` section of captain.yml."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    events_url: str = Field("https://events.pagerduty.com", description="Events API v2, without /v2/enqueue")
+    rest_url: str = "https://api.pagerduty.com"
+    api_token: SecretStr | None = Field(None, description="REST API v2 token; without it notes and on-call are off")
+    from_email: str = Field("", description="the From header REST writes need: a PagerDuty user's address")
+    webhook_secret: SecretStr | None = Field(None, description="signs v3 webhooks to /webhooks/pagerduty")
+    timeout: float = Field(5.0, gt=0, le=60, description="seconds a call may take")

@@ -1,0 +1,120 @@
+"""Slack: what can be asked of the chat, by whom, and with which settings.
+
+Texts are Slack mrkdwn already escaped; blocks are Block Kit dicts, at most 50 a message. ``ts`` is Slack's message id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+Block = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Post:
+    """A message. ``key`` is ours and travels as message metadata, so that a post of unknown outcome can be looked for."""
+
+    channel: str
+    text: str
+    blocks: Sequence[Block] = ()
+    thread_ts: str | None = None
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """The whole new content of a message that exists."""
+
+    channel: str
+    ts: str
+    text: str
+    blocks: Sequence[Block] = ()
+
+
+@dataclass(frozen=True)
+class Ephemeral:
+    """A message that one person sees."""
+
+    channel: str
+    user: str
+    text: str
+    blocks: Sequence[Block] = ()
+    thread_ts: str | None = None
+
+
+@dataclass(frozen=True)
+class Respond:
+    """An answer to a slash command or a button through its ``response_url`` (good for 30 minutes and 5 answers)."""
+
+    url: str
+    text: str
+    blocks: Sequence[Block] = ()
+    in_channel: bool = False
+    replace_original: bool = False
+
+
+@dataclass(frozen=True)
+class Posted:
+    """Where a message landed: the channel's id (never its name) and the message's ts."""
+
+    channel: str
+    ts: str
+
+
+@dataclass(frozen=True)
+class Person:
+    """A Slack user. ``email`` is empty where the scope or the address is missing."""
+
+    id: str
+    name: str
+    email: str = ""
+
+
+class Chat(Protocol):
+    """What the bot asks of Slack. Every call has a hard timeout and raises Retry or GiveUp, never an SDK error."""
+
+    def post(self, ask: Post) -> Posted: ...
+
+    def edit(self, ask: Edit) -> None: ...
+
+    def ephemeral(self, ask: Ephemeral) -> None: ...
+
+    def respond(self, ask: Respond) -> None: ...
+
+    def find(self, channel: str, key: str, *, since: float, thread_ts: str | None = None) -> Posted | None:
+        """The message we posted under ``key`` at or after ``since`` (UNIX s), by its metadata; None when there is none."""
+        ...
+
+    def upload(self, channel: str, *, name: str, content: bytes, title: str, thread_ts: str | None = None) -> None: ...
+
+    def open_view(self, trigger_id: str, view: Mapping[str, Any]) -> str: ...
+
+    def update_view(self, view_id: str, view: Mapping[str, Any]) -> None: ...
+
+    def publish_home(self, user: str, view: Mapping[str, Any]) -> None: ...
+
+    def person(self, user: str) -> Person: ...
+
+    def permalink(self, channel: str, ts: str) -> str: ...
+
+    def ping(self) -> str:
+        """One cheap call (auth.test) that proves the token works; returns the bot's user id."""
+        ...
+
+
+class SlackSettings(BaseModel):
+    """The ``slack:`` section of captain.yml."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mode: Literal["socket", "http"] = "socket"
+    bot_token: SecretStr = Field(description="xoxb-…; scopes are in the manifest that `captain slack manifest` prints")
+    app_token: SecretStr | None = Field(None, description="xapp-…, needed for mode: socket")
+    signing_secret: SecretStr | None = Field(None, description="needed for mode: http")
+    base_url: str = Field("https://slack.com/api/", description="the Web API, with its trailing slash")
+    command: str = Field("/captain", description="the slash command that takes every subject")
+    timeout: float = Field(5.0, gt=0, le=60, description="seconds a call may take")

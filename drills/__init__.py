@@ -1,0 +1,1 @@
+"""What the captain rehearses: every change has its way back before it is made."""

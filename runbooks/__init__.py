@@ -1,0 +1,1 @@
+"""What the captain looks at: checks that read and change nothing."""
