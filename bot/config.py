@@ -1,0 +1,194 @@
+"""Reads captain.yml once, checks it against a model, and says file, line and nearest valid name for every mistake."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from bot.errors import ConfigError
+
+M = TypeVar("M", bound=BaseModel)
+Place = tuple[str | int, ...]
+
+ENV_REF = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+MAX_BYTES = 1_000_000
+
+
+def load(path: Path, model: type[M], environ: Mapping[str, str]) -> M:
+    """Read ``path`` and the environment into ``model``.
+
+    ``${NAME}`` and ``${NAME:-default}`` in values are taken from the environment. ``CAPTAIN_SECTION__FIELD=value``
+    overrides one field of a top-level section. Raises ConfigError with every mistake found, a line each.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as e:
+        raise ConfigError(
+            f"{path} does not exist; name your captain.yml with --config or CAPTAIN_CONFIG, "
+            "or start from captain.example.yml"
+        ) from e
+    except (OSError, UnicodeDecodeError) as e:
+        raise ConfigError(f"{path} cannot be read: {e}") from e
+    if len(text) > MAX_BYTES:
+        raise ConfigError(f"{path} is larger than {MAX_BYTES} bytes; this cannot be a captain.yml")
+    lines: dict[Place, int] = {}
+    raw = _parse(path, text, lines)
+    problems: list[str] = []
+    data = _environment(raw, environ, path, lines, problems)
+    for name, value in sorted(environ.items()):
+        _override(data, name, value, model)
+    try:
+        made = model.model_validate(data)
+    except ValidationError as e:
+        problems += [_say(path, lines, model, error) for error in e.errors()]
+        raise ConfigError("\n".join(problems)) from None
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return made
+
+
+def nearest(name: str, valid: Iterator[str] | list[str]) -> str:
+    """`` Did you mean 'x'?`` for the closest valid name, or the list of them, or nothing."""
+    names = sorted(valid)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    if close:
+        return f" Did you mean '{close[0]}'?"
+    return f" Valid: {', '.join(names[:20])}." if names else ""
+
+
+def _parse(path: Path, text: str, lines: dict[Place, int]) -> dict[str, Any]:
+    try:
+        for token in yaml.scan(text, Loader=yaml.SafeLoader):
+            if isinstance(token, yaml.AliasToken):
+                line = token.start_mark.line + 1
+                raise ConfigError(f"{path}:{line}: aliases (*{token.value}) are not used here; write the value out")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as e:
+        line = e.problem_mark.line + 1 if e.problem_mark else 1
+        raise ConfigError(f"{path}:{line}: not valid YAML: {e.problem}") from e
+    except yaml.YAMLError as e:
+        raise ConfigError(f"{path}: not valid YAML: {e}") from e
+    if node is None:
+        raise ConfigError(f"{path} is empty; start from captain.example.yml")
+    made = _build(path, node, (), lines)
+    if not isinstance(made, dict):
+        raise ConfigError(f"{path}:1: the file must be a mapping of sections (captain:, slack:, services: …)")
+    return made
+
+
+def _build(path: Path, node: yaml.Node, place: Place, lines: dict[Place, int]) -> Any:
+    lines[place] = node.start_mark.line + 1
+    if isinstance(node, yaml.MappingNode):
+        made: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = str(key_node.value)
+            line = key_node.start_mark.line + 1
+            if key in made:
+                raise ConfigError(
+                    f"{path}:{line}: '{key}' stands here twice; the first is on line {lines[*place, key]}"
+                )
+            made[key] = _build(path, value_node, (*place, key), lines)
+            lines[*place, key] = line
+        return made
+    if isinstance(node, yaml.SequenceNode):
+        return [_build(path, item, (*place, i), lines) for i, item in enumerate(node.value)]
+    loader = yaml.SafeLoader("")
+    try:
+        return loader.construct_object(node)
+    finally:
+        loader.dispose()
+
+
+def _environment(
+    value: Any, environ: Mapping[str, str], path: Path, lines: dict[Place, int], problems: list[str], place: Place = ()
+) -> Any:
+    if isinstance(value, dict):
+        return {k: _environment(v, environ, path, lines, problems, (*place, k)) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_environment(v, environ, path, lines, problems, (*place, i)) for i, v in enumerate(value)]
+    if not isinstance(value, str):
+        return value
+
+    def fill(match: re.Match[str]) -> str:
+        name, default = match.group(1), match.group(2)
+        if name in environ:
+            return environ[name]
+        if default is not None:
+            return default
+        problems.append(
+            f"{path}:{lines.get(place, 1)}: {_dotted(place)} needs the environment variable {name}, which is not set"
+        )
+        return "unset"
+
+    return ENV_REF.sub(fill, value)
+
+
+def _override(data: dict[str, Any], name: str, value: str, model: type[BaseModel]) -> None:
+    """CAPTAIN_SLACK__BOT_TOKEN=… sets slack.bot_token; other CAPTAIN_ variables are not ours to judge."""
+    if not name.startswith("CAPTAIN_") or "__" not in name:
+        return
+    section, _, field = name.removeprefix("CAPTAIN_").lower().partition("__")
+    if section in model.model_fields and section != "services":
+        inner = data.setdefault(section, {})
+        if isinstance(inner, dict):
+            inner[field] = value
+
+
+def _say(path: Path, lines: dict[Place, int], model: type[BaseModel], error: Any) -> str:
+    place: Place = tuple(error["loc"])
+    known = place
+    while known and known not in lines:
+        known = known[:-1]
+    line = lines.get(known, 1)
+    if error["type"] == "extra_forbidden":
+        valid = _fields(model, place[:-1])
+        return f"{path}:{line}: {_dotted(place)} is not known here.{nearest(str(place[-1]), valid)}"
+    if error["type"] == "missing":
+        return f"{path}:{line}: {_dotted(place)} is missing"
+    given = error.get("input")
+    shown = "" if isinstance(given, (dict, list, SecretStr)) or _secret(place) else f" (it is {given!r})"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return f"{path}:{line}: {_dotted(place)}: {message[0].lower() + message[1:]}{shown}"
+
+
+def _secret(place: Place) -> bool:
+    return any(word in str(place[-1]) for word in ("token", "secret", "key", "password")) if place else False
+
+
+def _fields(model: type[BaseModel], place: Place) -> list[str]:
+    """The valid names at a place of the model, following sections, optional sections and mappings of sections."""
+    current: type[BaseModel] | None = model
+    for step in place:
+        if current is None:
+            return []
+        field = current.model_fields.get(str(step))
+        if field is None:
+            continue  # a name inside a mapping, such as services.NAME
+        current = _model_in(field.annotation)
+    return list(current.model_fields) if current else []
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for inner in getattr(annotation, "__args__", ()):
+        found = _model_in(inner)
+        if found is not None:
+            return found
+    return None
+
+
+def _dotted(place: Place) -> str:
+    return ".".join(str(step) for step in place)
+
+
+def environment() -> Mapping[str, str]:
+    """The process's environment, as it is when the bot starts."""
+    return dict(os.environ)

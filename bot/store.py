@@ -1,0 +1,245 @@
+"""The application's database: SQLite by default, PostgreSQL by URL; migrations at start, group commit on the intake path."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy.exc import OperationalError
+
+from bot.errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+BATCH = 200
+"""Most entries one group commit carries: bounds how long an entry can wait behind others."""
+
+
+def sqlite_path(url: str) -> Path | None:
+    """The file of a SQLite URL, or None for PostgreSQL. Raises ConfigError on a URL of another kind."""
+    try:
+        parsed = make_url(url)
+    except sa.exc.ArgumentError as e:
+        raise ConfigError(
+            f"captain.database: '{url}' is not a database URL; use sqlite:///PATH or postgresql://USER@HOST/NAME"
+        ) from e
+    if parsed.get_backend_name() == "sqlite":
+        if not parsed.database or parsed.database == ":memory:":
+            raise ConfigError("captain.database: SQLite needs a file, such as sqlite:///data/bot.db; memory forgets")
+        return Path(parsed.database)
+    if parsed.get_backend_name() != "postgresql":
+        raise ConfigError(
+            f"captain.database: {parsed.get_backend_name()} is not supported; use sqlite:///… or postgresql://…"
+        )
+    return None
+
+
+def driver_url(url: str) -> URL:
+    """The URL with the driver we ship (psycopg 3 for PostgreSQL)."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg")
+    return parsed
+
+
+class Store:
+    """One database. ``write`` is a transaction that may write; ``read`` is one that may not.
+
+    On SQLite all writers of the process queue on one lock, so that none of them sleeps in SQLite's own busy loop.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.path = sqlite_path(url)
+        self._gate = threading.RLock()
+        self._lock_file: IO[str] | None = None
+        options: dict[str, Any] = {"pool_size": 16, "max_overflow": 16, "pool_timeout": 5}
+        if self.path:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            options["connect_args"] = {"timeout": 10, "check_same_thread": False}
+        else:
+            # A database that is down must be noticed within the two seconds a webhook may take.
+            options |= {"pool_pre_ping": False, "pool_recycle": 1800, "connect_args": {"connect_timeout": 2}}
+        self.engine = sa.create_engine(driver_url(url), **options)
+        if self.path:
+            sa.event.listen(self.engine, "connect", _sqlite_connect)
+            sa.event.listen(self.engine, "begin", _sqlite_begin)
+
+    @property
+    def sqlite(self) -> bool:
+        return self.path is not None
+
+    def migrate(self) -> None:
+        """Bring the schema to the newest revision; replicas that start together wait for one another."""
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        head = ScriptDirectory.from_config(config).get_current_head()
+        with self.write() as c:
+            if not self.sqlite:
+                c.execute(sa.text("select pg_advisory_xact_lock(7311842)"))
+            if sa.inspect(c).has_table("alembic_version"):
+                at = c.execute(sa.text("select version_num from alembic_version")).scalar()
+                if at == head:
+                    return
+            config.attributes["connection"] = c
+            command.upgrade(config, "head")
+
+    def lock_file(self) -> None:
+        """Refuse a second bot on one SQLite file: both would act, neither would know of the other."""
+        if self.path is None:
+            return
+        handle = self.path.with_suffix(self.path.suffix + ".lock").open("a+")
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as e:
+            handle.seek(0)
+            holder = handle.read().strip() or "unknown"
+            handle.close()
+            raise ConfigError(
+                f"another bot (process {holder}) is using {self.path}. Stop it first, "
+                "or give this one its own captain.database; for several replicas use PostgreSQL."
+            ) from e
+        handle.truncate(0)
+        handle.write(str(os.getpid()))
+        handle.flush()
+        self._lock_file = handle
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that commits when the block ends and rolls back when it raises."""
+        if not self.sqlite:
+            with self.engine.begin() as c:
+                yield c
+            return
+        with self._gate, self.engine.connect() as c:
+            c.info["write"] = True
+            try:
+                with c.begin():
+                    yield c
+            finally:
+                c.info.pop("write", None)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that only reads."""
+        with self.engine.connect() as c, c.begin():
+            yield c
+
+    def close(self) -> None:
+        self.engine.dispose()
+        if self._lock_file is not None:
+            self._lock_file.close()
+            self._lock_file = None
+
+
+def _sqlite_connect(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves
+    for pragma in (
+        "journal_mode=wal",
+        "synchronous=full",  # an acknowledged alert survives power loss
+        "busy_timeout=10000",
+        "foreign_keys=on",
+        "cache_size=-8000",
+    ):
+        connection.execute(f"pragma {pragma}")
+
+
+def _sqlite_begin(connection: Connection) -> None:
+    # A writer takes its lock at once: a deferred lock that is upgraded later can fail half-way.
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.info.get("write") else "BEGIN")
+
+
+@dataclass
+class _Entry:
+    rows: Sequence[Any]
+    done: Callable[[Any, Exception | None], None]
+
+
+class GroupCommit:
+    """Writes entries of many callers in one transaction, on one thread, and tells each when it is durable.
+
+    ``apply(connection, entries)`` writes a batch and returns one result for each entry, in order.
+    ``done(results)`` is called once a batch, after the commit, before the callers hear of it.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        apply: Callable[[Connection, Sequence[Sequence[Any]]], Sequence[Any]],
+        done: Callable[[Sequence[Any]], None],
+    ) -> None:
+        self._store = store
+        self._apply = apply
+        self._done = done
+        self._queue: deque[_Entry] = deque()
+        self._wake = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def put(self, rows: Sequence[Any], done: Callable[[Any, Exception | None], None]) -> None:
+        """Queue rows; ``done(result, error)`` is called on the writer's thread."""
+        with self._wake:
+            self._queue.append(_Entry(rows, done))
+            self._wake.notify()
+
+    def waiting(self) -> int:
+        return len(self._queue)
+
+    def stop(self) -> None:
+        with self._wake:
+            self._closed = True
+            self._wake.notify()
+        if self._thread.is_alive():
+            self._thread.join(10)
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                while not self._queue and not self._closed:
+                    self._wake.wait()
+                if not self._queue:
+                    return
+                batch = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
+            self._commit(batch)
+
+    def _commit(self, batch: list[_Entry]) -> None:
+        try:
+            with self._store.write() as c:
+                results = self._apply(c, [entry.rows for entry in batch])
+        except sa.exc.SQLAlchemyError as e:
+            if len(batch) > 1 and not isinstance(e, OperationalError):
+                # One bad entry must not take the others down: each has its own transaction now.
+                for entry in batch:
+                    self._commit([entry])
+                return
+            log.error("could not store %d webhook entries: %s", len(batch), e)
+            for entry in batch:
+                entry.done(None, e)
+            return
+        self._done(results)
+        for entry, result in zip(batch, results, strict=True):
+            entry.done(result, None)
+
+
+def now() -> float:
+    """UNIX seconds; taken once at a door and passed on."""
+    return time.time()
