@@ -1,0 +1,45 @@
+"""Waiting for what happens elsewhere, with a deadline and a sentence for when it does not."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def until(condition: Callable[[], T], *, timeout: float = 10.0, message: str = "", every: float = 0.02) -> T:
+    """Ask ``condition`` every ``every`` seconds until it gives something true, and return that.
+
+    An AssertionError it raises counts as "not yet". Raises AssertionError after ``timeout`` seconds, with ``message``,
+    what it gave last and, if it asserted, what it said.
+    """
+    pause = threading.Event()
+    deadline = time.monotonic() + timeout
+    while True:
+        said: AssertionError | None = None
+        last: object = None
+        try:
+            given = condition()
+        except AssertionError as e:
+            said = e
+        else:
+            if given:
+                return given
+            last = given
+        if time.monotonic() >= deadline:
+            heading = message or f"{getattr(condition, '__qualname__', condition)} did not come true"
+            detail = f"it said: {said}" if said else f"the last answer was {last!r}"
+            raise AssertionError(f"{heading} within {timeout:g} s; {detail}") from said
+        pause.wait(every)
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nothing listens on now. Prefer port 0 where the server can tell which it took."""
+    with contextlib.closing(socket.socket()) as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
