@@ -1,0 +1,257 @@
+"""Asks PagerDuty through pdpyras, whose own retries are off and whose errors come out as Retry or GiveUp."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import requests
+from pydantic import SecretStr
+from requests.utils import get_environ_proxies
+from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
+from urllib3.util import Timeout
+
+from bot.errors import GiveUp, Retry
+from bot.integrations.pagerduty import Accepted, OnCall, Page, PagerDutySettings, PageRef, Trigger
+
+with warnings.catch_warnings():
+    # Exactly its farewell notice, which comes with every import: any other warning still shows.
+    warnings.filterwarnings("ignore", message='The package "pdpyras" is deprecated', category=UserWarning)
+    import pdpyras
+
+MAX_SUMMARY = 1024
+MAX_EVENT = 500_000
+"""Bytes of an event we dare to send; PagerDuty refuses more than 512 KB, and a page must not be lost for its details."""
+
+
+class PagerDutyClient:
+    """A ``Pager``. Safe to use from any thread: each call borrows a session, and its warm connection, for itself alone."""
+
+    def __init__(self, settings: PagerDutySettings) -> None:
+        self._settings = settings
+        self._events: list[Any] = []
+        self._rest: list[Any] = []
+
+    def trigger(self, ask: Trigger) -> Accepted:
+        payload = {"summary": _shorten(ask.summary), "source": ask.source, "severity": ask.severity}
+        payload |= {name: text for name, text in (("component", ask.component), ("group", ask.group)) if text}
+        links = [{"href": href, "text": text} for href, text in ask.links if href.startswith(("http://", "https://"))]
+        details = _plain(ask.details)
+        if len(json.dumps(details)) > MAX_EVENT:
+            details = {"left out": f"the details are longer than {MAX_EVENT} bytes"}
+        event = {
+            "event_action": "trigger",
+            "dedup_key": ask.dedup_key,
+            "payload": {**payload, "custom_details": details},
+        }
+        return self._send(ask.routing_key, {**event, "links": links, "client": "Release Captain"})
+
+    def acknowledge(self, ask: PageRef) -> Accepted:
+        return self._send(ask.routing_key, {"event_action": "acknowledge", "dedup_key": ask.dedup_key})
+
+    def resolve(self, ask: PageRef) -> Accepted:
+        return self._send(ask.routing_key, {"event_action": "resolve", "dedup_key": ask.dedup_key})
+
+    def find(self, dedup_key: str) -> Page | None:
+        params = {"incident_key": dedup_key, "date_range": "all", "sort_by": "created_at:desc", "limit": 1}
+        found = self._ask(lambda session: session.rget("/incidents", params=params))
+        return _page(found[0]) if found else None
+
+    def note(self, incident_id: str, text: str) -> None:
+        path, note = f"/incidents/{incident_id}/notes", {"note": {"content": text}}
+        self._ask(lambda session: session.rpost(path, json=note))
+
+    def on_calls(self, policy_ids: Sequence[str] = ()) -> Sequence[OnCall]:
+        params: dict[str, Any] = {"earliest": "true"}
+        if policy_ids:
+            params["escalation_policy_ids[]"] = list(policy_ids)
+        rows = self._ask(lambda session: session.list_all("/oncalls", params=params, page_size=100))
+        return [
+            OnCall(
+                name=row["user"]["summary"],
+                level=row["escalation_level"],
+                until=row["end"] or "",
+                policy=row["escalation_policy"]["summary"],
+            )
+            for row in rows
+        ]
+
+    def ping(self) -> str:
+        found = self._ask(lambda session: session.rget("/services", params={"limit": 1}))
+        if not found:
+            found = self._ask(lambda session: session.rget("/users", params={"limit": 1}))
+        return str(found[0]["name"])
+
+    # -- sessions ---------------------------------------------------------------------------------------------------
+
+    def _send(self, routing_key: str, event: Mapping[str, Any]) -> Accepted:
+        if not routing_key:
+            raise GiveUp("There is no PagerDuty routing key for this page: set routing_key in captain.yml.")
+        with _borrowed(self._events, self._events_session) as session, _told("event", self._settings):
+            session.api_key = routing_key
+            response = session.post("/v2/enqueue", json=dict(event))
+            if response.status_code != 202:
+                raise _refusal(response, "event")
+            answer = response.json()
+            return Accepted(dedup_key=answer["dedup_key"], message=answer["message"])
+
+    def _ask(self, call: Callable[[Any], Any]) -> Any:
+        token = self._settings.api_token
+        if token is None:
+            raise GiveUp("PagerDuty's REST API needs a token: set pagerduty.api_token in captain.yml.")
+        with _borrowed(self._rest, lambda: self._rest_session(token)) as session, _told("request", self._settings):
+            return call(session)
+
+    def _events_session(self) -> Any:
+        return self._tamed(pdpyras.EventsAPISession("unset"), self._settings.events_url)
+
+    def _rest_session(self, token: SecretStr) -> Any:
+        session = pdpyras.APISession(token.get_secret_value(), default_from=self._settings.from_email or None)
+        return self._tamed(session, self._settings.rest_url)
+
+    def _tamed(self, session: Any, url: str) -> Any:
+        """One attempt, one deadline for connecting and reading together, and the environment read once.
+
+        pdpyras repeats a 429 for ever unless ``retry`` names it, and then until ``max_http_attempts`` is exceeded:
+        a count below zero is exceeded by the first answer.
+        """
+        session.url = url.rstrip("/")
+        session.retry = {429: 1}
+        session.max_http_attempts = -1
+        session.max_network_attempts = 0
+        session.timeout = Timeout(total=self._settings.timeout)
+        session.proxies = get_environ_proxies(session.url)
+        session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
+        # With trust_env an entry in ~/.netrc would replace our token, and each call would read the environment again.
+        session.trust_env = False
+        return session
+
+
+@contextmanager
+def _borrowed(idle: list[Any], make: Callable[[], Any]) -> Iterator[Any]:
+    """The session used last, so that its connection is warm; a new one when all are lent out."""
+    try:
+        session = idle.pop()
+    except IndexError:
+        session = make()
+    try:
+        yield session
+    finally:
+        idle.append(session)
+
+
+@contextmanager
+def _told(what: str, settings: PagerDutySettings) -> Iterator[None]:
+    """Say every failure as what happens next."""
+    try:
+        yield
+    except pdpyras.PDHTTPError as error:
+        raise _refusal(error.response, what) from error
+    except pdpyras.PDClientError as error:
+        cause = error.__cause__
+        raise (_unreachable(cause, settings) if cause else Retry(f"PagerDuty: {error}", unknown=True)) from error
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise Retry("PagerDuty's answer could not be read; is a proxy answering in its place?", unknown=True) from error
+
+
+def _unreachable(cause: BaseException, settings: PagerDutySettings) -> Retry | GiveUp:
+    """No answer. It may have acted unless the connection was never made."""
+    if isinstance(cause, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
+        return GiveUp("PagerDuty's address is not one: check pagerduty.events_url and rest_url in captain.yml.")
+    if isinstance(cause, requests.exceptions.SSLError):
+        return Retry("PagerDuty's certificate is not trusted here; check the proxy or REQUESTS_CA_BUNDLE.")
+    if isinstance(cause, requests.exceptions.ConnectTimeout) or _never_connected(cause):
+        return Retry("PagerDuty cannot be reached: no connection.")
+    if isinstance(cause, requests.exceptions.Timeout):
+        return Retry(f"PagerDuty has not answered within {settings.timeout:g} s; it may have acted.", unknown=True)
+    return Retry("The connection to PagerDuty broke before it answered; it may have acted.", unknown=True)
+
+
+def _never_connected(cause: BaseException) -> bool:
+    inner = cause.args[0] if cause.args else None
+    reason = inner.reason if isinstance(inner, MaxRetryError) else inner
+    return isinstance(cause, requests.exceptions.ProxyError) or (
+        isinstance(reason, HTTPError) and isinstance(reason, NewConnectionError)
+    )
+
+
+def _refusal(response: requests.Response, what: str) -> Retry | GiveUp:
+    """An answer that is not a yes. ``what``: an event (no token, a routing key) or a REST request."""
+    status, said = response.status_code, _said(response)
+    if status == 429:
+        return Retry(f"PagerDuty asks to slow down{said}.", after=_after(response))
+    if status == 408 or status >= 500:
+        # 503 is said at the door; after the others the event may have been taken.
+        return Retry(f"PagerDuty answered {status}{said}.", after=_after(response), unknown=status != 503)
+    if what == "event":
+        where = "its routing_key in captain.yml" if "routing_key" in said else "what is sent"
+        return GiveUp(f"PagerDuty refused the event ({status}){said}; check {where}.")
+    hints = {
+        401: "check the secret behind pagerduty.api_token; the token may be wrong or revoked",
+        402: "the PagerDuty plan does not include this",
+        403: "the token behind pagerduty.api_token may not do this; it needs a full-access key",
+        404: "PagerDuty does not know it; it may have been deleted",
+    }
+    hint = hints.get(status, "check what is asked")
+    if status == 400 and ("From" in said or "Requester" in said):
+        hint = "set pagerduty.from_email in captain.yml to the address of a PagerDuty user"
+    return GiveUp(f"PagerDuty refused the request ({status}){said}; {hint}.")
+
+
+def _said(response: requests.Response) -> str:
+    """What the answer says, as ``: text``, or nothing."""
+    try:
+        body = response.json()
+    except ValueError:
+        return ""
+    if not isinstance(body, dict):
+        return ""
+    error = body.get("error", body)
+    if not isinstance(error, dict):
+        return f": {str(error)[:300]}"
+    reasons = error.get("errors")
+    text = "; ".join(str(r) for r in reasons) if isinstance(reasons, list) and reasons else error.get("message", "")
+    return f": {str(text).rstrip('.')[:300]}" if text else ""
+
+
+def _after(response: requests.Response) -> float | None:
+    """Seconds to wait as the answer's headers say it; PagerDuty's REST API calls it ratelimit-reset."""
+    for name in ("Retry-After", "ratelimit-reset"):
+        text = response.headers.get(name, "")
+        if text.isdigit():
+            return float(text)
+    return None
+
+
+def _page(row: Mapping[str, Any]) -> Page:
+    return Page(
+        id=row["id"],
+        number=row["incident_number"],
+        status=row["status"],
+        title=row["title"],
+        dedup_key=row["incident_key"],
+        html_url=row["html_url"],
+        assignees=tuple(a["assignee"]["summary"] for a in row["assignments"]),
+    )
+
+
+def _shorten(summary: str) -> str:
+    return summary if len(summary) <= MAX_SUMMARY else summary[: MAX_SUMMARY - 1] + "…"
+
+
+def _plain(value: Any) -> Any:
+    """The same as JSON can carry it: what it cannot, as text. A page is not refused for an odd detail."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    return str(value)
