@@ -36,7 +36,7 @@ class PrometheusClient:
         self._prometheus = PrometheusConnect(
             url=settings.url.rstrip("/"),
             session=self._session,
-            retry=NoRetry(total=0, redirect=3, raise_on_status=False),
+            retry=NoRetry(total=0, read=False),  # read=False lets a timeout be told from a lost connection
             timeout=settings.timeout,
         )
 

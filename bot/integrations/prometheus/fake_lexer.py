@@ -8,13 +8,14 @@ from dataclasses import dataclass
 DURATION_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000, "y": 31_536_000_000}
 
 _SPACE = re.compile(r"(?:\s|#[^\n]*)+")
-_DURATION = re.compile(r"(?:\d+(?:ms|[smhdwy]))+(?![A-Za-z0-9_:.])")
+_DURATION = re.compile(r"(?:\d+(?:ms|[smhdwy]))+(?![A-Za-z0-9_.])")
 _DURATION_PART = re.compile(r"(\d+)(ms|[smhdwy])")
 _NUMBER = re.compile(r"0[xX][0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _IDENT = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]*")
 _LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _IN_BRACES = re.compile(r"=~|!~|!=|=|[,{}]")
 _OPENS = {"(": "unclosed left parenthesis", "[": "unclosed left bracket", "{": "unexpected end of input inside braces"}
+_STRAY = {")": "unexpected right parenthesis ')'", "]": "unexpected right bracket ']'"}
 _CLOSES = {")": "(", "]": "[", "}": "{"}
 _OPERATOR = re.compile(r"==|!=|=~|!~|<=|>=|[-+*/%^<>=@(){}\[\],:]")
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|[abfnrtv\\'\"]|.)", re.DOTALL)
@@ -42,7 +43,10 @@ def unsupported(pos: int, what: str) -> BadQueryError:
 
 @dataclass(frozen=True)
 class Token:
-    """``kind``: ident, number, duration, string, op or eof. ``text`` of a string is its value, of eof what is still open."""
+    """``kind``: ident, number, duration, string, op, eof or stray (a bracket that closes nothing).
+
+    ``text`` of a string is its value, of eof what is still open, of stray the error.
+    """
 
     kind: str
     text: str
@@ -74,8 +78,7 @@ def tokens(text: str) -> list[Token]:
             opened += token.text
         elif token.kind == "op" and token.text in _CLOSES:
             if not opened.endswith(_CLOSES[token.text]):
-                names = {")": "parenthesis", "]": "bracket"}
-                return [*found, Token("eof", f"unexpected right {names[token.text]} '{token.text}'", pos)]
+                return [*found, Token("stray", _STRAY[token.text], pos if token.text == ")" else token.pos)]
             opened = opened[:-1]
         found.append(token)
     return [*found, Token("eof", _OPENS.get(opened[-1:], ""), len(text))]

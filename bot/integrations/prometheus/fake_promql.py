@@ -79,7 +79,7 @@ class _Parser:
     def surprise(self, where: str = "", expected: str = "") -> BadQueryError:
         token = self.now
         within = (f" in {where}" if where else "") + (f", expected {expected}" if expected else "")
-        if token.kind == "eof":
+        if token.kind in ("eof", "stray"):
             return BadQueryError(token.pos, token.text or f"unexpected end of input{within}")
         return BadQueryError(token.pos, f"unexpected {_described(token)}{within}")
 
