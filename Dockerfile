@@ -1,7 +1,8 @@
 # Release Captain as an image: no root, no package installer, no writable file outside /data and /tmp.
 #
 #   docker build -t release-captain .
-#   docker run --read-only --tmpfs /tmp -v captain:/data -v ./captain.yml:/etc/captain/captain.yml:ro -p 8080:8080 release-captain
+#   docker run --read-only --tmpfs /tmp -v captain:/data -v ./captain.yml:/etc/captain/captain.yml:ro \
+#     --env-file captain.env -p 8080:8080 release-captain
 
 FROM python:3.11-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
@@ -27,10 +28,13 @@ LABEL org.opencontainers.image.title="release-captain" \
 ENV PATH=/opt/captain/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
-    HOME=/tmp
+    HOME=/tmp \
+    CAPTAIN_CONFIG=/etc/captain/captain.yml \
+    CAPTAIN_CAPTAIN__LISTEN=0.0.0.0:8080
 COPY --from=build /opt/captain /opt/captain
 COPY --from=build --chown=10001:10001 /data /data
-WORKDIR /data
+# From here captain.yml's own default, sqlite:///data/bot.db, lies on the volume.
+WORKDIR /
 VOLUME ["/data"]
 EXPOSE 8080
 USER 10001:10001
