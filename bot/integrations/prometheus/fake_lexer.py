@@ -99,6 +99,8 @@ def _next(text: str, pos: int, within: str) -> tuple[Token, int]:
         raise BadQueryError(pos, f'bad {what} syntax: "{number.group()}"')
     if within == "[" and text[pos - 1] == "[":
         raise BadQueryError(pos, "missing unit character in duration")
+    if within == "[" and text[pos] == ":":
+        return Token("op", ":", pos), pos + 1
     for kind, found in (("number", number), ("ident", _IDENT.match(text, pos)), ("op", _OPERATOR.match(text, pos))):
         if found and found.group() not in ("=", "}", "=~", "!~"):
             return Token(kind, found.group(), pos), found.end()

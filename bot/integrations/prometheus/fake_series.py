@@ -6,6 +6,7 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import partial
 from typing import Protocol
 
@@ -80,9 +81,4 @@ def number(value: float) -> str:
         return "NaN"
     if math.isinf(value):
         return "+Inf" if value > 0 else "-Inf"
-    text = repr(value)
-    if "e" in text:
-        mantissa, exponent = text.split("e")
-        digits = len(mantissa.partition(".")[2])
-        text = f"{value:.{max(0, digits - int(exponent))}f}"
-    return text.removesuffix(".0")
+    return f"{Decimal(repr(value)):f}".removesuffix(".0")

@@ -15,7 +15,7 @@ from bot.errors import GiveUp, Retry
 from bot.integrations.prometheus import PrometheusSettings
 from bot.integrations.prometheus.client import PrometheusClient
 from bot.integrations.prometheus.fake import FakePrometheus
-from bot.standin import CallLog, serve
+from bot.standin import CallLog
 
 
 @pytest.fixture
@@ -29,16 +29,15 @@ def fake(calls):
 
 
 @pytest.fixture
-def client(fake):
-    served = serve(fake.app)
-    asked = PrometheusClient(PrometheusSettings(url=served.url + "/", timeout=1.0))
+def client(fake, behind):
+    asked = PrometheusClient(PrometheusSettings(url=behind(fake.app) + "/", timeout=1.0))
     yield asked
     asked.close()
-    served.stop()
 
 
-def serving(*routes):
-    return serve(Starlette(routes=list(routes)))
+@pytest.fixture
+def serving(behind):
+    return lambda *routes: behind(Starlette(routes=list(routes)))
 
 
 def client_of(url, **settings):
@@ -128,7 +127,7 @@ def test_a_hang_ends_at_the_timeout(client, fake):
     assert time.monotonic() - began < 2
 
 
-def test_an_answer_that_drips_ends_at_the_timeout():
+def test_an_answer_that_drips_ends_at_the_timeout(serving):
     async def drip(request):
         async def forever():
             while True:
@@ -137,13 +136,10 @@ def test_an_answer_that_drips_ends_at_the_timeout():
 
         return StreamingResponse(forever(), media_type="application/json")
 
-    served = serving(Route("/api/v1/query", drip))
+    url = serving(Route("/api/v1/query", drip))
     began = time.monotonic()
-    try:
-        with pytest.raises(Retry, match="did not finish"):
-            client_of(served.url, timeout=0.5).query("up")
-    finally:
-        served.stop()
+    with pytest.raises(Retry, match="did not finish"):
+        client_of(url, timeout=0.5).query("up")
     assert time.monotonic() - began < 3
 
 
@@ -163,38 +159,32 @@ def test_nobody_listening_is_a_retry_at_once():
     assert time.monotonic() - began < 1
 
 
-def test_a_page_of_html_is_a_retry():
+def test_a_page_of_html_is_a_retry(serving):
     async def page(request):
         return HTMLResponse("<html>Please sign in</html>")
 
     async def moved(request):
         return RedirectResponse("/login")
 
-    served = serving(Route("/api/v1/query", page), Route("/api/v1/status/buildinfo", moved), Route("/login", page))
-    try:
-        with pytest.raises(Retry, match="not Prometheus' API"):
-            client_of(served.url).query("up")
-        with pytest.raises(Retry, match="not Prometheus' API"):
-            client_of(served.url).ping()
-        with pytest.raises(GiveUp, match=r"check prometheus\.url"):
-            client_of(served.url).query_range("up", start=1, end=2, step=1)
-    finally:
-        served.stop()
+    url = serving(Route("/api/v1/query", page), Route("/api/v1/status/buildinfo", moved), Route("/login", page))
+    with pytest.raises(Retry, match="not Prometheus' API"):
+        client_of(url).query("up")
+    with pytest.raises(Retry, match="not Prometheus' API"):
+        client_of(url).ping()
+    with pytest.raises(GiveUp, match=r"check prometheus\.url"):
+        client_of(url).query_range("up", start=1, end=2, step=1)
 
 
-def test_the_token_is_sent_and_a_refusal_says_what_to_set():
+def test_the_token_is_sent_and_a_refusal_says_what_to_set(serving):
     async def guarded(request):
         if request.headers.get("authorization") != "Bearer t0ken":
             return JSONResponse({"error": "no"}, 401)
         return JSONResponse({"status": "success", "data": {"version": "9"}})
 
-    served = serving(Route("/api/v1/status/buildinfo", guarded))
-    try:
-        assert client_of(served.url, bearer_token="t0ken").ping() == "9"
-        with pytest.raises(GiveUp, match=r"prometheus\.bearer_token"):
-            client_of(served.url, bearer_token="other").ping()
-    finally:
-        served.stop()
+    url = serving(Route("/api/v1/status/buildinfo", guarded))
+    assert client_of(url, bearer_token="t0ken").ping() == "9"
+    with pytest.raises(GiveUp, match=r"prometheus\.bearer_token"):
+        client_of(url, bearer_token="other").ping()
 
 
 @pytest.mark.parametrize("url", ["not an address", "ftp://x", "http://"])

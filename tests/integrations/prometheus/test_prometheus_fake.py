@@ -14,7 +14,7 @@ from bot.integrations.prometheus.fake_lexer import BadQueryError
 from bot.integrations.prometheus.fake_promql import parse
 from bot.integrations.prometheus.fake_series import number
 from bot.integrations.prometheus.fake_world import FINE_BUCKETS
-from bot.standin import CallLog, serve
+from bot.standin import CallLog
 
 RATIO = (
     'sum(rate(istio_requests_total{{reporter="destination",destination_workload="{0}",response_code=~"5.."}}[{1}]))'
@@ -45,10 +45,8 @@ def fake(clock):
 
 
 @pytest.fixture
-def url(fake):
-    served = serve(fake.app)
-    yield served.url
-    served.stop()
+def url(fake, behind):
+    return behind(fake.app)
 
 
 def ask(url, query, **params):
@@ -71,14 +69,10 @@ def test_rates_give_back_what_was_set(fake, url, clock):
     assert 250 < value(url, P95.format("docs-api", "5m")) < 500
 
 
-def test_fine_buckets_resolve_a_p95(clock):
+def test_fine_buckets_resolve_a_p95(clock, behind):
     fake = FakePrometheus(CallLog(), clock=clock, buckets=FINE_BUCKETS)
     fake.set_world("docs-api", p95_ms=400, ago=1800)
-    served = serve(fake.app)
-    try:
-        assert value(served.url, P95.format("docs-api", "5m")) == pytest.approx(400, rel=0.02)
-    finally:
-        served.stop()
+    assert value(behind(fake.app), P95.format("docs-api", "5m")) == pytest.approx(400, rel=0.02)
 
 
 def test_a_burn_shows_after_some_scrapes_and_goes_again(fake, url, clock):
