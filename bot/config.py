@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from bot.errors import ConfigError
 
@@ -21,8 +21,44 @@ ENV_REF = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 MAX_BYTES = 1_000_000
 
 
-def load(path: Path, model: type[M], environ: Mapping[str, str]) -> M:
+class CaptainSettings(BaseModel):
+    """The ``captain:`` section of captain.yml: the process itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    database: str = Field("sqlite:///data/bot.db", description="sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME")
+    listen: str = Field(
+        "127.0.0.1:8080", description="address and port of webhooks, health, metrics and the CLI's door"
+    )
+    public_url: str = Field("", description="where people and services reach the bot from outside")
+    api_token: SecretStr | None = Field(None, description="bearer token of the CLI's door; without it the door is shut")
+    runbooks: str = Field("", description="a folder of runbooks beside the shipped ones")
+    retention_days: float = Field(90.0, gt=0, description="how long alerts and finished work are kept")
+
+    @field_validator("listen")
+    @classmethod
+    def _listen(cls, value: str) -> str:
+        host, _, port = value.rpartition(":")
+        if not host or not port.isdigit() or int(port) > 65535:
+            raise ValueError("must be ADDRESS:PORT, such as 127.0.0.1:8080")
+        return value
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """(host, port) to bind; port 0 takes a free one."""
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]"), int(port)
+
+
+def load(
+    path: Path,
+    model: type[M],
+    environ: Mapping[str, str],
+    judge: Callable[[M], Iterable[tuple[Place, str]]] = lambda _made: (),
+) -> M:
     """Read ``path`` and the environment into ``model``.
+
+    ``judge`` finds what no single section can see: it yields (place, sentence) for each mistake.
 
     ``${NAME}`` and ``${NAME:-default}`` in values are taken from the environment. ``CAPTAIN_SECTION__FIELD=value``
     overrides one field of a top-level section. Raises ConfigError with every mistake found, a line each.
@@ -49,6 +85,7 @@ def load(path: Path, model: type[M], environ: Mapping[str, str]) -> M:
     except ValidationError as e:
         problems += [_say(path, lines, model, error) for error in e.errors()]
         raise ConfigError("\n".join(problems)) from None
+    problems += [f"{path}:{_line(lines, place)}: {_dotted(place)}: {why}" for place, why in judge(made)]
     if problems:
         raise ConfigError("\n".join(problems))
     return made
@@ -143,10 +180,7 @@ def _override(data: dict[str, Any], name: str, value: str, model: type[BaseModel
 
 def _say(path: Path, lines: dict[Place, int], model: type[BaseModel], error: Any) -> str:
     place: Place = tuple(error["loc"])
-    known = place
-    while known and known not in lines:
-        known = known[:-1]
-    line = lines.get(known, 1)
+    line = _line(lines, place)
     if error["type"] == "extra_forbidden":
         valid = _fields(model, place[:-1])
         return f"{path}:{line}: {_dotted(place)} is not known here.{nearest(str(place[-1]), valid)}"
@@ -156,6 +190,14 @@ def _say(path: Path, lines: dict[Place, int], model: type[BaseModel], error: Any
     shown = "" if isinstance(given, (dict, list, SecretStr)) or _secret(place) else f" (it is {given!r})"
     message = str(error["msg"]).removeprefix("Value error, ")
     return f"{path}:{line}: {_dotted(place)}: {message[0].lower() + message[1:]}{shown}"
+
+
+def _line(lines: Mapping[Place, int], place: Place) -> int:
+    """The line of a place, or of the nearest section around it that stands in the file."""
+    known = place
+    while known and known not in lines:
+        known = known[:-1]
+    return lines.get(known, 1)
 
 
 def _secret(place: Place) -> bool:

@@ -55,6 +55,7 @@ class EffectRow(SQLModel, table=True):
     state: str
     attempt: int = 0
     tried: int = 0
+    tried_at: float | None = None
     due_at: float
     created_at: float
     done_at: float | None = None
@@ -83,7 +84,10 @@ class Effect:
 
 @dataclass(frozen=True)
 class Task:
-    """An effect as its performer sees it. ``tried``: how often a call may have gone out before this one."""
+    """An effect as its performer sees it.
+
+    ``tried``: how often a call may have gone out before this one; ``tried_at``: when the last of them began, UNIX s.
+    """
 
     key: str
     kind: str
@@ -91,6 +95,7 @@ class Task:
     args: Mapping[str, Any]
     attempt: int
     tried: int
+    tried_at: float
     created_at: float
 
 

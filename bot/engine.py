@@ -180,7 +180,9 @@ class Engine:
             return {"state": row.state if row else State.SKIPPED.value, **_next(row)}
         began = time.perf_counter()
         outcome, state, reason, delay = Outcome(), State.DONE, "", 0.0
-        task = Task(key, row.kind, row.about, json.loads(row.args), attempt, row.tried, row.created_at)
+        task = Task(
+            key, row.kind, row.about, json.loads(row.args), attempt, row.tried, row.tried_at or 0, row.created_at
+        )
         rule = self._lanes[row.lane].rule
         try:
             outcome = self._performers.get(row.kind, _unknown(row.kind)).run(task)
@@ -208,7 +210,7 @@ class Engine:
         if row and performer and performer.looks and State(row.state) not in FINAL and row.attempt < attempt:
             # Marked before the call, so that a try after a kill knows that this one may have acted.
             with self.store.write() as c:
-                c.execute(t.update().where(t.c.key == key).values(tried=t.c.tried + 1))
+                c.execute(t.update().where(t.c.key == key).values(tried=t.c.tried + 1, tried_at=time.time()))
         return row
 
     def _settle(self, done: Settled, outcome: Outcome, delay: float) -> None:

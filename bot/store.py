@@ -141,6 +141,14 @@ class Store:
         with self.engine.connect() as c, c.begin():
             yield c
 
+    def ping(self) -> None:
+        """One read. Raises OSError when the database does not answer."""
+        try:
+            with self.read() as c:
+                c.exec_driver_sql("select 1")
+        except sa.exc.SQLAlchemyError as e:
+            raise OSError(str(e)) from e
+
     def close(self) -> None:
         self.engine.dispose()
         if self._lock_file is not None:

@@ -1,0 +1,300 @@
+"""The composition root: reads the settings, builds every part once, and gives the ears one object to call."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic import BaseModel, ConfigDict, Field
+
+from bot import config, grammar, inbox
+from bot.config import CaptainSettings, Place
+from bot.effects import Effect, Outcome, Performer, Settled, State, Task, Tx
+from bot.engine import Engine
+from bot.errors import ConfigError, GiveUp, Refused, Retry
+from bot.grammar import Asker, Reply
+from bot.inbox import Request
+from bot.intake import Intake
+from bot.integrations import connect
+from bot.integrations.alertmanager import AlertmanagerSettings
+from bot.integrations.jira import JiraSettings
+from bot.integrations.kubernetes import KubernetesSettings
+from bot.integrations.pagerduty import PagerDutySettings
+from bot.integrations.prometheus import PrometheusSettings
+from bot.integrations.slack import Respond, SlackSettings
+from bot.meter import Meter
+from bot.store import Store
+from handlers.alerts import journal, payload
+from handlers.alerts.journal import Entry
+from handlers.catalogue import Policy, Service
+from handlers.desk import Desk, Outside
+from handlers.incidents import decide, effects, home
+from handlers.subjects import SUBJECTS, lanes
+from runbooks import Runbook, load_folder, shipped
+
+log = logging.getLogger(__name__)
+COMMIT_PATIENCE = 1.8
+"""Seconds a door waits for its commit: Alertmanager hears 503 within two, Slack within its three."""
+
+
+class Settings(BaseModel):
+    """captain.yml. A section that is missing is a service that is not configured."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    captain: CaptainSettings = CaptainSettings()
+    slack: SlackSettings | None = None
+    pagerduty: PagerDutySettings | None = None
+    jira: JiraSettings | None = None
+    prometheus: PrometheusSettings | None = None
+    alertmanager: AlertmanagerSettings | None = None
+    kubernetes: KubernetesSettings | None = None
+    services: Mapping[str, Service] = Field(default_factory=dict)
+    incidents: Policy = Policy()
+
+
+def load(path: Path, environ: Mapping[str, str]) -> tuple[Settings, Mapping[str, Runbook]]:
+    """Read captain.yml and the runbooks it may name. Raises ConfigError with file and line of every mistake."""
+    found: dict[str, Runbook] = {}
+
+    def judge(made: Settings) -> Iterator[tuple[Place, str]]:
+        found.update(shipped())
+        if made.captain.runbooks:
+            folder = path.parent / made.captain.runbooks
+            if not folder.is_dir():
+                yield ("captain", "runbooks"), f"the folder {folder} does not exist"
+            else:
+                found.update(load_folder(folder))
+        yield from _misfits(made, found)
+
+    return config.load(path, Settings, environ, judge), found
+
+
+def _misfits(made: Settings, runbooks: Mapping[str, Runbook]) -> Iterator[tuple[Place, str]]:
+    """Mistakes that no single section can see."""
+    if not made.services:
+        yield ("services",), "no service is configured, so no alert has anyone to go to; add one"
+    if made.slack is not None:
+        if made.slack.mode == "socket" and made.slack.app_token is None:
+            yield ("slack", "app_token"), "is missing; mode: socket needs an xapp-… token"
+        if made.slack.mode == "http" and made.slack.signing_secret is None:
+            yield ("slack", "signing_secret"), "is missing; mode: http needs it to know Slack from others"
+    fallback = made.incidents.fallback_service
+    if fallback and fallback not in made.services:
+        why = f"'{fallback}' is not a service.{config.nearest(fallback, list(made.services))}"
+        yield ("incidents", "fallback_service"), why
+    for name, service in made.services.items():
+        if service.runbook and service.runbook not in runbooks:
+            why = f"there is no runbook '{service.runbook}'.{config.nearest(service.runbook, list(runbooks))}"
+            yield ("services", name, "runbook"), why
+        if service.pagerduty is not None and made.pagerduty is None:
+            yield ("services", name, "pagerduty"), "is set, but there is no pagerduty: section: nobody would be paged"
+        if service.jira and made.jira is None:
+            yield ("services", name, "jira"), "is set, but there is no jira: section: no ticket would be made"
+
+
+class Captain:
+    """The bot without its ears. ``start`` before any other call; ``stop`` finishes or hands over what is in flight."""
+
+    def __init__(self, settings: Settings, runbooks: Mapping[str, Runbook]) -> None:
+        self.settings = settings
+        self.meter = Meter()
+        self.store = Store(settings.captain.database)
+        self.engine = Engine(self.store, lanes())
+        self.outside = Outside(
+            chat=connect.slack(settings.slack),
+            pager=connect.pagerduty(settings.pagerduty),
+            tracker=connect.jira(settings.jira),
+            metrics=connect.prometheus(settings.prometheus),
+            alerts=connect.alertmanager(settings.alertmanager),
+            cluster=connect.kubernetes(settings.kubernetes),
+        )
+        self.desk = Desk(
+            store=self.store,
+            engine=self.engine,
+            services=settings.services,
+            policy=settings.incidents,
+            outside=self.outside,
+            runbooks=runbooks,
+            public_url=settings.captain.public_url,
+            command=settings.slack.command if settings.slack else "/captain",
+        )
+        self.commands = grammar.commands(SUBJECTS)
+        self.alerts: Intake[Entry] = Intake(
+            self.store,
+            name="alerts",
+            write=journal.write,
+            decide=self._decide,
+            urgency=self._urgency,
+            undecided=journal.undecided,
+        )
+        self.requests: Intake[Request] = Intake(
+            self.store,
+            name="requests",
+            write=inbox.write,
+            decide=self._answer,
+            urgency=lambda _request: (0,),
+            undecided=inbox.undone,
+            broke=self._sorry,
+            workers=4,
+        )
+        self.ready = threading.Event()
+
+    def start(self) -> None:
+        """Migrate, take over what was left, start to take. Makes no outside call: alerts are taken before Slack is there."""
+        self.store.lock_file()
+        self.store.migrate()
+        self.engine.perform([*effects.performers(self.desk), Performer("reply", self._reply)])
+        self.engine.settled.append(lambda tx, done: decide.settled(self.desk, tx, done))
+        self.engine.settled.append(self._meter)
+        self.engine.tick("purge", self._purge)
+        self.engine.launch()
+        self.alerts.start()
+        self.requests.start()
+        self.ready.set()
+
+    def stop(self, timeout: float = 15.0) -> None:
+        """Take no more, finish the calls in flight, hand the rest over."""
+        self.ready.clear()
+        deadline = time.monotonic() + timeout
+        self.alerts.stop(deadline)
+        self.requests.stop(deadline)
+        self.engine.close(max(1.0, deadline - time.monotonic()))
+        self.store.close()
+
+    # ---- alerts -----------------------------------------------------------------------------------------------------
+
+    def read_alerts(self, body: bytes) -> payload.Body:
+        """Check an Alertmanager body. Raises payload.BadPayload."""
+        return payload.read(body, self.settings.services, self.settings.incidents)
+
+    def _urgency(self, entry: Entry) -> tuple[int, ...]:
+        """Alerts that fire before alerts that end, the worst first."""
+        if not entry.alert.firing:
+            return 1, 0
+        return 0, decide.severity_of(self.desk, entry.alert.labels).rank
+
+    def _decide(self, entry: Entry) -> None:
+        decide.on_alert(self.desk, entry)
+
+    # ---- people -----------------------------------------------------------------------------------------------------
+
+    def take(self, request: Request) -> bool:
+        """Store a request of a person and return once it is durable; False when it could not be stored in time."""
+        stored = threading.Event()
+        failed: list[Exception] = []
+
+        def done(_new: list[Request] | None, error: Exception | None) -> None:
+            if error is not None:
+                failed.append(error)
+            stored.set()
+
+        self.requests.put([request], done)
+        return stored.wait(COMMIT_PATIENCE) and not failed
+
+    def run(self, line: str, asker: Asker) -> Reply:
+        """Carry out one line of the grammar. Raises Refused with what to do instead."""
+        words = grammar.split(line)
+        if words[:1] == ["help"] or not words:
+            prefix = f"{self.desk.command} " if asker.door == "slack" else "captain "
+            return Reply(grammar.help_text(self.commands, words[1] if len(words) > 1 else "", prefix=prefix))
+        try:
+            command, given, options = grammar.parse(self.commands, line)
+            reply = command.run(self.desk, asker, *given, **options)
+        except Refused:
+            self.meter.commands.labels(asker.door, "refused").inc()
+            raise
+        self.meter.commands.labels(asker.door, "done").inc()
+        return reply
+
+    def _answer(self, request: Request) -> None:
+        """Do what a stored request asks, and owe the answer in the transaction that marks it as done."""
+        given = request.payload
+        answer: Mapping[str, Any] | None = None
+        if request.kind == "home":
+            self._home(str(given["user"]))
+        else:
+            asker = Asker(given["user"], given["name"], "slack", request.key, given.get("channel", ""))
+            try:
+                reply = self.run(given["line"], asker)
+                answer = {"text": reply.text, "blocks": list(reply.blocks), "in_channel": reply.in_channel}
+            except Refused as e:
+                answer = {"text": str(e), "blocks": [], "in_channel": False}
+        self._close(request, answer)
+
+    def _close(self, request: Request, answer: Mapping[str, Any] | None) -> None:
+        at, url = time.time(), request.payload.get("response_url")
+        with self.engine.transaction(at) as tx:
+            if answer is not None and url:
+                args = {"url": url, **answer}
+                tx.owe(Effect(f"reply:{request.key}", "reply", "replies", None, args, urgency=1))
+            inbox.done(tx.c, request.key, at=at)
+
+    def _sorry(self, request: Request) -> None:
+        """A request broke on a fault of ours: the person hears of it instead of waiting."""
+        text = "That did not work, and the fault is mine, not yours. It is in my log; please tell whoever runs me."
+        self._close(request, {"text": text, "blocks": [], "in_channel": False})
+
+    def _reply(self, task: Task) -> Outcome:
+        chat = self.outside.chat
+        if chat is None:
+            raise GiveUp("the slack: section is missing in captain.yml")
+        told = task.args
+        blocks: Sequence[dict[str, Any]] = told["blocks"]
+        chat.respond(Respond(told["url"], told["text"], blocks, in_channel=told["in_channel"]))
+        return Outcome()
+
+    def _home(self, user: str) -> None:
+        if self.outside.chat is None:
+            return
+        try:
+            self.outside.chat.publish_home(user, home.view(self.desk, user))
+        except (Retry, GiveUp) as e:
+            # Opening the tab again asks again; nothing is owed for a page that is only looked at.
+            log.warning("App Home of %s: %s", user, e.reason)
+
+    # ---- clock, metrics -----------------------------------------------------------------------------------------------
+
+    def _purge(self, slot: float) -> None:
+        days = self.settings.captain.retention_days
+        gone = self.engine.purge(days=min(days, 7.0))
+        before = slot - days * 86400
+        with self.store.write() as c:
+            c.execute(sa.delete(inbox.INBOX()).where(inbox.INBOX().c.received_at < before))
+            t = journal.JOURNAL()
+            old = (t.c.received_at < before) & t.c.verdict.is_not(None)
+            c.execute(sa.delete(t).where(old))
+        log.info("purged %d finished workflows", gone)
+
+    def _meter(self, _tx: Tx, done: Settled) -> None:
+        self.meter.effects.labels(done.lane, done.state.value).inc()
+        if done.kind == "page" and done.state is State.DONE:
+            with self.store.read() as c:
+                row = c.execute(
+                    sa.select(effects.INCIDENTS()).where(effects.INCIDENTS().c.number == done.about)
+                ).first()
+            if row is not None:
+                self.meter.page_seconds.observe(max(0.0, time.time() - row.opened_at))
+
+    def metrics(self) -> bytes:
+        """The exposition, with what is owed and how old it is."""
+        owed = self.engine.owed()
+        for rule in lanes():
+            count, age = owed.get(rule.name, (0, 0.0))
+            self.meter.owed.labels(rule.name).set(count)
+            self.meter.oldest.labels(rule.name).set(age)
+        return self.meter.text()
+
+
+def build(path: Path, environ: Mapping[str, str]) -> Captain:
+    """Read the settings and build the bot; nothing is started. Raises ConfigError."""
+    settings, runbooks = load(path, environ)
+    return Captain(settings, runbooks)
+
+
+__all__ = ["Captain", "ConfigError", "Settings", "build", "load"]

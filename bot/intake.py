@@ -1,0 +1,140 @@
+"""Takes what comes in: committed before it is answered, handed over by urgency after, found again after a kill."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot.store import GroupCommit, Store
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+KNOWN = 50_000
+"""Identities remembered as committed, so that a repeated delivery costs no write."""
+PAUSE = 0.25
+"""Seconds before an item that cannot be decided yet is looked at again."""
+
+
+class Later(Exception):
+    """The decision needs something that another replica is about to write; look again soon."""
+
+
+class Intake(Generic[T]):
+    """A journal in front of a decision.
+
+    ``write(connection, deliveries)`` journals and returns, for each delivery, the items that are new.
+    ``decide(items)`` decides a few items, most urgent first, each in a transaction of its own making.
+    ``broke(item)`` hears of an item whose decision raised what nobody expected, so that somebody is told.
+    ``urgency(item)`` sorts: smaller goes first; among equals the newest goes first.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        name: str,
+        write: Callable[[Connection, Sequence[Sequence[Any]]], list[list[T]]],
+        decide: Callable[[T], None],
+        urgency: Callable[[T], tuple[int, ...]],
+        undecided: Callable[[Connection], list[T]],
+        broke: Callable[[T], None] = lambda _item: None,
+        workers: int = 1,
+    ) -> None:
+        self._store = store
+        self._name = name
+        self._decide = decide
+        self._urgency = urgency
+        self._undecided = undecided
+        self._broke = broke
+        self._heap: list[tuple[tuple[int, ...], int, T]] = []
+        self._order = itertools.count()
+        self._wake = threading.Condition()
+        self._closed = False
+        self._known: OrderedDict[Hashable, None] = OrderedDict()
+        self._commits = GroupCommit(store, write, self._committed)
+        self._threads = [threading.Thread(target=self._work, name=f"{name}-{i}", daemon=True) for i in range(workers)]
+
+    def start(self) -> None:
+        """Take up what a kill left undecided, then take what comes."""
+        with self._store.read() as c:
+            left = self._undecided(c)
+        self._commits.start()
+        self._committed([left])
+        for thread in self._threads:
+            thread.start()
+
+    def put(self, rows: Sequence[Any], done: Callable[[list[T] | None, Exception | None], None]) -> None:
+        """Journal a delivery; ``done(new items, error)`` is called once it is durable, on the writer's thread."""
+        self._commits.put(rows, done)
+
+    def known(self, identity: Hashable) -> bool:
+        """True when this identity has been committed before, as far as this process remembers."""
+        return identity in self._known
+
+    def remember(self, identities: Sequence[Hashable]) -> None:
+        """Remember identities as committed; called on the event loop or the writer, never before the commit."""
+        with self._wake:
+            for identity in identities:
+                self._known[identity] = None
+            while len(self._known) > KNOWN:
+                self._known.popitem(last=False)
+
+    def waiting(self) -> int:
+        """Items journaled and not decided."""
+        return len(self._heap)
+
+    def stop(self, deadline: float) -> None:
+        """Take no more; finish what is being decided until ``deadline`` (monotonic s). The rest is in the journal."""
+        self._commits.stop()
+        with self._wake:
+            self._closed = True
+            self._wake.notify_all()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _committed(self, results: Sequence[Sequence[T]]) -> None:
+        with self._wake:
+            for items in results:
+                for item in items:
+                    heapq.heappush(self._heap, (self._urgency(item), -next(self._order), item))
+            self._wake.notify_all()
+
+    def _work(self) -> None:
+        while True:
+            with self._wake:
+                while not self._heap and not self._closed:
+                    self._wake.wait()
+                if self._closed:
+                    return
+                urgency, order, item = heapq.heappop(self._heap)
+            again = 0.0
+            try:
+                self._decide(item)
+            except Later:
+                again = PAUSE
+            except SQLAlchemyError as e:
+                log.warning("%s: the database does not answer, trying again: %s", self._name, e)
+                again = 1.0
+            except Exception:  # the journal keeps the item; one that cannot be decided must not stop the others
+                log.exception("%s: could not decide %r; it stays in the journal", self._name, item)
+                self._broke(item)
+            if again:
+                timer = threading.Timer(again, self._again, (urgency, order, item))
+                timer.daemon = True
+                timer.start()
+
+    def _again(self, urgency: tuple[int, ...], order: int, item: T) -> None:
+        with self._wake:
+            heapq.heappush(self._heap, (urgency, order, item))
+            self._wake.notify()

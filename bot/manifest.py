@@ -1,0 +1,59 @@
+"""The Slack app manifest, read off the code: what the bot hears and which scopes its calls need."""
+
+from __future__ import annotations
+
+import yaml
+
+from bot import grammar
+from bot.integrations.slack import SlackSettings
+from handlers.subjects import SUBJECTS
+
+SCOPES = (
+    "channels:history",  # to look for a message of ours whose fate is unknown
+    "channels:read",
+    "chat:write",
+    "chat:write.public",
+    "commands",
+    "files:write",
+    "groups:history",
+    "users:read",
+    "users:read.email",
+)
+
+
+def render(settings: SlackSettings | None, public_url: str) -> str:
+    """The manifest as YAML, for Socket Mode or for signed HTTP requests."""
+    socket = settings is None or settings.mode == "socket"
+    command = settings.command if settings else "/captain"
+    url = f"{public_url or 'https://captain.example.com'}/slack/events"
+    said = {c.subject: [] for c in grammar.commands(SUBJECTS).values()}  # type: dict[str, list[str]]
+    for c in grammar.commands(SUBJECTS).values():
+        said[c.subject].append(c.verb)
+    slashes = [{"command": command, "description": "Incidents and releases", "usage_hint": "help"}]
+    slashes += [
+        {"command": f"/{subject}", "description": f"The {subject} commands", "usage_hint": "|".join(verbs)}
+        for subject, verbs in said.items()
+    ]
+    if not socket:
+        slashes = [{**slash, "url": url} for slash in slashes]
+    events: dict[str, object] = {"bot_events": ["app_home_opened"]}
+    interactivity: dict[str, object] = {"is_enabled": True}
+    if not socket:
+        events["request_url"] = url
+        interactivity["request_url"] = url
+    made = {
+        "display_information": {"name": "Release Captain"},
+        "features": {
+            "app_home": {"home_tab_enabled": True, "messages_tab_enabled": False},
+            "bot_user": {"display_name": "Release Captain", "always_online": True},
+            "slash_commands": slashes,
+        },
+        "oauth_config": {"scopes": {"bot": list(SCOPES)}},
+        "settings": {
+            "event_subscriptions": events,
+            "interactivity": interactivity,
+            "socket_mode_enabled": socket,
+            "token_rotation_enabled": False,
+        },
+    }
+    return yaml.safe_dump(made, sort_keys=False, allow_unicode=True)

@@ -1,0 +1,169 @@
+"""The Slack ear: slash commands, buttons, shortcuts and the Home tab, over Socket Mode or signed HTTP (slack-bolt).
+
+Everything is stored before it is acknowledged and done afterwards: Bolt runs with ``process_before_response``, since
+its own acknowledgement loop costs eleven milliseconds a command.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from slack_bolt import App, BoltRequest
+from slack_bolt.adapter.socket_mode.builtin import SocketModeHandler
+from slack_bolt.authorization import AuthorizeResult
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request as HttpRequest
+from starlette.responses import Response
+
+from bot import inbox
+from bot.app import Captain
+from bot.integrations.slack import SlackSettings
+from bot.store import now
+
+log = logging.getLogger(__name__)
+ANY = re.compile(".*")
+NOT_STORED = (
+    "I could not write your request down, so nothing was done: my database does not answer. "
+    "Please try again in a moment; paging itself is in PagerDuty."
+)
+MAX_FORM = 1024 * 1024
+"""Bytes of one signed request; Slack's own are far smaller."""
+
+
+class SlackEar:
+    """Slack's side of the bot. ``listen`` connects in Socket Mode; ``http`` answers signed requests."""
+
+    def __init__(self, captain: Captain, settings: SlackSettings) -> None:
+        self._captain = captain
+        self._settings = settings
+        self._stopping = threading.Event()
+        self._socket: SocketModeHandler | None = None
+        self._thread: threading.Thread | None = None
+        token = settings.bot_token.get_secret_value()
+        secret = settings.signing_secret.get_secret_value() if settings.signing_secret else "unused in socket mode"
+        client = WebClient(token, base_url=settings.base_url, timeout=int(settings.timeout), retry_handlers=[])
+        # Both would ask Slack before the first command is taken, and Slack may be down.
+        self.app = App(
+            client=client,
+            signing_secret=secret,
+            process_before_response=True,
+            token_verification_enabled=False,
+            request_verification_enabled=settings.mode == "http",
+            authorize=_authorize(token),
+            ignoring_self_events_enabled=False,
+            raise_error_for_unhandled_request=False,
+        )
+        self._hear()
+
+    def _hear(self) -> None:
+        self.app.command(ANY)(self._command)
+        self.app.action(ANY)(self._press)
+        self.app.event("app_home_opened")(self._home)
+        self.app.event(ANY)(_ignore)
+
+    # ---- what people do ---------------------------------------------------------------------------------------------
+
+    def _command(self, ack: Callable[..., Any], body: dict[str, Any]) -> None:
+        name, text = body["command"].removeprefix("/"), body.get("text", "")
+        # `/captain incident list` and `/incident list` are the same line.
+        line = text if body["command"] == self._settings.command else f"{name} {text}"
+        key = f"slack:{body.get('trigger_id') or body['response_url']}"
+        payload = self._asked(body, body["user_id"], body.get("user_name", ""), body.get("channel_id", ""), line)
+        if self._captain.take(inbox.Request(key, now(), "command", payload)):
+            ack()
+        else:
+            ack(NOT_STORED)
+
+    def _press(self, ack: Callable[..., Any], body: dict[str, Any]) -> None:
+        user, action = body["user"], body["actions"][0]
+        if action.get("type") != "button" or not action.get("value"):
+            ack()
+            return
+        # A button's action id is the command it runs, its value the argument: one grammar for every door.
+        line = f"{action['action_id']} {action['value']}"
+        key = f"slack:{body.get('trigger_id', '')}:{action.get('action_ts', '')}"
+        channel = body.get("channel", {}).get("id", "")
+        name = user.get("name") or user.get("username", "")
+        payload = self._asked(body, user["id"], name, channel, line)
+        if not self._captain.take(inbox.Request(key, now(), "press", payload)):
+            log.error("a button press of %s could not be stored: %s", user["id"], line)
+        ack()
+
+    def _home(self, ack: Callable[..., Any], body: dict[str, Any]) -> None:
+        ack()
+        if body["event"].get("tab", "home") == "home":
+            key = f"slack:{body.get('event_id', '')}"
+            self._captain.take(inbox.Request(key, now(), "home", {"user": body["event"]["user"]}))
+
+    @staticmethod
+    def _asked(body: dict[str, Any], user: str, name: str, channel: str, line: str) -> dict[str, Any]:
+        return {
+            "user": user,
+            "name": name or user,
+            "channel": channel,
+            "line": line.strip(),
+            "response_url": body.get("response_url", ""),
+        }
+
+    # ---- the two ways to hear ---------------------------------------------------------------------------------------
+
+    async def http(self, request: HttpRequest) -> Response:
+        """Answer one signed request; Bolt checks the signature and its age. Runs off the event loop: alerts go on."""
+        body = await request.body()
+        if len(body) > MAX_FORM:
+            return Response("too large", 413)
+        headers: dict[str, str | list[str]] = dict(request.headers)
+        asked = BoltRequest(body=body.decode("utf-8", "replace"), query=request.url.query, headers=headers)
+        answer = await run_in_threadpool(self.app.dispatch, asked)
+        return Response(answer.body, answer.status, {k: v[0] for k, v in answer.headers.items()})
+
+    def listen(self) -> None:
+        """Connect in Socket Mode, on a thread: the bot takes alerts before, while and after Slack is there."""
+        if self._settings.mode == "socket":
+            self._thread = threading.Thread(target=self._connect, name="slack-socket", daemon=True)
+            self._thread.start()
+
+    def _connect(self) -> None:
+        token = self._settings.app_token
+        assert token is not None, "checked when captain.yml was read"
+        pause = 0.2
+        while not self._stopping.is_set():
+            handler = SocketModeHandler(self.app, token.get_secret_value(), ping_interval=10)
+            try:
+                handler.connect()
+            except (OSError, SlackApiError) as e:
+                log.warning("Slack cannot be reached, trying again in %.1f s: %s", pause, e)
+                handler.close()
+                self._stopping.wait(pause)
+                pause = min(15.0, pause * 2)
+                continue
+            self._socket = handler
+            log.info("connected to Slack")
+            return
+
+    def close(self) -> None:
+        """Hang up."""
+        self._stopping.set()
+        if self._socket is not None:
+            self._socket.close()
+
+
+def _authorize(token: str) -> Callable[..., AuthorizeResult]:
+    def authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
+        return AuthorizeResult(enterprise_id=enterprise_id, team_id=team_id, bot_token=token)
+
+    return authorize
+
+
+def _ignore(ack: Callable[..., Any]) -> None:
+    """Events we did not ask for are acknowledged, so that Slack does not send them again."""
+    ack()
+
+
+Endpoint = Callable[[HttpRequest], Awaitable[Response]]

@@ -1,0 +1,157 @@
+"""Reads an Alertmanager v4 webhook body, alert by alert, and says what is wrong with those it cannot take.
+
+The shape is Alertmanager's ``webhook_config`` body, version "4". The status of the payload is not looked at: a body
+that says "firing" may carry alerts that are resolved.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bot.config import nearest
+from bot.errors import Problem
+from handlers.catalogue import Policy, Service
+
+MAX_LABELS = 64
+MAX_VALUE = 16_000
+"""Characters of one label value or annotation that are kept; the rest is cut, the alert is not lost."""
+FINGERPRINT = re.compile(r"[0-9a-fA-F]{1,64}")
+
+
+class BadPayload(Problem):
+    """The body as a whole cannot be taken; ``status`` is the HTTP status that says so."""
+
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(why)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Alert:
+    """One alert. ``starts_at`` and ``ends_at`` in microseconds since the epoch; (fingerprint, starts_at) is its identity."""
+
+    fingerprint: str
+    starts_at: int
+    firing: bool
+    ends_at: int | None
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    service: str
+    group_key: str = ""
+
+    @property
+    def identity(self) -> tuple[str, int, str]:
+        """What makes two deliveries one event: fingerprint, start and status."""
+        return self.fingerprint, self.starts_at, "firing" if self.firing else "resolved"
+
+
+@dataclass(frozen=True)
+class Body:
+    """The alerts that can be taken, and a sentence for each that cannot."""
+
+    alerts: tuple[Alert, ...]
+    refused: tuple[str, ...]
+
+
+def read(body: bytes, services: Mapping[str, Service], policy: Policy) -> Body:
+    """Read a webhook body. Raises BadPayload when nothing in it can be taken."""
+    try:
+        data = json.loads(body)
+    except (ValueError, RecursionError) as e:
+        raise BadPayload(400, f"the body is not JSON: {e}") from e
+    if not isinstance(data, dict):
+        raise BadPayload(400, f"the body must be a JSON object, not {type(data).__name__}")
+    version = data.get("version")
+    if version != "4":
+        raise BadPayload(
+            422, f'webhook version {version!r} is not understood; Alertmanager 0.12 and newer send version "4"'
+        )
+    listed = data.get("alerts")
+    if not isinstance(listed, list) or not listed:
+        raise BadPayload(422, "the body has no alerts: 'alerts' must be a list that is not empty")
+    group_key = data.get("groupKey") if isinstance(data.get("groupKey"), str) else ""
+    alerts: list[Alert] = []
+    refused: list[str] = []
+    for i, raw in enumerate(listed):
+        try:
+            alerts.append(_alert(raw, str(group_key), services, policy))
+        except ValueError as e:
+            refused.append(f"alerts[{i}]: {e}")
+    if not alerts:
+        raise BadPayload(422, "; ".join(refused[:10]))
+    return Body(tuple(alerts), tuple(refused))
+
+
+def _alert(raw: Any, group_key: str, services: Mapping[str, Service], policy: Policy) -> Alert:
+    if not isinstance(raw, dict):
+        raise ValueError(f"must be an object, not {type(raw).__name__}")  # noqa: TRY004 - all faults of a body are one kind
+    status = raw.get("status")
+    if status not in ("firing", "resolved"):
+        raise ValueError(f"status must be 'firing' or 'resolved', not {status!r}")
+    labels = _texts(raw.get("labels"), "labels")
+    annotations = _texts(raw.get("annotations") or {}, "annotations")
+    if not labels.get("alertname"):
+        raise ValueError("the label 'alertname' is missing")
+    fingerprint = raw.get("fingerprint")
+    if not isinstance(fingerprint, str) or not FINGERPRINT.fullmatch(fingerprint):
+        raise ValueError("'fingerprint' is missing or not hexadecimal")
+    starts = _instant(raw.get("startsAt"), "startsAt")
+    if starts is None:
+        raise ValueError("'startsAt' is missing or the zero time")
+    ends = _instant(raw.get("endsAt"), "endsAt")
+    service = _service(labels, services, policy)
+    return Alert(fingerprint.lower(), starts, status == "firing", ends, labels, annotations, service, group_key)
+
+
+def _service(labels: Mapping[str, str], services: Mapping[str, Service], policy: Policy) -> str:
+    name = labels.get(policy.service_label, "")
+    if name in services:
+        return name
+    if policy.fallback_service in services:
+        return policy.fallback_service
+    if not name:
+        raise ValueError(
+            f"the label '{policy.service_label}' is missing, so nobody knows whom to page; add it to the rule, "
+            "or set incidents.fallback_service in captain.yml"
+        )
+    raise ValueError(
+        f"the service '{name[:80]}' is not in captain.yml.{nearest(name, list(services))} "
+        "Add it there, or set incidents.fallback_service"
+    )
+
+
+def _texts(value: Any, name: str) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise ValueError(f"'{name}' must be an object")  # noqa: TRY004 - as above
+    if len(value) > MAX_LABELS:
+        raise ValueError(f"'{name}' has {len(value)} entries; at most {MAX_LABELS} are taken")
+    for key, text in value.items():
+        if not isinstance(text, str):
+            raise ValueError(f"{name}.{key[:80]} must be a string, not {type(text).__name__}")  # noqa: TRY004
+    return {key: text[:MAX_VALUE].replace("\0", "\ufffd") for key, text in value.items()}
+
+
+def _instant(value: Any, name: str) -> int | None:
+    """RFC 3339 → microseconds since the epoch; the zero time ("0001-01-01T00:00:00Z") is None."""
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise ValueError(f"'{name}' must be an RFC 3339 time")  # noqa: TRY004 - as above
+    if value.startswith("0001-01-01"):
+        return None
+    try:
+        at = dt.datetime.fromisoformat(value)
+    except ValueError as e:
+        raise ValueError(f"'{name}' is not an RFC 3339 time: {value[:40]!r}") from e
+    if at.tzinfo is None:
+        raise ValueError(f"'{name}' has no time zone: {value[:40]!r}")
+    return round((at - EPOCH) / MICROSECOND)
+
+
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+MICROSECOND = dt.timedelta(microseconds=1)

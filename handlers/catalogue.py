@@ -1,0 +1,70 @@
+"""The service catalogue and the incident policy: the operator's sections of captain.yml."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+from handlers.incidents.rules import Severity
+
+ROUTING_KEY = re.compile(r"[A-Za-z0-9]{32}")
+
+
+class Service(BaseModel):
+    """One row of the service catalogue."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    channel: str = Field(description="where its incidents live: a channel id (C…, safest) or #name")
+    environment: str = "prod"
+    pagerduty: SecretStr | None = Field(None, description="Events v2 routing key; without it nobody is paged")
+    jira: str = Field("", description="project key; without it no ticket is made")
+    runbook: str = Field("", description="name of the runbook whose checks run when an incident opens")
+    dashboard: str = ""
+    owners: tuple[str, ...] = ()
+
+    @field_validator("channel")
+    @classmethod
+    def _channel(cls, value: str) -> str:
+        if not re.fullmatch(r"#[^\s#]{1,80}|[CG][A-Z0-9]{2,}", value):
+            raise ValueError("must be a channel id such as C012AB3CD or a name such as #docs-api")
+        return value
+
+    @field_validator("pagerduty")
+    @classmethod
+    def _routing_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not ROUTING_KEY.fullmatch(value.get_secret_value()):
+            raise ValueError("must be an Events API v2 routing key: 32 letters and digits")
+        return value
+
+    @field_validator("jira")
+    @classmethod
+    def _project(cls, value: str) -> str:
+        if value and not re.fullmatch(r"[A-Z][A-Z0-9_]{1,9}", value):
+            raise ValueError("must be a Jira project key such as OPS")
+        return value
+
+
+class Policy(BaseModel):
+    """The ``incidents:`` section of captain.yml: how alerts become incidents."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    service_label: str = Field("service", description="the alert label that names a service of the catalogue")
+    environment_label: str = Field("env", description="the alert label that names the environment, if there is one")
+    fallback_service: str = Field("", description="service that takes alerts of unknown services; empty refuses them")
+    severities: Mapping[str, Severity] = Field(
+        default={
+            "critical": Severity.SEV1,
+            "page": Severity.SEV2,
+            "error": Severity.SEV2,
+            "ticket": Severity.SEV3,
+            "warning": Severity.SEV3,
+            "info": Severity.SEV3,
+        },
+        description="alert severity label → ours; a label that is not here pages, to be safe",
+    )
+    panel_pause: float = Field(0.7, ge=0, le=10, description="seconds in which changes of the panel are gathered")
+    checks_deadline: float = Field(60.0, gt=0, le=900, description="seconds an incident's checks may take")

@@ -1,0 +1,43 @@
+"""What every handler is given: the store, the engine, the catalogue and whom it may ask outside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bot.engine import Engine
+from bot.integrations.alertmanager import Alerts
+from bot.integrations.jira import Tracker
+from bot.integrations.kubernetes import Cluster
+from bot.integrations.pagerduty import Pager
+from bot.integrations.prometheus import Metrics
+from bot.integrations.slack import Chat
+from bot.store import Store
+from handlers.catalogue import Policy, Service
+from runbooks import Runbook
+
+
+@dataclass(frozen=True)
+class Outside:
+    """The services that are configured; None where a section is missing in captain.yml."""
+
+    chat: Chat | None = None
+    pager: Pager | None = None
+    tracker: Tracker | None = None
+    metrics: Metrics | None = None
+    alerts: Alerts | None = None
+    cluster: Cluster | None = None
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Built once at start, never changed. ``public_url`` is where people reach the bot, or empty."""
+
+    store: Store
+    engine: Engine
+    services: Mapping[str, Service]
+    policy: Policy
+    outside: Outside
+    runbooks: Mapping[str, Runbook]
+    public_url: str = ""
+    command: str = "/captain"

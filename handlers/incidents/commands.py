@@ -1,0 +1,129 @@
+"""The verbs of ``incident``: typed functions whose signatures are the grammar and whose first lines are the help."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from bot.config import nearest
+from bot.errors import Refused
+from bot.grammar import Asker, Reply, Verb
+from bot.integrations.slack.words import escape
+from handlers.desk import Desk
+from handlers.incidents import decide, table, words
+from handlers.incidents.rules import Deed, Severity, Status
+
+REF = re.compile(r"(?:inc-?|#)?(\d{1,9})", re.IGNORECASE)
+
+
+def list_(desk: Desk, _asker: Asker, *, all_: bool = False) -> Reply:
+    """Show the open incidents, or the latest 20 with --all."""
+    with desk.store.read() as c:
+        rows = table.latest_incidents(c) if all_ else table.open_incidents(c)
+    text, blocks = words.listing(rows, everything=all_)
+    return Reply(text, blocks, data=[_plain(row) for row in rows])
+
+
+def show(desk: Desk, asker: Asker, incident: str = "") -> Reply:
+    """Show one incident: panel, effects and timeline."""
+    with desk.store.read() as c:
+        row = _find(c, asker, incident)
+        effects, events = table.effects_about(c, row.number), table.timeline(c, row.number)
+    text, blocks = words.detail(row, effects, events)
+    owed = [{"key": e.key, "kind": e.kind, "state": e.state, "attempt": e.attempt, "reason": e.reason} for e in effects]
+    told = [{"at": e.at, "kind": e.kind, "actor": e.actor, "text": e.text} for e in events]
+    return Reply(text, blocks, data=_plain(row) | {"effects": owed, "timeline": told})
+
+
+def ack(desk: Desk, asker: Asker, incident: str = "") -> Reply:
+    """Acknowledge: you have it; PagerDuty stops escalating."""
+    return _do(desk, asker, incident, Deed.ACKNOWLEDGE)
+
+
+def resolve(desk: Desk, asker: Asker, incident: str = "") -> Reply:
+    """Resolve: the page is resolved, the ticket is done, the thread is closed."""
+    return _do(desk, asker, incident, Deed.RESOLVE)
+
+
+def open_(desk: Desk, asker: Asker, severity: Severity, service: str, *title: str) -> Reply:
+    """Open an incident by hand: sev1 and sev2 page, sev3 makes a ticket."""
+    said = " ".join(" ".join(title).split())
+    if service not in desk.services:
+        raise Refused(f"I know no service '{service[:80]}'.{nearest(service, list(desk.services))}")
+    if not said:
+        raise Refused(
+            f'Say in a few words what is wrong: `incident open {severity.value} {service} "p95 up"`. Nothing was opened.'
+        )
+    row, new = decide.open_by_person(desk, asker, severity=severity, service=service, title=said, now=time.time())
+    if not new:
+        return Reply(f"INC-{row.number} is open already for this very request.", data=_plain(row))
+    entry = desk.services[service]
+    follows = [
+        "pages the on-call" if severity.pages and desk.outside.pager and entry.pagerduty else "pages nobody",
+        f"its thread is in {_channel(entry.channel)}" if desk.outside.chat else "no thread (Slack is not configured)",
+    ]
+    if desk.outside.tracker and entry.jira:
+        follows.append(f"its ticket is in {entry.jira}")
+    text = f"Opened *INC-{row.number}* ({severity.value}, {service}): {escape(row.title)}\nIt {', '.join(follows)}."
+    return Reply(text, data=_plain(row))
+
+
+def _do(desk: Desk, asker: Asker, incident: str, deed: Deed) -> Reply:
+    with desk.store.read() as c:
+        number = _find(c, asker, incident).number
+    row, changed = decide.do(desk, asker, number, deed, now=time.time())
+    if changed:
+        verb = "acknowledged" if deed is Deed.ACKNOWLEDGE else "resolved"
+        return Reply(f"You {verb} INC-{number}: {escape(row.title)}", data=_plain(row))
+    return Reply(_nothing(row), data=_plain(row))
+
+
+def _nothing(row: Any) -> str:
+    """Why a deed did nothing: the state it found, and since when."""
+    status = Status(row.status)
+    if status is Status.ACKNOWLEDGED:
+        since, who = row.acked_at, row.acked_by
+    else:
+        since, who = row.resolved_at, row.resolved_by
+    ago = words.duration(time.time() - since)
+    return f"Nothing changed: INC-{row.number} was {status.value} by {escape(who)} {ago} ago."
+
+
+def _find(c: Any, asker: Asker, ref: str) -> Any:
+    """The incident meant: by number, or the one open incident of this channel, or the only open one."""
+    if ref:
+        match = REF.fullmatch(ref.strip("*`"))
+        row = table.by_number(c, int(match.group(1))) if match else None
+        if row is None:
+            raise Refused(f"There is no incident '{ref[:40]}'. `incident list --all` shows the latest ones.")
+        return row
+    rows = table.open_incidents(c)
+    here = [row for row in rows if asker.channel and row.channel == asker.channel]
+    found = here or rows
+    if not found:
+        raise Refused("No incident is open, so there is none to act on.")
+    if len(found) > 1:
+        numbers = ", ".join(f"INC-{row.number}" for row in found[:10])
+        raise Refused(
+            f"Which one? Open {'here ' if here else ''}are {numbers}. Name it, for example INC-{found[0].number}."
+        )
+    return found[0]
+
+
+def _channel(channel: str) -> str:
+    return channel if channel.startswith("#") else f"<#{channel}>"
+
+
+def _plain(row: Any) -> dict[str, Any]:
+    """The incident as plain JSON."""
+    kept = (
+        "number", "uid", "service", "environment", "severity", "title", "status", "source", "opened_at", "opened_by",
+        "paged_at", "acked_at", "acked_by", "resolved_at", "resolved_by", "channel", "thread_ts", "ticket_key",
+        "ticket_url", "checks",
+    )  # fmt: skip
+    return {name: getattr(row, name) for name in kept}
+
+
+VERBS: Mapping[str, Verb] = {"list": list_, "show": show, "ack": ack, "resolve": resolve, "open": open_}

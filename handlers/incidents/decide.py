@@ -1,0 +1,260 @@
+"""Turns alerts and deeds into rows and owed effects, each in one transaction: this is the policy, in order."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from bot import audit
+from bot.effects import Effect, Settled, State, Tx, insert_once
+from bot.errors import Refused
+from bot.grammar import Asker
+from bot.intake import Later
+from handlers.alerts import journal
+from handlers.alerts.journal import Entry
+from handlers.alerts.payload import Alert
+from handlers.desk import Desk
+from handlers.incidents import rules, table
+from handlers.incidents.rules import Deed, Severity, Status
+from handlers.incidents.table import INCIDENTS
+
+KEPT = ("summary", "description", "runbook_url", "dashboard", "slo", "burn")
+"""What of an alert's annotations and labels is kept on the incident."""
+
+
+def on_alert(desk: Desk, entry: Entry) -> None:
+    """Decide about one journaled alert and write down what follows."""
+    with desk.engine.transaction(time.time()) as tx:
+        verdict, incident = _judge(desk, tx, entry)
+        journal.decided(tx.c, entry, verdict=verdict, incident=incident)
+        if incident is not None and not entry.alert.firing:
+            _ended(desk, tx, incident)
+
+
+def _judge(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
+    alert = entry.alert
+    other = journal.sibling(tx.c, alert)
+    if not alert.firing:
+        if other is None:
+            return "resolved before it fired: nothing to do", None
+        if other.verdict is None:
+            raise Later
+        return "resolved", other.incident
+    if other is not None:
+        return "already resolved when it arrived: nobody is paged", None
+    return _firing(desk, tx, entry)
+
+
+def _firing(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int]:
+    alert = entry.alert
+    environment = alert.labels.get(desk.policy.environment_label) or desk.services[alert.service].environment
+    key = rules.incident_key(alert.labels, service=alert.service, environment=environment)
+    severity = severity_of(desk, alert.labels)
+    row = _lock_open(tx, key)
+    if row is None:
+        uid = rules.incident_uid(key, alert.fingerprint, str(alert.starts_at))
+        title = " ".join(
+            (alert.annotations.get("summary") or f"{alert.labels['alertname']} on {alert.service}").split()
+        )
+        kept = {name: value for name in KEPT if (value := alert.annotations.get(name) or alert.labels.get(name))}
+        number = _open(
+            desk,
+            tx,
+            {
+                "uid": uid, "key": key, "open_key": key, "service": alert.service, "environment": environment,
+                "severity": severity.value, "title": title[:300], "source": "alert", "opened_by": "Alertmanager",
+                "about": json.dumps(kept | {"alertname": alert.labels["alertname"]}, ensure_ascii=False),
+                "opened_at": entry.received_at,
+            },
+        )  # fmt: skip
+        if number is not None:
+            return f"opened INC-{number}", number
+        row = _lock_open(tx, key)
+        if row is None:
+            # This very occurrence was decided before and is over by now.
+            return "seen before: nobody is paged twice", None  # type: ignore[return-value]
+    return _joined(desk, tx, row, alert, severity), row.number
+
+
+def severity_of(desk: Desk, labels: Mapping[str, str]) -> Severity:
+    """Our severity for an alert's. A label that is not in the policy pages: silence is the worse mistake."""
+    return desk.policy.severities.get(labels.get("severity", "").lower(), Severity.SEV2)
+
+
+def _joined(desk: Desk, tx: Tx, row: Any, alert: Alert, severity: Severity) -> str:
+    """Another alert of an open incident: remember it, and raise the severity if it is worse."""
+    name = alert.labels["alertname"]
+    table.add_event(tx.c, incident=row.number, at=tx.now, kind="alert", actor="Alertmanager", text=f"{name} fires too")
+    if severity.rank < Severity(row.severity).rank:
+        tx.c.execute(INCIDENTS().update().where(INCIDENTS().c.number == row.number).values(severity=severity.value))
+        text = f"severity raised from {row.severity} to {severity.value} by {name}"
+        table.add_event(tx.c, incident=row.number, at=tx.now, kind="severity", actor="Alertmanager", text=text)
+        if severity.pages and not Severity(row.severity).pages and row.status == Status.TRIGGERED.value:
+            _owe_page(desk, tx, row.uid, row.number, row.service, severity)
+    show(desk, tx, row.number)
+    return f"joined INC-{row.number}"
+
+
+def _ended(desk: Desk, tx: Tx, number: int) -> None:
+    """An alert of the incident has resolved; when none fires any more, the incident is over."""
+    if journal.still_firing(tx.c, number):
+        show(desk, tx, number)
+        return
+    row = _lock(tx, number)
+    if row is not None and table.is_open(row) and row.source == "alert":
+        move(desk, tx, row, Deed.RESOLVE, actor="Alertmanager", text="every alert has resolved")
+
+
+def open_by_person(
+    desk: Desk, asker: Asker, *, severity: Severity, service: str, title: str, now: float
+) -> tuple[Any, bool]:
+    """Open an incident for a person; (row, True when new). The same request asked twice opens one."""
+    uid = rules.incident_uid("person", asker.key)
+    with desk.engine.transaction(now) as tx:
+        known = tx.c.execute(sa.select(INCIDENTS()).where(INCIDENTS().c.uid == uid)).first()
+        if known is not None:
+            return known, False
+        key = f"{desk.services[service].environment}/{service}/{uid}"
+        number = _open(
+            desk,
+            tx,
+            {
+                "uid": uid, "key": key, "open_key": key, "service": service, "source": "person", "opened_at": now,
+                "environment": desk.services[service].environment, "severity": severity.value, "title": title[:300],
+                "opened_by": asker.name, "about": json.dumps({"summary": title}, ensure_ascii=False),
+            },
+        )  # fmt: skip
+        if number is not None:
+            detail = {"severity": severity.value, "service": service, "title": title[:300]}
+            _record(tx, asker, "incident open", number, detail)
+        row = tx.c.execute(sa.select(INCIDENTS()).where(INCIDENTS().c.uid == uid)).one()
+    return row, True
+
+
+def do(desk: Desk, asker: Asker, number: int, deed: Deed, *, now: float) -> tuple[Any, bool]:
+    """A person's deed on an incident; (row as it then is, True when it changed something). Raises Refused."""
+    with desk.engine.transaction(now) as tx:
+        row = _lock(tx, number)
+        if row is None:
+            raise Refused(f"There is no INC-{number}. `incident list --all` shows the latest ones.")
+        changed = move(desk, tx, row, deed, actor=asker.name, text=f"by {asker.name}")
+        if changed:
+            _record(tx, asker, f"incident {deed.value}", number, {"from": row.status})
+        return table.by_number(tx.c, number), changed
+
+
+def move(desk: Desk, tx: Tx, row: Any, deed: Deed, *, actor: str, text: str) -> bool:
+    """Make one move of the state machine and owe what follows from it; False when it does not apply."""
+    status = rules.after(Status(row.status), deed)
+    if status is None:
+        return False
+    t = INCIDENTS()
+    values: dict[str, Any] = {"status": status.value}
+    if status is Status.ACKNOWLEDGED:
+        values |= {"acked_at": tx.now, "acked_by": actor}
+    else:
+        values |= {"resolved_at": tx.now, "resolved_by": actor, "open_key": None}
+    tx.c.execute(t.update().where(t.c.number == row.number).values(**values))
+    table.add_event(tx.c, incident=row.number, at=tx.now, kind=status.value, actor=actor, text=text)
+    pager, tracker = _paged(tx, row.uid), _owed(tx, f"{row.uid}:ticket")
+    if status is Status.ACKNOWLEDGED:
+        if pager:
+            tx.owe(Effect(f"{row.uid}:page-ack", "page-ack", "pagerduty", row.number, urgency=2, after=pager))
+        note = f"✋ Acknowledged by {actor}."
+    else:
+        if pager:
+            tx.owe(Effect(f"{row.uid}:page-resolve", "page-resolve", "pagerduty", row.number, urgency=2, after=pager))
+        if tracker:
+            ticket = f"{row.uid}:ticket"
+            tx.owe(Effect(f"{row.uid}:ticket-done", "ticket-done", "jira", row.number, urgency=4, after=ticket))
+        note = f"✅ Resolved {text}." if actor != "Alertmanager" else "✅ Resolved: every alert has ended."
+    say(tx, row.uid, row.number, status.value, note)
+    show(desk, tx, row.number)
+    return True
+
+
+def say(tx: Tx, uid: str, number: int, name: str, text: str) -> None:
+    """Owe one message in the incident's thread."""
+    args = {"text": text}
+    tx.owe(Effect(f"{uid}:note:{name}", "note", "slack", number, args, urgency=4, after=f"{uid}:root"))
+
+
+def show(desk: Desk, tx: Tx, number: int) -> None:
+    """Owe one edit of the panel; changes that come in the meantime ride along."""
+    t = INCIDENTS()
+    if desk.outside.chat is None:
+        return
+    clean = (t.c.number == number) & t.c.panel_owed.is_(False)
+    if tx.c.execute(t.update().where(clean).values(panel_owed=True, panel=t.c.panel + 1)).rowcount == 0:
+        return
+    row = tx.c.execute(sa.select(t.c.uid, t.c.panel).where(t.c.number == number)).one()
+    key, pause = f"{row.uid}:panel:{row.panel}", desk.policy.panel_pause
+    tx.owe(Effect(key, "panel", "slack", number, urgency=6, after=f"{row.uid}:root", delay=pause))
+
+
+def settled(desk: Desk, tx: Tx, done: Settled) -> None:
+    """An effect was tried: the panel tells the truth about it."""
+    if done.about is None or done.kind in ("panel", "reply"):
+        return
+    if done.state is State.GAVE_UP:
+        text = f"{done.kind} could not be done: {done.reason}"
+        table.add_event(tx.c, incident=done.about, at=tx.now, kind="effect", actor="Release Captain", text=text)
+    if done.kind not in ("root", "note") or done.state is not State.DONE:
+        show(desk, tx, done.about)
+
+
+def _open(desk: Desk, tx: Tx, values: dict[str, Any]) -> int | None:
+    """Write the incident and what is owed for it; its number, or None when it is open or was open already.
+
+    The order is the urgency: page first, and nothing waits for anything but the thread for its root message.
+    """
+    row = values | {"status": Status.TRIGGERED.value}
+    defaults = {"acked_by": "", "resolved_by": "", "channel": "", "thread_ts": "", "ticket_key": "", "ticket_url": ""}
+    if not insert_once(tx.c, INCIDENTS(), row | defaults | {"checks": "", "panel": 0, "panel_owed": False}):
+        return None
+    uid, service = row["uid"], row["service"]
+    number = int(tx.c.execute(sa.select(INCIDENTS().c.number).where(INCIDENTS().c.uid == uid)).scalar_one())
+    severity, entry = Severity(row["severity"]), desk.services[service]
+    table.add_event(tx.c, incident=number, at=tx.now, kind="opened", actor=row["opened_by"], text=row["title"])
+    if severity.pages:
+        _owe_page(desk, tx, uid, number, service, severity)
+    if desk.outside.chat is not None:
+        tx.owe(Effect(f"{uid}:root", "root", "slack", number, urgency=severity.rank + 1))
+    if desk.outside.tracker is not None and entry.jira:
+        tx.owe(Effect(f"{uid}:ticket", "ticket", "jira", number, urgency=severity.rank + 1))
+    if entry.runbook:
+        tx.owe(Effect(f"{uid}:checks", "checks", "checks", number, urgency=severity.rank + 1))
+    return number
+
+
+def _owe_page(desk: Desk, tx: Tx, uid: str, number: int, service: str, severity: Severity) -> None:
+    if desk.outside.pager is not None and desk.services[service].pagerduty is not None:
+        tx.owe(Effect(f"{uid}:page", "page", "pagerduty", number, urgency=severity.rank))
+
+
+def _paged(tx: Tx, uid: str) -> str | None:
+    return f"{uid}:page" if _owed(tx, f"{uid}:page") else None
+
+
+def _owed(tx: Tx, key: str) -> bool:
+    t = table.EFFECTS()
+    return tx.c.execute(sa.select(t.c.key).where(t.c.key == key)).first() is not None
+
+
+def _lock_open(tx: Tx, key: str) -> Any:
+    t = INCIDENTS()
+    return tx.c.execute(sa.select(t).where(t.c.open_key == key).with_for_update()).first()
+
+
+def _lock(tx: Tx, number: int) -> Any:
+    t = INCIDENTS()
+    return tx.c.execute(sa.select(t).where(t.c.number == number).with_for_update()).first()
+
+
+def _record(tx: Tx, asker: Asker, action: str, number: int, detail: Mapping[str, Any]) -> None:
+    actor = f"{asker.name} ({asker.id})"
+    audit.append(tx.c, at=tx.now, actor=actor, door=asker.door, action=action, subject=f"INC-{number}", detail=detail)

@@ -1,0 +1,242 @@
+"""Performs what is owed for incidents: each function makes one call (or looks, then makes one) and says what came of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from bot.effects import Effect, Outcome, Performer, Task, Tx
+from bot.errors import GiveUp, Retry
+from bot.integrations.jira import Ticket, Tracker
+from bot.integrations.pagerduty import PageRef, Pager, Trigger
+from bot.integrations.slack import Chat, Edit, Post, Posted
+from handlers.checks import check_service
+from handlers.desk import Desk
+from handlers.incidents import table, words
+from handlers.incidents.rules import Severity
+from handlers.incidents.table import INCIDENTS
+
+PAGERDUTY_SEVERITY: Mapping[Severity, Any] = {
+    Severity.SEV1: "critical",
+    Severity.SEV2: "error",
+    Severity.SEV3: "warning",
+}
+CLOCK_SLACK = 120.0
+"""Seconds by which Slack's clock and ours may differ when a message is looked for."""
+SEARCH_LAG = 8.0
+"""Seconds after which Jira Cloud's search is trusted to know an issue that a lost answer may have created."""
+
+
+def performers(desk: Desk) -> list[Performer]:
+    """Every kind of effect this subject owes. Page, ack and resolve are idempotent at PagerDuty by their dedup key."""
+    return [
+        Performer("page", lambda task: page(desk, task)),
+        Performer("page-ack", lambda task: page_ack(desk, task)),
+        Performer("page-resolve", lambda task: page_resolve(desk, task)),
+        Performer("root", lambda task: root(desk, task), looks=True),
+        Performer("note", lambda task: note(desk, task), looks=True),
+        Performer("panel", lambda task: panel(desk, task)),
+        Performer("ticket", lambda task: ticket(desk, task), looks=True),
+        Performer("ticket-done", lambda task: ticket_done(desk, task)),
+        Performer("checks", lambda task: checks(desk, task)),
+    ]
+
+
+def page(desk: Desk, task: Task) -> Outcome:
+    """Page the service's on-call. The dedup key is the incident's uid, so asking twice pages once."""
+    row = _row(desk, task)
+    if not table.is_open(row) and task.attempt == 1:
+        return Outcome(skipped="resolved before PagerDuty was asked")
+    if not table.is_open(row):
+        # An earlier try may have reached PagerDuty; the resolve that follows this closes it either way.
+        return Outcome(skipped="resolved before PagerDuty accepted the page")
+    accepted = _pager(desk).trigger(
+        Trigger(
+            routing_key=_routing_key(desk, row),
+            dedup_key=dedup_key(row),
+            summary=f"[{row.severity}] {row.service}: {row.title}",
+            source="release-captain",
+            severity=PAGERDUTY_SEVERITY[Severity(row.severity)],
+            component=row.service,
+            group=row.environment,
+            links=[(url, text) for text, url in words.links(row)],
+            details={"incident": f"INC-{row.number}", "opened_by": row.opened_by, **table.about(row)},
+        )
+    )
+
+    def apply(tx: Tx) -> None:
+        t = INCIDENTS()
+        first = (t.c.number == row.number) & t.c.paged_at.is_(None)
+        if tx.c.execute(t.update().where(first).values(paged_at=tx.now)).rowcount:
+            table.add_event(
+                tx.c, incident=row.number, at=tx.now, kind="paged", actor="PagerDuty", text="PagerDuty took the page"
+            )
+
+    return Outcome({"dedup_key": accepted.dedup_key}, apply)
+
+
+def page_ack(desk: Desk, task: Task) -> Outcome:
+    """Acknowledge the page, so that PagerDuty stops escalating."""
+    row = _row(desk, task)
+    if not table.is_open(row):
+        return Outcome(skipped="resolved meanwhile")
+    _pager(desk).acknowledge(PageRef(_routing_key(desk, row), dedup_key(row)))
+    return Outcome()
+
+
+def page_resolve(desk: Desk, task: Task) -> Outcome:
+    """Resolve the page. Also sent when the page's own outcome is unknown: for an unknown key it does nothing."""
+    row = _row(desk, task)
+    _pager(desk).resolve(PageRef(_routing_key(desk, row), dedup_key(row)))
+    return Outcome()
+
+
+def root(desk: Desk, task: Task) -> Outcome:
+    """Post the incident's root message: the live panel its thread hangs from."""
+    row, effects = _row(desk, task), _effects(desk, task)
+    text, blocks = words.panel(row, effects)
+    posted = _post_once(desk, task, Post(desk.services[row.service].channel, text, blocks, None, task.key))
+
+    def apply(tx: Tx) -> None:
+        t = INCIDENTS()
+        where = {"channel": posted.channel, "thread_ts": posted.ts}
+        tx.c.execute(t.update().where(t.c.number == row.number).values(**where))
+
+    return Outcome({"channel": posted.channel, "ts": posted.ts}, apply)
+
+
+def note(desk: Desk, task: Task) -> Outcome:
+    """Post one message in the incident's thread."""
+    row = _row(desk, task)
+    if not row.thread_ts:
+        return Outcome(skipped="there is no thread to post into: the root message was never posted")
+    text = str(task.args["text"])
+    blocks = task.args.get("blocks") or ()
+    _post_once(desk, task, Post(row.channel, text, blocks, row.thread_ts, task.key))
+    return Outcome()
+
+
+def panel(desk: Desk, task: Task) -> Outcome:
+    """Edit the root message to what is true now. Whatever changes after this starts makes an edit of its own."""
+    t = INCIDENTS()
+    with desk.store.write() as c:
+        c.execute(t.update().where(t.c.number == task.about).values(panel_owed=False))
+    row, effects = _row(desk, task), _effects(desk, task)
+    if not row.thread_ts:
+        return Outcome(skipped="there is no root message to edit")
+    if task.key != f"{row.uid}:panel:{row.panel}":
+        return Outcome(skipped="a newer edit is on its way")
+    text, blocks = words.panel(row, effects)
+    _chat(desk).edit(Edit(row.channel, row.thread_ts, text, blocks))
+    return Outcome()
+
+
+def ticket(desk: Desk, task: Task) -> Outcome:
+    """Find the incident's ticket by our label, or create it."""
+    row = _row(desk, task)
+    tracker, project, label = _tracker(desk), desk.services[row.service].jira, f"captain-{row.uid}"
+    found = tracker.find(project, label)
+    if found is None:
+        since = time.time() - task.tried_at
+        if task.tried and since < SEARCH_LAG:
+            # An earlier try may have created it, and Jira Cloud's search does not know it yet.
+            raise Retry("looking again before creating, since Jira's search is late", after=SEARCH_LAG - since)
+        found = tracker.create(
+            Ticket(
+                project=project,
+                key_label=label,
+                summary=f"[{row.severity}] {row.service}: {row.title}"[:255],
+                description=words.ticket_text(desk, row),
+                labels=["incident", row.severity],
+            )
+        )
+
+    def apply(tx: Tx) -> None:
+        t = INCIDENTS()
+        where = {"ticket_key": found.key, "ticket_url": found.url}
+        tx.c.execute(t.update().where(t.c.number == row.number).values(**where))
+
+    return Outcome({"key": found.key}, apply)
+
+
+def ticket_done(desk: Desk, task: Task) -> Outcome:
+    """Move the incident's ticket to a status of the category "done"."""
+    row = _row(desk, task)
+    if not row.ticket_key:
+        return Outcome(skipped="there is no ticket")
+    ref = _tracker(desk).move(row.ticket_key, "done")
+    return Outcome({"status": ref.status})
+
+
+def checks(desk: Desk, task: Task) -> Outcome:
+    """Run the service's runbook and put the results into the thread. Checks look; they change nothing."""
+    row = _row(desk, task)
+    report = check_service(desk, row.service)
+    text, blocks = words.checks(report)
+
+    def apply(tx: Tx) -> None:
+        t = INCIDENTS()
+        tx.c.execute(t.update().where(t.c.number == row.number).values(checks=words.checks_line(report)))
+        outcome = f"{report.runbook}: {report.outcome.value}"
+        table.add_event(tx.c, incident=row.number, at=tx.now, kind="checks", actor="Release Captain", text=outcome)
+        args = {"text": text, "blocks": blocks}
+        after = f"{row.uid}:root"
+        tx.owe(Effect(f"{row.uid}:note:checks", "note", "slack", row.number, args, urgency=4, after=after))
+
+    return Outcome({"outcome": report.outcome.value}, apply)
+
+
+def dedup_key(row: Any) -> str:
+    """Our key for the incident's page at PagerDuty."""
+    return f"captain-{row.uid}"
+
+
+def _post_once(desk: Desk, task: Task, ask: Post) -> Posted:
+    """Post, but look first when an earlier try may have posted: Slack itself has no idempotency key."""
+    chat = _chat(desk)
+    if task.tried:
+        found = chat.find(ask.channel, task.key, since=task.created_at - CLOCK_SLACK, thread_ts=ask.thread_ts)
+        if found is not None:
+            return found
+    return chat.post(ask)
+
+
+def _row(desk: Desk, task: Task) -> Any:
+    with desk.store.read() as c:
+        row = table.by_number(c, task.about or 0)
+    if row is None:
+        raise GiveUp(f"INC-{task.about} is not in the database")
+    if row.service not in desk.services:
+        raise GiveUp(f"the service '{row.service}' is no longer in captain.yml; put it back and repair")
+    return row
+
+
+def _effects(desk: Desk, task: Task) -> Any:
+    with desk.store.read() as c:
+        return table.effects_about(c, task.about or 0)
+
+
+def _routing_key(desk: Desk, row: Any) -> str:
+    secret = desk.services[row.service].pagerduty
+    if secret is None:
+        raise GiveUp(f"services.{row.service}.pagerduty is not set in captain.yml; set it and repair")
+    return secret.get_secret_value()
+
+
+def _pager(desk: Desk) -> Pager:
+    if desk.outside.pager is None:
+        raise GiveUp("the pagerduty: section is missing in captain.yml; add it and repair")
+    return desk.outside.pager
+
+
+def _chat(desk: Desk) -> Chat:
+    if desk.outside.chat is None:
+        raise GiveUp("the slack: section is missing in captain.yml; add it and repair")
+    return desk.outside.chat
+
+
+def _tracker(desk: Desk) -> Tracker:
+    if desk.outside.tracker is None:
+        raise GiveUp("the jira: section is missing in captain.yml; add it and repair")
+    return desk.outside.tracker

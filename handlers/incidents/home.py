@@ -1,0 +1,35 @@
+"""The App Home: what is open, and what is still owed to the outside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bot.integrations.slack.words import escape, fit
+from handlers.desk import Desk
+from handlers.incidents import table, words
+
+
+def view(desk: Desk, user: str) -> dict[str, Any]:
+    """The Home tab of one person, as Slack's views.publish takes it."""
+    with desk.store.read() as c:
+        rows = table.open_incidents(c, limit=20)
+    owed = desk.engine.owed()
+    blocks: list[dict[str, Any]] = [
+        {"type": "header", "text": {"type": "plain_text", "text": "Release Captain"}},
+        {"type": "section", "text": {"type": "mrkdwn", "text": f"Hello <@{user}>. This is what is open now."}},
+        *words.listing(rows, everything=False)[1],
+        {"type": "divider"},
+        {"type": "section", "text": {"type": "mrkdwn", "text": _owed(owed)}},
+        {
+            "type": "context",
+            "elements": [{"type": "mrkdwn", "text": f"`{escape(desk.command)} help` lists what you can ask for."}],
+        },
+    ]
+    return {"type": "home", "blocks": fit(blocks)}
+
+
+def _owed(owed: Any) -> str:
+    if not owed:
+        return "Nothing is owed to PagerDuty, Slack or Jira."
+    lines = [f"*{lane}*: {n} not done, the oldest {words.duration(age)} old" for lane, (n, age) in sorted(owed.items())]
+    return "*Still owed*\n" + "\n".join(lines)

@@ -1,0 +1,66 @@
+"""The rules of incidents as pure functions: severities, states, who may follow whom, what makes two alerts one incident."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """How bad. sev1 and sev2 page; sev3 makes a ticket."""
+
+    SEV1 = "sev1"
+    SEV2 = "sev2"
+    SEV3 = "sev3"
+
+    @property
+    def pages(self) -> bool:
+        return self is not Severity.SEV3
+
+    @property
+    def rank(self) -> int:
+        """1 is worst; also the urgency of its effects."""
+        return int(self.value[-1])
+
+
+class Status(StrEnum):
+    """Where an incident stands."""
+
+    TRIGGERED = "triggered"  # open, nobody has taken it
+    ACKNOWLEDGED = "acknowledged"  # a person works on it
+    RESOLVED = "resolved"  # over
+
+
+class Deed(StrEnum):
+    """What can be done to an incident."""
+
+    ACKNOWLEDGE = "acknowledge"
+    RESOLVE = "resolve"
+
+
+NEXT: Mapping[tuple[Status, Deed], Status] = {
+    (Status.TRIGGERED, Deed.ACKNOWLEDGE): Status.ACKNOWLEDGED,
+    (Status.TRIGGERED, Deed.RESOLVE): Status.RESOLVED,
+    (Status.ACKNOWLEDGED, Deed.RESOLVE): Status.RESOLVED,
+}
+"""Every move there is; a pair that is not here changes nothing."""
+
+
+def after(status: Status, deed: Deed) -> Status | None:
+    """The status a deed leads to, or None when it does not apply (a stale button, a second press)."""
+    return NEXT.get((status, deed))
+
+
+def incident_key(labels: Mapping[str, str], *, service: str, environment: str) -> str:
+    """What makes two alerts one incident: environment, service, and the SLO (or the alert's name).
+
+    A fast and a slow burn of one SLO are one incident; the same SLO in another environment is another one.
+    """
+    subject = labels.get("slo") or labels["alertname"]
+    return "/".join(part.replace("/", "%2F") for part in (environment, service, subject))
+
+
+def incident_uid(*parts: str) -> str:
+    """Our name for one occurrence, the same in every replica and after a restore: it keys page, ticket and message."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]

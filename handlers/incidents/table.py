@@ -1,0 +1,119 @@
+"""The incidents' tables, and the reads that more than one file needs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from sqlmodel import Field, SQLModel
+
+from bot.effects import EFFECTS
+from handlers.incidents.rules import Status
+
+
+class Incident(SQLModel, table=True):
+    """One incident. Times are UNIX seconds. ``open_key`` is unique while it is open and NULL afterwards."""
+
+    __tablename__ = "incidents"
+
+    number: int | None = Field(default=None, primary_key=True)
+    uid: str = Field(unique=True)
+    key: str
+    open_key: str | None = Field(default=None, unique=True)
+    service: str = Field(index=True)
+    environment: str
+    severity: str
+    title: str
+    status: str
+    source: str
+    about: str = "{}"
+    opened_at: float = Field(index=True)
+    opened_by: str
+    paged_at: float | None = None
+    acked_at: float | None = None
+    acked_by: str = ""
+    resolved_at: float | None = None
+    resolved_by: str = ""
+    channel: str = ""
+    thread_ts: str = ""
+    ticket_key: str = ""
+    ticket_url: str = ""
+    checks: str = ""
+    panel: int = 0
+    panel_owed: bool = False
+
+
+class TimelineEvent(SQLModel, table=True):
+    """Something that happened to an incident, never changed afterwards. ``at`` UNIX seconds."""
+
+    __tablename__ = "timeline"
+
+    id: int | None = Field(default=None, primary_key=True)
+    incident: int = Field(index=True)
+    at: float
+    kind: str
+    actor: str
+    text: str
+
+
+def INCIDENTS() -> sa.Table:  # noqa: N802 - it is the table
+    """The incidents' table, for SQL."""
+    return Incident.__table__  # type: ignore[attr-defined,no-any-return]
+
+
+def TIMELINE() -> sa.Table:  # noqa: N802 - it is the table
+    """The timeline's table, for SQL."""
+    return TimelineEvent.__table__  # type: ignore[attr-defined,no-any-return]
+
+
+def by_number(c: Connection, number: int) -> Any:
+    """The incident's row, or None."""
+    return c.execute(sa.select(INCIDENTS()).where(INCIDENTS().c.number == number)).first()
+
+
+def open_by_key(c: Connection, key: str) -> Any:
+    """The open incident of a key, or None; by its unique index."""
+    return c.execute(sa.select(INCIDENTS()).where(INCIDENTS().c.open_key == key)).first()
+
+
+def open_incidents(c: Connection, *, limit: int = 50) -> Sequence[Any]:
+    """The open incidents, newest first."""
+    t = INCIDENTS()
+    return c.execute(sa.select(t).where(t.c.open_key.is_not(None)).order_by(t.c.number.desc()).limit(limit)).all()
+
+
+def latest_incidents(c: Connection, *, limit: int = 20) -> Sequence[Any]:
+    """The newest incidents, open or not."""
+    t = INCIDENTS()
+    return c.execute(sa.select(t).order_by(t.c.number.desc()).limit(limit)).all()
+
+
+def effects_about(c: Connection, number: int) -> Sequence[Any]:
+    """The ledger rows of an incident, oldest first."""
+    t = EFFECTS()
+    return c.execute(sa.select(t).where(t.c.about == number).order_by(t.c.created_at, t.c.key)).all()
+
+
+def add_event(c: Connection, *, incident: int, at: float, kind: str, actor: str, text: str) -> None:
+    """Put one line into the timeline."""
+    c.execute(TIMELINE().insert().values(incident=incident, at=at, kind=kind, actor=actor, text=text))
+
+
+def timeline(c: Connection, number: int, *, limit: int = 200) -> Sequence[Any]:
+    """The timeline of an incident, oldest first."""
+    t = TIMELINE()
+    return c.execute(sa.select(t).where(t.c.incident == number).order_by(t.c.at, t.c.id).limit(limit)).all()
+
+
+def about(row: Any) -> Mapping[str, str]:
+    """What the alert said of the incident: summary, slo, runbook_url, dashboard, description."""
+    found: Mapping[str, str] = json.loads(row.about)
+    return found
+
+
+def is_open(row: Any) -> bool:
+    """True until it is resolved."""
+    return Status(row.status) is not Status.RESOLVED

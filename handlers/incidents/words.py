@@ -1,0 +1,258 @@
+"""What is shown of an incident: the panel, the thread's messages, the ticket's text, the lists."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bot.effects import State
+from bot.integrations.slack.words import escape, fit
+from handlers.desk import Desk
+from handlers.incidents import table
+from handlers.incidents.rules import Severity, Status
+from runbooks import Outcome, Report, Result
+
+Blocks = list[dict[str, Any]]
+
+STATUS_ICON: Mapping[Status, str] = {Status.TRIGGERED: "🔴", Status.ACKNOWLEDGED: "🟠", Status.RESOLVED: "✅"}
+SEVERITY_WORD: Mapping[Severity, str] = {
+    Severity.SEV1: "sev1 · critical",
+    Severity.SEV2: "sev2 · major",
+    Severity.SEV3: "sev3 · minor",
+}
+OUTCOME_ICON: Mapping[Outcome, str] = {
+    Outcome.PASS: "✔",
+    Outcome.FAIL: "✘",
+    Outcome.INCONCLUSIVE: "◐",
+    Outcome.NO_DATA: "∅",
+    Outcome.ERROR: "⚠",
+}
+SHOWN_EFFECTS = (
+    ("page", "PagerDuty"),
+    ("page-ack", "PagerDuty acknowledge"),
+    ("page-resolve", "PagerDuty resolve"),
+    ("ticket", "Jira"),
+    ("ticket-done", "Jira done"),
+    ("checks", "Checks"),
+)
+"""The effects a reader asks about, in this order; the thread itself is proof of Slack."""
+
+
+def panel(row: Any, effects: Sequence[Any]) -> tuple[str, Blocks]:
+    """The root message: what burns, how bad, who has it, and the truth about each effect. (text, blocks)."""
+    status, severity = Status(row.status), Severity(row.severity)
+    text = f"{STATUS_ICON[status]} INC-{row.number} {row.service}: {row.title} ({status.value})"
+    blocks: Blocks = [
+        {
+            "type": "header",
+            "text": {"type": "plain_text", "text": f"{STATUS_ICON[status]} INC-{row.number} · {row.title}"},
+        },
+        {
+            "type": "section",
+            "fields": [
+                _field("Severity", SEVERITY_WORD[severity]),
+                _field("Status", _status(row)),
+                _field("Service", row.service),
+                _field("Environment", row.environment),
+            ],
+        },
+    ]
+    told = _told(row)
+    if told:
+        blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": told}})
+    context = [{"type": "mrkdwn", "text": line} for line in (_truth(effects), _when(row)) if line]
+    blocks.append({"type": "context", "elements": context})
+    if table.is_open(row):
+        blocks.append(_buttons(row))
+    return escape(text), fit(blocks)
+
+
+def _buttons(row: Any) -> dict[str, Any]:
+    """The action id is the command it runs; its value is the command's argument."""
+    ref = f"INC-{row.number}"
+    acknowledge = {
+        "type": "button",
+        "action_id": "incident ack",
+        "value": ref,
+        "style": "primary",
+        "text": {"type": "plain_text", "text": "Acknowledge"},
+    }
+    resolve = {
+        "type": "button",
+        "action_id": "incident resolve",
+        "value": ref,
+        "text": {"type": "plain_text", "text": "Resolve"},
+    }
+    elements = [acknowledge, resolve] if row.status == Status.TRIGGERED.value else [resolve]
+    return {"type": "actions", "block_id": "incident", "elements": elements}
+
+
+def _status(row: Any) -> str:
+    if row.status == Status.ACKNOWLEDGED.value:
+        return f"acknowledged by {row.acked_by}"
+    if row.status == Status.RESOLVED.value:
+        return f"resolved by {row.resolved_by} after {duration(row.resolved_at - row.opened_at)}"
+    return "triggered, nobody has it yet"
+
+
+def _told(row: Any) -> str:
+    said = table.about(row)
+    lines = []
+    if row.source == "alert":
+        name = said.get("slo") or said.get("alertname", "")
+        burn = f", {said['burn']} burn" if said.get("burn") not in (None, "", "none") else ""
+        lines.append(f"*What burns:* {escape(name)}{escape(burn)}")
+    if said.get("description"):
+        lines.append(escape(said["description"]))
+    found = links(row)
+    if found:
+        lines.append(" · ".join(f"<{escape(url)}|{escape(text)}>" for text, url in found))
+    if row.ticket_key:
+        lines.append(f"*Ticket:* <{escape(row.ticket_url)}|{escape(row.ticket_key)}>")
+    return "\n".join(lines)
+
+
+def links(row: Any) -> list[tuple[str, str]]:
+    """(text, address) of what helps at once; only addresses a browser opens."""
+    said = table.about(row)
+    wanted = (("Runbook", said.get("runbook_url", "")), ("Dashboard", said.get("dashboard", "")))
+    return [(text, url) for text, url in wanted if url.startswith(("https://", "http://")) and "|" not in url]
+
+
+def _truth(effects: Sequence[Any]) -> str:
+    """``PagerDuty ✔ 0.4 s · Jira ⏳ retry 3 in 40 s``: only what is stored as accepted gets a tick."""
+    bykind = {row.kind: row for row in effects}
+    parts = []
+    for kind, name in SHOWN_EFFECTS:
+        row = bykind.get(kind)
+        if row is not None:
+            parts.append(f"{name} {_effect(row)}")
+    return " · ".join(parts) if parts else "Nothing is owed to PagerDuty or Jira for this incident."
+
+
+def _effect(row: Any) -> str:
+    state = State(row.state)
+    if state is State.DONE:
+        return f"✔ {max(0.0, row.done_at - row.created_at):.1f} s"
+    if state is State.RETRYING:
+        left = max(0, round(row.due_at - time.time()))
+        at = f"<!date^{int(row.due_at)}^{{time_secs}}|{time.strftime('%H:%M:%S', time.gmtime(row.due_at))} UTC>"
+        return f"⏳ retry {row.attempt} in {left} s, at {at} ({escape(row.reason[:120])})"
+    if state is State.GAVE_UP:
+        return f"✘ {escape(row.reason[:200])}"
+    if state is State.SKIPPED:
+        return f"· {escape(row.reason[:120])}"
+    return "⏳ on its way"
+
+
+def _when(row: Any) -> str:
+    at = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(row.opened_at))
+    return f"Opened by {escape(row.opened_by)} <!date^{int(row.opened_at)}^{{date_short}} {{time_secs}}|{at}>"
+
+
+def _field(name: str, value: str) -> dict[str, str]:
+    return {"type": "mrkdwn", "text": f"*{name}*\n{escape(value)}"}
+
+
+def checks(report: Report) -> tuple[str, Blocks]:
+    """The results of a runbook, a line each, with value, threshold and what to do next."""
+    counts = ", ".join(f"{n} {outcome.value}" for outcome in Outcome if (n := _count(report, outcome)))
+    text = f"{OUTCOME_ICON[report.outcome]} Checks of {report.runbook}: {report.outcome.value} ({counts or 'none ran'})"
+    lines = [_check_line(result) for result in report.results]
+    blocks: Blocks = [{"type": "section", "text": {"type": "mrkdwn", "text": f"*{escape(text)}*"}}]
+    blocks += [
+        {"type": "section", "text": {"type": "mrkdwn", "text": "\n".join(lines[i : i + 8])}}
+        for i in range(0, len(lines), 8)
+    ]
+    if not report.results and report.detail:
+        blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": escape(report.detail)}})
+    return escape(text), fit(blocks)
+
+
+def _check_line(result: Result) -> str:
+    line = f"{OUTCOME_ICON[result.outcome]} *{escape(result.name)}* {result.outcome.value}"
+    if result.detail:
+        line += f": {escape(result.detail[:300])}"
+    if result.outcome is not Outcome.PASS and result.hint:
+        line += f"\n      → {escape(result.hint[:300])}"
+    return line
+
+
+def checks_line(report: Report) -> str:
+    """The report in one short line, kept on the incident."""
+    return f"{report.outcome.value} ({_count(report, Outcome.PASS)} of {len(report.results)} passed)"
+
+
+def _count(report: Report, outcome: Outcome) -> int:
+    return sum(result.outcome is outcome for result in report.results)
+
+
+def ticket_text(desk: Desk, row: Any) -> str:
+    """The ticket's description, plain text."""
+    said = table.about(row)
+    lines = [
+        row.title,
+        "",
+        f"Incident INC-{row.number}, {row.severity}, service {row.service}, environment {row.environment}.",
+        f"Opened by {row.opened_by} at {time.strftime('%Y-%m-%d %H:%M:%S UTC', time.gmtime(row.opened_at))}.",
+    ]
+    if said.get("description"):
+        lines += ["", said["description"]]
+    lines += [f"{text}: {url}" for text, url in links(row)]
+    if desk.public_url:
+        lines += ["", f"Reported by Release Captain ({desk.public_url})."]
+    return "\n".join(lines)
+
+
+def listing(rows: Sequence[Any], *, everything: bool) -> tuple[str, Blocks]:
+    """Incidents, a line each. (text, blocks)."""
+    if not rows:
+        text = "No incident has ever been opened." if everything else "No incident is open. ✅"
+        return text, [{"type": "section", "text": {"type": "mrkdwn", "text": text}}]
+    lines = [list_line(row) for row in rows]
+    head = f"{len(rows)} incident{'s' if len(rows) != 1 else ''}" + ("" if everything else " open")
+    blocks: Blocks = [{"type": "section", "text": {"type": "mrkdwn", "text": f"*{head}*"}}]
+    blocks += [
+        {"type": "section", "text": {"type": "mrkdwn", "text": "\n".join(lines[i : i + 10])}}
+        for i in range(0, len(lines), 10)
+    ]
+    return "\n".join([head, *lines]), fit(blocks)
+
+
+def list_line(row: Any) -> str:
+    """One incident on one line, mrkdwn."""
+    status = Status(row.status)
+    age = duration((row.resolved_at or time.time()) - row.opened_at)
+    who = f", {escape(row.acked_by)} has it" if status is Status.ACKNOWLEDGED else ""
+    return (
+        f"{STATUS_ICON[status]} *INC-{row.number}* {row.severity} {escape(row.service)}: "
+        f"{escape(row.title[:120])} ({status.value}, {age}{who})"
+    )
+
+
+def detail(row: Any, effects: Sequence[Any], events: Sequence[Any]) -> tuple[str, Blocks]:
+    """One incident with the truth about its effects and its timeline. (text, blocks)."""
+    _, blocks = panel(row, effects)
+    lines = [
+        f"`{time.strftime('%H:%M:%S', time.gmtime(event.at))}` {escape(event.actor)}: {escape(event.text)}"
+        for event in events[-20:]
+    ]
+    if lines:
+        blocks.insert(
+            -1, {"type": "section", "text": {"type": "mrkdwn", "text": "*Timeline (UTC)*\n" + "\n".join(lines)}}
+        )
+    text = "\n".join([list_line(row), _truth(effects), *lines])
+    return text, fit(blocks)
+
+
+def duration(seconds: float) -> str:
+    """``42 s``, ``3 min 5 s``, ``2 h 10 min``, ``3 d 4 h``."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+    if whole < 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"
