@@ -210,13 +210,14 @@ def dotted(node: ast.AST) -> str:
 
 
 def frozen_values(tree: ast.Module) -> set[str]:
-    """The frozen dataclasses and enums a module defines: calling one of these makes a value."""
+    """The frozen dataclasses, frozen models and enums a module defines: calling one of these makes a value."""
     found = set()
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
             decorators = " ".join(ast.unparse(decorator) for decorator in node.decorator_list)
             bases = {dotted(base) for base in node.bases}
-            if "frozen=True" in decorators or bases & {"Enum", "StrEnum", "IntEnum", "NamedTuple"}:
+            settings = " ".join(ast.unparse(part) for part in node.body if isinstance(part, ast.Assign))
+            if "frozen=True" in decorators + settings or bases & {"Enum", "StrEnum", "IntEnum", "NamedTuple"}:
                 found.add(node.name)
     return found
 
