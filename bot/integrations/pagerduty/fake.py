@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import html
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bot.integrations.pagerduty.fake_account import USERS, Account, Incident
@@ -55,7 +59,8 @@ class FakePagerDuty:
         self._events = Events(self.account, keys)
         self._events.limit = limit_events_per_minute
         self._rest = Rest(self.account, api_token, self.account.user_id(token_user) if token_user else "")
-        routes = Starlette(routes=[*self._events.routes(), *self._rest.routes()])
+        page = Route("/pages/incidents/{id}", self._page)
+        routes = Starlette(routes=[*self._events.routes(), *self._rest.routes(), page])
         self.app: ASGIApp = Guard(self.name, _Notice(self, routes), self.faults, calls)
 
     @property
@@ -151,7 +156,7 @@ class FakePagerDuty:
             "alerts": len(incident.alerts),
             "links": list(incident.links),
             "details": dict(incident.details),
-            "url": f"{self.base_url}/incidents/{incident.id}",
+            "url": f"{self.base_url}/pages/incidents/{incident.id}",
         }
 
     def _told(self, event: str, incident: Incident, by: str, extra: Mapping[str, Any]) -> None:
@@ -168,6 +173,22 @@ class FakePagerDuty:
             "data": views.webhook(event, incident, extra),
         }
         self.hooks.send(self.webhook_url, self.webhook_secret, {"event": body})
+
+    async def _page(self, request: Request) -> HTMLResponse:
+        """The page behind an incident's link, for whoever follows it in the sandbox."""
+        rows = [row for row in self.state()["incidents"] if row["id"] == request.path_params["id"]]
+        if not rows:
+            return HTMLResponse("<!doctype html><title>No such incident</title><p>No such incident.</p>", 404)
+        row = rows[0]
+        title = html.escape(f"#{row['number']} {row['title']}")
+        facts = {name: row[name] for name in ("status", "severity", "service")}
+        facts["assignees"] = ", ".join(row["assignees"])
+        shown = "".join(f"<dt>{name}<dd>{html.escape(text)}" for name, text in facts.items())
+        lines = [f"{datetime.fromtimestamp(line['at'], UTC):%H:%M:%S} {line['summary']}" for line in row["log"]]
+        lines += [f"{note['by']}: {note['text']}" for note in row["notes"]]
+        items = "".join(f"<li>{html.escape(line)}" for line in lines)
+        head = f'<!doctype html><meta charset="utf-8"><title>{title}</title><h1>{title}</h1>'
+        return HTMLResponse(f"{head}<dl>{shown}</dl><ul>{items}</ul>")
 
 
 def _email(user: str) -> str:

@@ -24,8 +24,8 @@ class Views:
         self.base = base
 
     def ref(self, kind: str, path: str, ident: str, summary: str) -> Json:
-        address = f"{self.base}/{path}/{ident}"
-        return {"id": ident, "type": f"{kind}_reference", "summary": summary, "self": address, "html_url": address}
+        at = {"self": f"{self.base}/{path}/{ident}", "html_url": f"{self.base}/pages/{path}/{ident}"}
+        return {"id": ident, "type": f"{kind}_reference", "summary": summary, **at}
 
     def user_ref(self, user: str) -> Json:
         return self.ref("user", "users", user, USERS[user][0])
@@ -95,13 +95,9 @@ class Views:
         }
 
     def alert(self, incident: Incident, alert: Alert) -> Json:
-        address = f"{self.base}/incidents/{incident.id}/alerts/{alert.id}"
         return {
-            "id": alert.id,
+            **self.ref("alert", f"incidents/{incident.id}/alerts", alert.id, alert.summary),
             "type": "alert",
-            "summary": alert.summary,
-            "self": address,
-            "html_url": address,
             "created_at": iso(alert.created_at),
             "status": "resolved" if alert.status == "resolved" else "triggered",
             "alert_key": alert.key,
@@ -185,12 +181,9 @@ class Views:
             note = extra["note"]
             data: Json = {"id": note["id"], "type": "incident_note", "content": note["content"], "trimmed": False}
             return {"incident": self.incident_ref(incident), **data}
-        address = f"{self.base}/incidents/{incident.id}"
         return {
-            "id": incident.id,
+            **self.incident_ref(incident),
             "type": "incident",
-            "self": address,
-            "html_url": address,
             "number": incident.number,
             "status": incident.status,
             "incident_key": incident.dedup_key,
