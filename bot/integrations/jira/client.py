@@ -217,22 +217,26 @@ class JiraClient:
         return GiveUp(f"Jira refused to {ASKED[what]} ({status}){said}; {self._hint(status, said, project)}.")
 
     def _hint(self, status: int, said: str, project: str) -> str:
-        if status == 401:
-            secret = "jira.api_token and jira.email" if self._cloud else "jira.personal_token"
-            return f"check the secret behind {secret} in captain.yml; the token may be wrong, expired or revoked"
-        if status == 403:
-            return "the bot's Jira account lacks the permission; grant it in the project's permission scheme"
-        if status in (404, 410):
-            kind = "Cloud (jira.email and jira.api_token)" if self._cloud else "Data Center (jira.personal_token)"
-            return f"check jira.url in captain.yml, and that it is {kind}"
-        if "project" in said and status == 400:
-            named = f" {project!r}" if project else ""
-            return f"check the project key{named} in captain.yml, and that the bot's account may see that project"
-        if "issue type" in said or "priority" in said:
-            return "check issue_type and priority in captain.yml against the project's settings"
-        if "cannot be set" in said or "required" in said:
-            return "the project's create screen differs: check its required fields, and what it lets the bot set"
-        return "check what is asked against the project's settings"
+        """What to do next."""
+        secret = "jira.api_token and jira.email" if self._cloud else "jira.personal_token"
+        kind = "Cloud (jira.email and jira.api_token)" if self._cloud else "Data Center (jira.personal_token)"
+        hints = {
+            401: f"check the secret behind {secret} in captain.yml; the token may be wrong, expired or revoked",
+            403: "the bot's Jira account lacks the permission; grant it in the project's permission scheme",
+            404: f"check jira.url in captain.yml, and that it is {kind}",
+            410: f"check jira.url in captain.yml, and that it is {kind}",
+        }
+        if status in hints:
+            return hints[status]
+        named = f" {project!r}" if project else ""
+        words = {
+            "cannot be set": "the project's create screen differs: check what it lets the bot set",
+            "is required.": "the project's create screen differs: check its required fields",
+            "issue type": "check issue_type in captain.yml against the project's settings",
+            "priority": "check priority in captain.yml against the project's settings",
+            "project": f"check the project key{named} in captain.yml, and that the bot's account may see that project",
+        }
+        return next((hint for word, hint in words.items() if word in said), "check what is asked against the project")
 
 
 class _Missing(GiveUp):
