@@ -177,9 +177,11 @@ def update(world: World, ask: Ask) -> dict[str, Any]:
     if channel.is_archived:
         raise SlackError("is_archived")
     text, blocks, attachments = content_of(ask, most=EDIT_TEXT)
-    message.text, message.blocks, message.attachments = text, blocks, attachments
-    if (metadata := metadata_of(ask)) is not None:
+    if ask.json("metadata", "invalid_metadata_format") == {}:
+        message.metadata = None
+    elif (metadata := metadata_of(ask)) is not None:
         message.metadata = metadata
+    message.text, message.blocks, message.attachments = text, blocks, attachments
     message.edited = {"user": world.bot_user, "ts": world.next_ts()}
     world.touch()
     return {
