@@ -24,6 +24,7 @@ REMEMBERED = 500
 """Issues whose ids we remember, so that Cloud's search can be told to look at them as they are."""
 
 
+UNREADABLE = "Jira's answer could not be read; is a proxy or a login page answering in its place?"
 ASKED = {
     "search": "search",
     "create": "create the ticket",
@@ -154,11 +155,11 @@ class JiraClient:
         except JIRAError as error:
             raise self._refusal(error, what, project) from error
         except requests.exceptions.InvalidJSONError as error:
-            raise self._unreadable(what) from error
+            raise Retry(UNREADABLE, unknown=True) from error
         except requests.RequestException as error:
-            raise self._unreachable(error, what) from error
+            raise self._unreachable(error) from error
         except (ValueError, KeyError, TypeError, IndexError) as error:
-            raise self._unreadable(what) from error
+            raise Retry(UNREADABLE, unknown=True) from error
         finally:
             self._idle.append(site)
 
@@ -179,15 +180,7 @@ class JiraClient:
         site.deploymentType = "Cloud" if self._cloud else "Server"
         return site
 
-    def _after_unknown(self, what: str) -> float | None:
-        """Cloud's search knows a new issue some seconds late: look no sooner, or there will be two."""
-        return self._settings.search_lag if what == "create" and self._cloud else None
-
-    def _unreadable(self, what: str) -> Retry:
-        text = "Jira's answer could not be read; is a proxy or a login page answering in its place?"
-        return Retry(text, after=self._after_unknown(what), unknown=True)
-
-    def _unreachable(self, error: requests.RequestException, what: str) -> Retry | GiveUp:
+    def _unreachable(self, error: requests.RequestException) -> Retry | GiveUp:
         """No answer. It may have acted unless the connection was never made."""
         if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
             return GiveUp("Jira's address is not one: check jira.url in captain.yml.")
@@ -195,12 +188,9 @@ class JiraClient:
             return Retry("Jira's certificate is not trusted here; check the proxy or REQUESTS_CA_BUNDLE.")
         if isinstance(error, requests.exceptions.ConnectTimeout) or _never_connected(error):
             return Retry("Jira cannot be reached: no connection.")
-        after = self._after_unknown(what)
         if isinstance(error, requests.exceptions.Timeout):
-            text = f"Jira has not answered within {self._settings.timeout:g} s; it may have acted."
-        else:
-            text = "The connection to Jira broke before it answered; it may have acted."
-        return Retry(text, after=after, unknown=True)
+            return Retry(f"Jira has not answered within {self._settings.timeout:g} s; it may have acted.", unknown=True)
+        return Retry("The connection to Jira broke before it answered; it may have acted.", unknown=True)
 
     def _refusal(self, error: JIRAError, what: str, project: str) -> Exception:
         status, response = error.status_code, error.response
@@ -209,9 +199,7 @@ class JiraClient:
             return Retry(f"Jira asks to slow down{said}.", after=_after(response))
         if status is None or status in (408, 409) or status >= 500:
             # 503 is said at the door; after the others the change may have been made.
-            unknown = status != 503
-            after = _after(response) or (self._after_unknown(what) if unknown else None)
-            return Retry(f"Jira answered {status}{said}.", after=after, unknown=unknown)
+            return Retry(f"Jira answered {status}{said}.", after=_after(response), unknown=status != 503)
         if status == 404 and what in ("read", "move", "comment"):
             return _Missing(f"Jira does not know this issue, or may not show it to the bot{said}.")
         return GiveUp(f"Jira refused to {ASKED[what]} ({status}){said}; {self._hint(status, said, project)}.")
