@@ -65,5 +65,3 @@ class JiraSettings(BaseModel):
     personal_token: SecretStr | None = None
     webhook_secret: SecretStr | None = Field(None, description="signs webhooks to /webhooks/jira")
     timeout: float = Field(8.0, gt=0, le=60, description="seconds a call may take")
-        5.0, ge=0, le=300, description="seconds Jira Cloud's search may be late; we look no sooner"
-    )
