@@ -1,0 +1,208 @@
+"""What can be done in the sandbox, by the page and by the command line alike: one function per action.
+
+Each takes the JSON body of ``POST /act/NAME`` and returns JSON; a Refused is said to whoever asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bot.errors import Refused
+from bot.integrations.jira.fake_site import Invalid as JiraInvalid
+from bot.integrations.pagerduty.fake_account import Invalid as PagerDutyInvalid
+from bot.sandbox import remote
+from bot.sandbox.bot_process import BotProcess
+from bot.sandbox.chat_acts import ChatActs
+from bot.sandbox.world import World
+from bot.standin import Mode
+
+Body = Mapping[str, Any]
+Done = dict[str, Any]
+
+BURN_ERRORS = {"fast": 0.05, "slow": 0.004}
+"""Error ratio the metrics show during a burn; a 99.9 % objective burns 50 and 4 times too fast."""
+CALM_ERRORS = 0.0005
+
+
+class Acts:
+    """Every action by its name; ``do`` runs one."""
+
+    def __init__(self, world: World, bot: BotProcess, *, bearer: str) -> None:
+        self.world = world
+        self.bot = bot
+        self._bearer = bearer
+        self._table: dict[str, Callable[[Body], Done]] = {
+            **ChatActs(world.slack).table(),
+            "break": self.breaks,
+            "mend": self.mend,
+            "burn": self.burn,
+            "calm": self.calm,
+            "metrics": self.metrics,
+            "send": self.send,
+            "kill": self.kill,
+            "restart": self.restart,
+            "pagerduty_acknowledge": self.page_acknowledge,
+            "pagerduty_resolve": self.page_resolve,
+            "jira_transition": self.ticket_transition,
+            "jira_close": self.ticket_close,
+            "jira_comment": self.ticket_comment,
+        }
+
+    def do(self, name: str, body: Body) -> Done:
+        act = self._table.get(name)
+        if act is None:
+            raise Refused(f"There is no action '{name}'. There are: {', '.join(sorted(self._table))}.")
+        return act(body)
+
+    # The world.
+
+    def breaks(self, body: Body) -> Done:
+        """``service``, ``mode``; ``seconds``, ``times``, ``only``, ``retry_after``, ``delay`` as bot.standin.Fault has them."""
+        one = self.world.stand_in(word(body, "service"))
+        mode = word(body, "mode")
+        if mode not in list(Mode):
+            raise Refused(f"'{mode}' is no way to break; there are {', '.join(Mode)}.")
+        one.faults.breaks(
+            mode,
+            seconds=number(body, "seconds", low=0.1),
+            times=count(body, "times"),
+            only=str(body.get("only") or ""),
+            retry_after=count(body, "retry_after") or 5,
+            delay=number(body, "delay", low=0.0) or 1.0,
+        )
+        self.world.touch()
+        return {"service": one.name, "faults": one.faults.rows()}
+
+    def mend(self, body: Body) -> Done:
+        """Take the faults of ``service`` away, or of all when none is named."""
+        name = str(body.get("service") or "")
+        for one in [self.world.stand_in(name)] if name else list(self.world.stand_ins.values()):
+            one.faults.mend()
+        self.world.touch()
+        return {"mended": name or "all"}
+
+    def burn(self, body: Body) -> Done:
+        """Let ``service`` burn its error budget; ``kind`` fast (pages) or slow (a ticket)."""
+        service, kind = self._service(body), str(body.get("kind") or "fast")
+        if kind not in BURN_ERRORS:
+            raise Refused(f"'{kind}' is no kind of burn; there are {', '.join(BURN_ERRORS)}.")
+        self.world.prometheus.set_world(service, errors=BURN_ERRORS[kind])
+        self.world.alertmanager.burn(service, kind)
+        self.world.touch()
+        return {"service": service, "kind": kind}
+
+    def calm(self, body: Body) -> Done:
+        """End the burns of ``service``."""
+        service = self._service(body)
+        self.world.prometheus.set_world(service, errors=CALM_ERRORS)
+        self.world.alertmanager.calm(service)
+        self.world.touch()
+        return {"service": service}
+
+    def metrics(self, body: Body) -> Done:
+        """How ``service`` does from now on: ``errors`` (ratio), ``rps``, ``p95_ms``, ``tls_failures`` (per second)."""
+        service = self._service(body)
+        given = {name: number(body, name, low=0.0) for name in ("errors", "rps", "p95_ms", "tls_failures")}
+        try:
+            self.world.prometheus.set_world(service, **given)
+        except ValueError as e:
+            raise Refused(f"That cannot be: {e}.") from e
+        self.world.touch()
+        return {"service": service}
+
+    def send(self, body: Body) -> Done:
+        """Post ``body`` to the bot as Alertmanager does; returns the bot's ``status`` and ``answer``."""
+        if not isinstance(body.get("body"), dict):
+            raise Refused("'body' must be the JSON object that Alertmanager posts.")
+        headers = {"authorization": f"Bearer {self._bearer}"}
+        try:
+            answer = remote.ask(self.bot.port, "POST", "/webhooks/alertmanager", body["body"], headers=headers)
+        except remote.Unreachable as e:
+            raise Refused("The bot does not answer; it may be starting. Look at its state and try again.") from e
+        return {"status": answer.status, "answer": answer.data if answer.data is not None else answer.text[:2000]}
+
+    # The bot.
+
+    def kill(self, body: Body) -> Done:
+        """kill -9; the bot starts again at once, or after ``seconds``."""
+        pid = self.bot.kill(number(body, "seconds", low=0.0) or 0.0)
+        if not pid:
+            raise Refused("The bot is not running just now; it is about to be started again.")
+        return {"killed": pid}
+
+    def restart(self, _body: Body) -> Done:
+        """SIGTERM, then a new start."""
+        pid = self.bot.restart()
+        if not pid:
+            raise Refused("The bot is not running just now; it is about to be started again.")
+        return {"restarted": pid}
+
+    # People with a phone and a browser.
+
+    def page_acknowledge(self, body: Body) -> Done:
+        return self._page(self.world.pagerduty.acknowledge, body)
+
+    def page_resolve(self, body: Body) -> Done:
+        return self._page(self.world.pagerduty.resolve, body)
+
+    def _page(self, do: Callable[[str, str], None], body: Body) -> Done:
+        incident, user = word(body, "incident"), str(body.get("user") or "alice")
+        for row in self.world.pagerduty.state()["incidents"]:
+            if incident.removeprefix("#") == str(row["number"]):
+                incident = row["id"]
+        try:
+            do(incident, user)
+        except PagerDutyInvalid as e:
+            raise Refused(f"PagerDuty refuses: {' '.join([str(e), *e.errors])}") from e
+        except KeyError as e:
+            raise Refused(f"PagerDuty does not know this: {e.args[0]}") from e
+        return {"incident": incident}
+
+    def ticket_transition(self, body: Body) -> Done:
+        """Move ticket ``key`` to the status named ``to``."""
+        return self._ticket(lambda key, user: self.world.jira.transition(key, word(body, "to"), user), body)
+
+    def ticket_close(self, body: Body) -> Done:
+        return self._ticket(self.world.jira.close, body)
+
+    def ticket_comment(self, body: Body) -> Done:
+        return self._ticket(lambda key, user: self.world.jira.comment(key, word(body, "text"), user), body)
+
+    def _ticket(self, do: Callable[[str, str], None], body: Body) -> Done:
+        key, user = word(body, "key"), str(body.get("user") or "alice")
+        try:
+            do(key, user)
+        except (JiraInvalid, KeyError) as e:
+            raise Refused(f"Jira refuses: {e.args[0] if e.args else e}") from e
+        return {"key": key}
+
+    def _service(self, body: Body) -> str:
+        name = word(body, "service")
+        if name not in self.world.services:
+            raise Refused(f"There is no service '{name}'; there are {', '.join(self.world.services)}.")
+        return name
+
+
+def word(body: Body, name: str) -> str:
+    """A text that must be there."""
+    value = body.get(name)
+    if not isinstance(value, str) or not value.strip():
+        raise Refused(f"'{name}' is missing.")
+    return value.strip()
+
+
+def number(body: Body, name: str, *, low: float) -> float | None:
+    """A number of at least ``low``, or None when it was not given."""
+    value = body.get(name)
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value < 1e9:
+        raise Refused(f"'{name}' must be a number of at least {low:g}.")
+    return float(value)
+
+
+def count(body: Body, name: str) -> int | None:
+    """A whole number of at least one, or None when it was not given."""
+    value = number(body, name, low=1)
+    return None if value is None else int(value)

@@ -1,0 +1,114 @@
+"""The sandbox's pretend secrets and the captain.yml that names them, both in the data folder and for its owner's eyes only."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+EMAIL = "captain@example.com"
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """What the bot and the stand-ins both know. ``routing_keys``: PagerDuty's 32 characters → service."""
+
+    bot_token: str
+    app_token: str
+    signing_secret: str
+    pagerduty_token: str
+    pagerduty_webhook: str
+    jira_token: str
+    jira_webhook: str
+    alertmanager_webhook: str
+    api_token: str
+    routing_keys: dict[str, str]
+
+
+def load_secrets(path: Path, services: Sequence[str]) -> Secrets:
+    """The secrets kept in ``path``, made at random the first time; a new service gets its routing key."""
+    kept: dict[str, Any] = {}
+    if path.exists():
+        kept = json.loads(path.read_text(encoding="utf-8"))
+    keys = dict(kept.pop("routing_keys", {}))
+    for service in services:
+        if service not in keys.values():
+            keys[secrets.token_hex(16)] = service
+    fresh = {
+        "bot_token": f"xoxb-{secrets.token_hex(12)}",
+        "app_token": f"xapp-1-{secrets.token_hex(12)}",
+        "signing_secret": secrets.token_hex(16),
+        "pagerduty_token": secrets.token_urlsafe(15),
+        "pagerduty_webhook": secrets.token_hex(20),
+        "jira_token": secrets.token_urlsafe(18),
+        "jira_webhook": secrets.token_hex(20),
+        "alertmanager_webhook": secrets.token_urlsafe(24),
+        "api_token": secrets.token_urlsafe(24),
+    }
+    made = Secrets(**(fresh | {k: v for k, v in kept.items() if k in fresh}), routing_keys=keys)
+    write_private(path, json.dumps(asdict(made), indent=1))
+    return made
+
+
+def write_config(path: Path, held: Secrets, *, port: int, bot_port: int, services: Sequence[str]) -> None:
+    """Write the captain.yml by which the bot finds the stand-ins on ``port``."""
+    here = f"http://127.0.0.1:{port}"
+    key_of = {service: key for key, service in held.routing_keys.items()}
+    config = {
+        "captain": {
+            "database": f"sqlite:///{path.parent.resolve() / 'bot.db'}",
+            "listen": f"127.0.0.1:{bot_port}",
+            "api_token": held.api_token,
+            "public_url": f"http://127.0.0.1:{bot_port}",
+        },
+        "slack": {
+            "mode": "socket",
+            "bot_token": held.bot_token,
+            "app_token": held.app_token,
+            "signing_secret": held.signing_secret,
+            "base_url": f"{here}/slack/api/",
+        },
+        "pagerduty": {
+            "events_url": f"{here}/pagerduty",
+            "rest_url": f"{here}/pagerduty",
+            "api_token": held.pagerduty_token,
+            "from_email": "alice@example.com",
+            "webhook_secret": held.pagerduty_webhook,
+        },
+        "jira": {
+            "url": f"{here}/jira",
+            "email": EMAIL,
+            "api_token": held.jira_token,
+            "webhook_secret": held.jira_webhook,
+        },
+        "prometheus": {"url": f"{here}/prometheus"},
+        "alertmanager": {"url": f"{here}/alertmanager", "webhook_secret": held.alertmanager_webhook},
+        "kubernetes": {"url": f"{here}/kubernetes"},
+        "services": {
+            name: {
+                "channel": f"#{name}",
+                "environment": "prod",
+                "pagerduty": key_of[name],
+                "jira": "OPS",
+                "runbook": name,
+            }
+            for name in services
+        },
+    }
+    head = "# Written by `captain sandbox` at every start; a change made here does not last.\n"
+    write_private(path, head + yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a file in one step, readable by its owner alone."""
+    fresh = path.with_name(path.name + ".new")
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as f:
+        f.write(text)
+    fresh.replace(path)
