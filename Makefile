@@ -42,11 +42,13 @@ test: $(INSTALLED_DEV)  ## format, lint, types, import contracts, and every test
 test-fast: $(INSTALLED_DEV)  ## the tests that need no browser, no real Prometheus and little time
 	@$(PY) -m pytest -n 2 -m "not slow and not browser and not realprom" $(ARGS)
 
-lint: $(INSTALLED_DEV)  ## format, lint, types and import contracts
-	@$(PY) -m ruff format --check --quiet .
-	@$(PY) -m ruff check --quiet .
-	@$(PY) -m mypy
-	@$(VENV)/bin/lint-imports
+lint: $(INSTALLED_DEV)  ## format, lint, types and import contracts; all four speak, whichever fails
+	@found=0; \
+	$(PY) -m ruff format --check . || found=1; \
+	$(PY) -m ruff check --quiet . || found=1; \
+	$(PY) -m mypy || found=1; \
+	$(VENV)/bin/lint-imports || found=1; \
+	exit $$found
 
 bench: $(INSTALLED_DEV)  ## measure speed against the written goals
 	@$(PY) tests/bench/run.py $(ARGS)
