@@ -1,0 +1,187 @@
+"""The official Kubernetes client behind three calls: get, apply and ping, each one HTTP request with a hard timeout."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import urllib3
+from kubernetes import client, config
+from kubernetes.config.config_exception import ConfigException
+
+from bot.errors import GiveUp, Retry
+from bot.integrations.kubernetes import KubernetesSettings, ObjectRef
+
+MANAGER = "release-captain"
+_APPLY = "application/apply-patch+yaml"
+
+
+class KubernetesClient:
+    """A ``Cluster`` (see the package) over the official client; safe to use from any thread.
+
+    Settings name a plain ``url`` (a proxy or a stand-in), a ``kubeconfig`` with an optional ``context``, or neither:
+    then the pod's own service account is used. Raises GiveUp when there is no such account or kubeconfig.
+    """
+
+    def __init__(self, settings: KubernetesSettings) -> None:
+        self._timeout = settings.timeout
+        configuration = _configuration(settings)
+        # Whoever called us decides about retries; the pool would repeat a call three times by itself.
+        configuration.retries = urllib3.Retry(total=0, redirect=False, respect_retry_after_header=False)
+        self._api = client.ApiClient(configuration)
+
+    def get(self, ref: ObjectRef) -> Mapping[str, Any] | None:
+        """The object as plain JSON, or None when it does not exist. Raises Retry or GiveUp."""
+        status, body = self._call("GET", _path(ref), f"read {_said(ref)}", may_act=False)
+        return None if status == 404 else body
+
+    def apply(self, ref: ObjectRef, body: Mapping[str, Any], *, force: bool = False) -> Mapping[str, Any]:
+        """Server-side apply; returns the object as it then is.
+
+        Raises Retry (``unknown`` when it may have been applied), or GiveUp: another manager owns a field (409, unless
+        ``force``), the account may not (403), the object is refused (400, 422), or its kind or namespace is missing (404).
+        """
+        query = {"fieldManager": MANAGER, "force": "true" if force else "false"}
+        wanted = _complete(ref, body)
+        _, found = self._call("PATCH", _path(ref), f"apply {_said(ref)}", query=query, body=wanted, may_act=True)
+        return found
+
+    def ping(self) -> str:
+        """The server's version, such as "v1.36.2". Raises Retry or GiveUp."""
+        _, body = self._call("GET", "/version", "ask for the version", may_act=False)
+        return str(body.get("gitVersion", ""))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._api.close()
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        doing: str,
+        *,
+        may_act: bool,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> tuple[int, dict[str, Any]]:
+        """One request. A 404 to a GET is answered, not raised."""
+        headers = {"Accept": "application/json"}
+        if body is not None:
+            headers["Content-Type"] = _APPLY
+        try:
+            request = self._api.param_serialize(
+                method,
+                path,
+                query_params=list((query or {}).items()),
+                header_params=headers,
+                body=dict(body) if body is not None else None,
+                auth_settings=["BearerToken"],
+            )
+            answer = self._api.call_api(*request, _request_timeout=self._timeout)
+            text = answer.read()
+        except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:
+            raise Retry(f"Kubernetes cannot be reached to {doing}: {_reason(error)}") from error
+        except urllib3.exceptions.MaxRetryError as error:
+            sent = not isinstance(
+                error.reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError
+            )
+            said = f"Kubernetes did not answer when asked to {doing}: {_reason(error.reason or error)}"
+            raise Retry(said, unknown=may_act and sent) from error
+        except urllib3.exceptions.HTTPError as error:
+            said = f"Kubernetes did not answer when asked to {doing}: {_reason(error)}"
+            raise Retry(said, unknown=may_act) from error
+        except client.ApiException as error:
+            raise GiveUp(f"Kubernetes could not be asked to {doing}: {error.reason}; check the certificate") from error
+        return _read(answer.status, answer.headers, text, method, doing, may_act=may_act)
+
+
+def _configuration(settings: KubernetesSettings) -> Any:
+    configuration = client.Configuration()
+    try:
+        if settings.url:
+            configuration.host = settings.url.rstrip("/")
+        elif settings.kubeconfig:
+            config.load_kube_config(
+                os.path.expanduser(settings.kubeconfig),  # noqa: PTH111 - the loader takes a list of paths as text
+                settings.context or None,
+                configuration,
+                persist_config=False,
+            )
+        else:
+            config.load_incluster_config(configuration)
+    except ConfigException as error:
+        raise GiveUp(f"Kubernetes is not configured: {error}; set kubernetes.url or kubernetes.kubeconfig") from error
+    return configuration
+
+
+def _path(ref: ObjectRef) -> str:
+    root = "/apis/" if "/" in ref.api_version else "/api/"
+    where = f"/namespaces/{quote(ref.namespace, safe='')}" if ref.namespace else ""
+    return f"{root}{ref.api_version}{where}/{quote(ref.plural, safe='')}/{quote(ref.name, safe='')}"
+
+
+def _said(ref: ObjectRef) -> str:
+    return f"{ref.plural} {ref.namespace}/{ref.name}" if ref.namespace else f"{ref.plural} {ref.name}"
+
+
+def _complete(ref: ObjectRef, body: Mapping[str, Any]) -> dict[str, Any]:
+    """The body with the identity that server-side apply insists on; what it carries of a read object is left out."""
+    meta = {key: value for key, value in (body.get("metadata") or {}).items() if key != "managedFields"}
+    meta = {**meta, "name": ref.name, **({"namespace": ref.namespace} if ref.namespace else {})}
+    return {"apiVersion": ref.api_version, **body, "metadata": meta}
+
+
+def _reason(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".split("\n", 1)[0][:200]
+
+
+def _read(
+    status: int, headers: Mapping[str, str], text: bytes | None, method: str, doing: str, *, may_act: bool
+) -> tuple[int, dict[str, Any]]:
+    """The answer as JSON. Raises what the status means."""
+    try:
+        body = json.loads(text or b"{}")
+    except ValueError:
+        body = {}
+    if not isinstance(body, dict):
+        body = {}
+    if 200 <= status < 300:
+        if not body:
+            raise Retry(f"Kubernetes answered {status} without an object when asked to {doing}", unknown=may_act)
+        return status, body
+    why = str(body.get("message") or f"HTTP {status}")[:500]
+    if (
+        status == 404
+        and method == "GET"
+        and body.get("reason") == "NotFound"
+        and (body.get("details") or {}).get("name")
+    ):
+        return status, body
+    if status == 429 or status >= 500 or status == 408:
+        # A refusal with 429 or 503 comes before the call is carried out; other failures may come after.
+        unknown = may_act and status not in (429, 503)
+        raise Retry(f"Kubernetes could not {doing} ({status}): {why}", after=_after(headers), unknown=unknown)
+    raise GiveUp(f"Kubernetes refused to {doing} ({status}): {why}; {_next(status, body)}")
+
+
+def _after(headers: Mapping[str, str]) -> float | None:
+    text = headers.get("Retry-After", "")
+    return float(text) if text.isdigit() else None
+
+
+def _next(status: int, body: Mapping[str, Any]) -> str:
+    causes = (body.get("details") or {}).get("causes") or []
+    if status == 409 and any(one.get("reason") == "FieldManagerConflict" for one in causes):
+        return "agree with that manager who owns the field, or force it"
+    return {
+        400: "correct the object",
+        401: "renew the token or certificate",
+        403: "grant the bot's account this verb in a Role",
+        404: "install its kind and create its namespace first",
+        409: "read it again and decide anew",
+        422: "correct the object",
+    }.get(status, "see the API server's log")
