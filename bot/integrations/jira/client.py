@@ -16,6 +16,11 @@ from urllib3.util import Timeout
 from bot.errors import GiveUp, Retry
 from bot.integrations.jira import JiraSettings, Ticket, TicketRef
 
+NO_ADDRESS = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.MissingSchema,
+)
 MAX_SUMMARY = 255
 MAX_TEXT = 32_767
 MAX_STEPS = 6
@@ -182,7 +187,7 @@ class JiraClient:
 
     def _unreachable(self, error: requests.RequestException) -> Retry | GiveUp:
         """No answer. It may have acted unless the connection was never made."""
-        if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
+        if isinstance(error, NO_ADDRESS):
             return GiveUp("Jira's address is not one: check jira.url in captain.yml.")
         if isinstance(error, requests.exceptions.SSLError):
             return Retry("Jira's certificate is not trusted here; check the proxy or REQUESTS_CA_BUNDLE.")

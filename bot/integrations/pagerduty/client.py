@@ -24,7 +24,13 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message='The package "pdpyras" is deprecated', category=UserWarning)
     import pdpyras
 
+NO_ADDRESS = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.MissingSchema,
+)
 MAX_SUMMARY = 1024
+UNREADABLE = "PagerDuty's answer could not be read; is a proxy or a login page answering in its place?"
 MAX_EVENT = 500_000
 """Bytes of an event we dare to send; PagerDuty refuses more than 512 KB, and a page must not be lost for its details."""
 
@@ -156,12 +162,12 @@ def _told(what: str, settings: PagerDutySettings) -> Iterator[None]:
         cause = error.__cause__
         raise (_unreachable(cause, settings) if cause else Retry(f"PagerDuty: {error}", unknown=True)) from error
     except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise Retry("PagerDuty's answer could not be read; is a proxy answering in its place?", unknown=True) from error
+        raise Retry(UNREADABLE, unknown=True) from error
 
 
 def _unreachable(cause: BaseException, settings: PagerDutySettings) -> Retry | GiveUp:
     """No answer. It may have acted unless the connection was never made."""
-    if isinstance(cause, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
+    if isinstance(cause, NO_ADDRESS):
         return GiveUp("PagerDuty's address is not one: check pagerduty.events_url and rest_url in captain.yml.")
     if isinstance(cause, requests.exceptions.SSLError):
         return Retry("PagerDuty's certificate is not trusted here; check the proxy or REQUESTS_CA_BUNDLE.")
@@ -188,6 +194,11 @@ def _refusal(response: requests.Response, what: str) -> Retry | GiveUp:
     if status == 408 or status >= 500:
         # 503 is said at the door; after the others the event may have been taken.
         return Retry(f"PagerDuty answered {status}{said}.", after=_after(response), unknown=status != 503)
+    if status < 400:
+        return Retry(UNREADABLE, unknown=True)
+    if what == "event" and status not in (400, 413):
+        # The Events API refuses with 400: whatever else comes from a proxy, and must not park a page.
+        return Retry(f"PagerDuty answered {status}{said}; is a proxy in the way? Check pagerduty.events_url.")
     if what == "event":
         where = "its routing_key in captain.yml" if "routing_key" in said else "what is sent"
         return GiveUp(f"PagerDuty refused the event ({status}){said}; check {where}.")

@@ -1,0 +1,140 @@
+"""A pretend PagerDuty on a port of its own, the client that asks it, and somebody who listens to its webhooks."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pytest
+import requests
+
+from bot.integrations.pagerduty import PagerDutySettings, Trigger
+from bot.integrations.pagerduty.client import PagerDutyClient
+from bot.integrations.pagerduty.fake import API_TOKEN, ROUTING_KEYS, FakePagerDuty
+from bot.standin import CallLog, serve
+
+DOCS, GATEWAY = ROUTING_KEYS
+
+
+@pytest.fixture
+def calls():
+    return CallLog()
+
+
+@pytest.fixture
+def pagerduty(calls):
+    return FakePagerDuty(calls)
+
+
+class Door:
+    """An address that stays while the app behind it changes: starting a server for each test would cost 0.2 s."""
+
+    def __init__(self):
+        self.app = None
+        self.served = serve(self)
+
+    async def __call__(self, scope, receive, send):
+        await self.app(scope, receive, send)
+
+
+@pytest.fixture(scope="session")
+def _door():
+    door = Door()
+    yield door
+    door.served.stop()
+
+
+@pytest.fixture
+def behind(_door):
+    """``behind(app)`` serves the app until the test ends, or the next call, and gives its address."""
+
+    def put(app):
+        _door.app = app
+        return _door.served.url
+
+    return put
+
+
+@pytest.fixture
+def url(pagerduty, behind):
+    return behind(pagerduty.app)
+
+
+@pytest.fixture
+def settings(url):
+    def made(**changes):
+        given = {"api_token": API_TOKEN, "from_email": "bob@example.com", "timeout": 1.0, **changes}
+        return PagerDutySettings(events_url=url, rest_url=url, **given)
+
+    return made
+
+
+@pytest.fixture
+def client(settings):
+    return PagerDutyClient(settings())
+
+
+@pytest.fixture
+def page():
+    """A page for docs-api, changed as asked."""
+
+    def made(**changes):
+        given = {"routing_key": DOCS, "dedup_key": "captain-1", "summary": "p95 up", "source": "docs-api"}
+        return Trigger(**{**given, "severity": "critical", **changes})
+
+    return made
+
+
+@pytest.fixture
+def rest(url):
+    """``rest(method, path, body, …)``: one bare REST request, without an SDK, as bob."""
+
+    def ask(method, path, body=None, *, token=API_TOKEN, sender="bob@example.com", **more):
+        headers = {"Authorization": f"Token token={token}", "From": sender, **more.pop("headers", {})}
+        headers = {name: value for name, value in headers.items() if value}
+        return requests.request(method, f"{url}{path}", json=body, headers=headers, timeout=5, **more)
+
+    return ask
+
+
+@pytest.fixture
+def event(url):
+    """``event(**changes)``: one bare alert event; a change of None leaves the field out."""
+
+    def send(path="/v2/enqueue", **changes):
+        payload = {"summary": "p95 up", "source": "docs-api", "severity": "critical", **changes.pop("payload", {})}
+        whole = {
+            "routing_key": DOCS,
+            "event_action": "trigger",
+            "dedup_key": "captain-1",
+            "payload": payload,
+            **changes,
+        }
+        body = {name: value for name, value in whole.items() if value is not None}
+        return requests.post(f"{url}{path}", json=body, timeout=5)
+
+    return send
+
+
+@pytest.fixture
+def listener():
+    """Hears webhooks: ``heard`` has (headers, body); ``answers`` are the statuses to give, the last for ever."""
+    ear = SimpleNamespace(heard=[], answers=[202], url="")
+
+    async def app(scope, receive, send):
+        body = b""
+        while True:
+            message = await receive()
+            body += message.get("body", b"")
+            if not message.get("more_body"):
+                break
+        ear.heard.append(({name.decode(): value.decode() for name, value in scope["headers"]}, body))
+        status = ear.answers.pop(0) if len(ear.answers) > 1 else ear.answers[0]
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    ear.events = lambda: [json.loads(body)["event"] for _, body in ear.heard]
+    served = serve(app)
+    ear.url = f"{served.url}/webhooks/pagerduty"
+    yield ear
+    served.stop()
