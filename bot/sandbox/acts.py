@@ -88,7 +88,7 @@ class Acts:
         if kind not in BURN_ERRORS:
             raise Refused(f"'{kind}' is no kind of burn; there are {', '.join(BURN_ERRORS)}.")
         self.world.prometheus.set_world(service, errors=BURN_ERRORS[kind])
-        self.world.alertmanager.burn(service, kind)
+        self.world.alertmanager.burn(service, "slow" if kind == "slow" else "fast")
         self.world.touch()
         return {"service": service, "kind": kind}
 
@@ -103,9 +103,9 @@ class Acts:
     def metrics(self, body: Body) -> Done:
         """How ``service`` does from now on: ``errors`` (ratio), ``rps``, ``p95_ms``, ``tls_failures`` (per second)."""
         service = self._service(body)
-        given = {name: number(body, name, low=0.0) for name in ("errors", "rps", "p95_ms", "tls_failures")}
+        errors, rps, p95_ms, tls = (number(body, n, low=0.0) for n in ("errors", "rps", "p95_ms", "tls_failures"))
         try:
-            self.world.prometheus.set_world(service, **given)
+            self.world.prometheus.set_world(service, errors=errors, rps=rps, p95_ms=p95_ms, tls_failures=tls)
         except ValueError as e:
             raise Refused(f"That cannot be: {e}.") from e
         self.world.touch()
@@ -125,7 +125,7 @@ class Acts:
     # The bot.
 
     def kill(self, body: Body) -> Done:
-        """kill -9; the bot starts again at once, or after ``seconds``."""
+        """Kill -9; the bot starts again at once, or after ``seconds``."""
         pid = self.bot.kill(number(body, "seconds", low=0.0) or 0.0)
         if not pid:
             raise Refused("The bot is not running just now; it is about to be started again.")

@@ -81,7 +81,7 @@ class BotProcess:
         return row
 
     def kill(self, down_for: float = 0.0) -> int:
-        """kill -9 now; it is started again after ``down_for`` seconds. Returns the pid that died, 0 if none ran."""
+        """Kill -9 now; it is started again after ``down_for`` seconds. Returns the pid that died, 0 if none ran."""
         return self._signal(signal.SIGKILL, down_for)
 
     def restart(self) -> int:

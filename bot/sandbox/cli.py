@@ -225,7 +225,7 @@ def kill(
     length: Annotated[str, typer.Option("--for", help="Keep it down this long before it starts again.")] = "",
     port: Port = PORT,
 ) -> None:
-    """kill -9 the bot; the sandbox starts it again."""
+    """Kill -9 the bot; the sandbox starts it again."""
     done = _there(context, port).act("kill", {"seconds": seconds(length) if length else 0})
     typer.echo(f"killed {done['killed']}")
 

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from starlette.routing import Mount
 
@@ -47,9 +47,9 @@ class World:
             "slack": self.slack,
             "pagerduty": self.pagerduty,
             "jira": self.jira,
-            "kubernetes": self.kubernetes,
-            "prometheus": self.prometheus,
-            "alertmanager": self.alertmanager,
+            "kubernetes": cast("StandIn", self.kubernetes),
+            "prometheus": cast("StandIn", self.prometheus),
+            "alertmanager": cast("StandIn", self.alertmanager),
         }
         self.heard: list[Callable[[], None]] = []
         self._held = held
@@ -83,6 +83,8 @@ class World:
         if self._saver is not None:
             self._saver.join(5)
         self.save()
+        self.alertmanager.stop()
+        self.kubernetes.close()
 
     def touch(self) -> None:
         """Something changed: save soon, and tell the page."""

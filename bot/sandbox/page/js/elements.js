@@ -166,6 +166,9 @@ function read(node) {
 
 const rich = (words_) => ({ type: "rich_text", elements: [{ type: "rich_text_section", elements: [{ type: "text", text: words_ }] }] });
 
+/** What was chosen, as the sandbox wants it; nothing for a button, which is only pressed. */
+export const selected = (el, value) => (el.type === "button" ? undefined : { type: el.type, ...value });
+
 /** Slack's `state.values` of everything below `root`: {block_id: {action_id: {type, …}}}. */
 export function values(root) {
   const out = {};

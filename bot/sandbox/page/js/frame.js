@@ -35,12 +35,12 @@ function nextTheme() {
 }
 
 export function showRail(root) {
-  const open = slack().channels.filter((c) => !c.is_archived && !c.is_im && sees(c)).sort((a, b) => a.name.localeCompare(b.name));
-  const direct = slack().channels.filter((c) => c.is_im && c.members.includes(ui.user));
+  const open = slack().channels.filter((c) => !c.is_archived && !direct(c) && sees(c)).sort((a, b) => a.name.localeCompare(b.name));
+  const letters = slack().channels.filter((c) => direct(c) && c.members.includes(ui.user));
   const old = slack().channels.filter((c) => c.is_archived);
   const home = h("button.channel", { key: "home", type: "button", "aria-current": ui.home ? "page" : null, onclick: () => enter(null) }, h("span.sign", {}, "⌂"), h("span.name", {}, "Home"));
   fill(root, [
-    h("h2", { key: "apps" }, "Release Captain"), home, direct.map(row),
+    h("h2", { key: "apps" }, "Release Captain"), home, letters.map(row),
     h("h2", { key: "channels" }, "Channels"), open.map(row),
     old.length ? h("details.archived", { key: "old" }, h("summary", {}, `Archived (${old.length})`), old.map(row)) : null,
     h("p.legend", { key: "legend" }, h("kbd", {}, "/"), " message box  ", h("kbd", {}, "↑↓"), " walk lists  ", h("kbd", {}, "Esc"), " close"),
@@ -48,13 +48,14 @@ export function showRail(root) {
   root.onkeydown = walk;
 }
 
+const direct = (c) => c.is_im || c.id.startsWith("D");
 const sees = (c) => !c.is_private || (c.members ?? []).includes(ui.user);
 
 function row(c) {
   const here = !ui.home && ui.channel === c.id;
   const count = here ? 0 : unread(c.id);
   return h("button.channel", { key: c.id, type: "button", class: count ? "unread" : undefined, "aria-current": here ? "page" : null, onclick: () => enter(c.id) },
-    h("span.sign", { "aria-hidden": "true" }, c.is_im ? "@" : c.is_private ? "🔒" : "#"), h("span.name", {}, c.is_im ? "Messages" : c.name),
+    h("span.sign", { "aria-hidden": "true" }, direct(c) ? "@" : c.is_private ? "🔒" : "#"), h("span.name", {}, direct(c) ? "Messages" : c.name),
     count ? h("span.count", { "aria-label": `${count} unread` }, count > 99 ? "99+" : String(count)) : null);
 }
 
@@ -80,7 +81,7 @@ export function showHead(root) {
   }
   const c = channelOf(ui.channel);
   fill(root, [
-    h("h2", {}, c.is_im ? "Messages with Release Captain" : `#${c.name}`, c.is_archived ? h("span.app", {}, "Archived") : null),
+    h("h2", {}, direct(c) ? "Messages with Release Captain" : `#${c.name}`, c.is_archived ? h("span.app", {}, "Archived") : null),
     h("p.topic", {}, c.topic ? mrkdwn(c.topic) : `${(c.members ?? []).length} members`),
     h("span.faces", { "aria-hidden": "true" }, (c.members ?? []).slice(0, 4).map(face)),
   ]);

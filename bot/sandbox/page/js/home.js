@@ -2,7 +2,7 @@
 
 import { blocks } from "./blocks.js";
 import { $, fill, h } from "./dom.js";
-import { values } from "./elements.js";
+import { selected, values } from "./elements.js";
 import { confirm } from "./modal.js";
 import { act, slack, ui } from "./store.js";
 
@@ -15,7 +15,7 @@ export function showHome(root) {
   }
   const ctx = {
     scope: `home-${ui.user}`, confirm,
-    act: (block, el, value) => act("press_view", { view_id: view.id, user: ui.user, action_id: el.action_id, block_id: block.block_id, value, values: values($("#messages .home")) }),
+    act: (block, el, value) => act("press_view", { view_id: view.id, user: ui.user, action_id: el.action_id, block_id: block.block_id, selected: selected(el, value), values: values($("#messages .home")) }),
   };
   fill(root, [h("div.home", { key: `home-${ui.user}` }, blocks(view.blocks, ctx))]);
 }

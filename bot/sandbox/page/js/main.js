@@ -7,6 +7,7 @@ import { showHome } from "./home.js";
 import { listen } from "./keys.js";
 import { showMessages } from "./messages.js";
 import { showModal } from "./modal.js";
+import { ago } from "./mrkdwn.js";
 import { showPanel } from "./panels/index.js";
 import { channelOf, choose, follow, markRead, nameOf, people, refresh, slack, store, subscribe, ui } from "./store.js";
 import { showThread } from "./thread.js";
@@ -74,6 +75,19 @@ document.addEventListener("focusin", (event) => {
   message.tabIndex = 0;
 });
 document.addEventListener("visibilitychange", () => { if (document.visibilityState === "visible") refresh(); });
+
+// Times and countdowns go on without a word from the server; a fault that ends is asked for anew.
+setInterval(() => {
+  const now = Date.now() / 1000;
+  for (const el of document.querySelectorAll("[data-since]")) el.textContent = ago(Number(el.dataset.since));
+  let over = false;
+  for (const el of document.querySelectorAll("[data-until]")) {
+    const left = Math.ceil(Number(el.dataset.until) - now);
+    el.textContent = `${Math.max(0, left)} s`;
+    over ||= left <= 0;
+  }
+  if (over) refresh();
+}, 1000);
 
 fill($("#messages"), [h("p.empty", {}, "Loading…")]);
 subscribe(draw);

@@ -2,7 +2,7 @@
 
 import { blocks } from "./blocks.js";
 import { $, fill, h, icon, lazy } from "./dom.js";
-import { values } from "./elements.js";
+import { selected } from "./elements.js";
 import { COMMON, emoji } from "./emoji.js";
 import { confirm } from "./modal.js";
 import { mrkdwn } from "./mrkdwn.js";
@@ -90,7 +90,7 @@ function article(m, joined, replies, where) {
 function content(m) {
   const ctx = {
     scope: `${m.ts}${m.ephemeral_to ?? ""}`, confirm,
-    act: (block, el, value) => act("press", { channel: m.channel, message: m.ts, user: ui.user, button: el.action_id, block_id: block.block_id, value, values: values(bodyOf(m)) }),
+    act: (block, el, value) => act("press", { channel: m.channel, message: m.ts, user: ui.user, button: el.action_id, block_id: block.block_id, selected: selected(el, value) }),
   };
   const list = m.blocks?.length ? blocks(m.blocks, ctx) : [h("div.block.words", {}, mrkdwn(m.text))];
   const extra = (m.attachments ?? []).map((a, i) => h("div.attachment", { style: { "--bar": /^#?[0-9a-f]{6}$/i.test(a.color ?? "") ? `#${a.color.replace("#", "")}` : "var(--line-strong)" } },
@@ -98,8 +98,6 @@ function content(m) {
   const files = (m.files ?? []).map((f) => h("p.file", {}, icon("M5 3h7l3 3v11H5ZM12 3v3h3"), typeof f === "string" ? f : `${f.title || f.name} (${f.size ?? f.length ?? "?"} bytes)`));
   return h("div.content", {}, list, extra, files, m.edited ? h("span.edited", {}, "(edited)") : null);
 }
-
-const bodyOf = (m) => document.activeElement?.closest?.(".message")?.querySelector(".content") ?? $(`.message[data-ts="${m.ts}"] .content`);
 
 function reactions(m) {
   const rows = Array.isArray(m.reactions) ? m.reactions : Object.entries(m.reactions ?? {}).map(([name, users]) => ({ name, users }));

@@ -2,7 +2,7 @@
 
 import { blocks } from "./blocks.js";
 import { $, fill, h } from "./dom.js";
-import { plain, text, values } from "./elements.js";
+import { plain, selected, text, values } from "./elements.js";
 import { act, slack, store, tell, ui } from "./store.js";
 
 let wrong = { view: null, errors: {} };
@@ -30,7 +30,7 @@ export function showModal() {
 function draw(view) {
   const ctx = {
     scope: view.id, errors: wrong.errors, confirm,
-    act: (block, el, value) => act("press_view", { view_id: view.id, user: ui.user, action_id: el.action_id, block_id: block.block_id, value, values: values($("dialog.view .modal-body")) }),
+    act: (block, el, value) => act("press_view", { view_id: view.id, user: ui.user, action_id: el.action_id, block_id: block.block_id, selected: selected(el, value), values: values($("dialog.view .modal-body")) }),
   };
   return h("dialog.view", {
     key: `view-${view.id}`, "aria-labelledby": "modal-title",

@@ -15,17 +15,14 @@ export function calls() {
     h("div.row.filters", { key: "filter", role: "group", "aria-label": "Which service" }, ["", ...names].map((name) => h("button.chip", { key: name || "all", type: "button", "aria-pressed": String(service === name),
       onclick: () => { service = name; render(); } }, name || "All"))),
     rows.length ? null : nothing("No calls yet."),
-    h("div.calls", { key: "calls" }, rows.map((c) => node(c, seen))),
+    rows.map((c) => item(c, seen)),
   ];
 }
 
-function node(c, seen) {
+function item(c, seen) {
   const base = `${c.at}-${c.path}`;
   seen[base] = (seen[base] ?? 0) + 1;
-  const item = lazy(`${base}-${seen[base]}`, "", () => row(c));
-  const made = item.build();
-  made.__key = item.key;
-  return made;
+  return lazy(`${base}-${seen[base]}`, "", () => row(c));
 }
 
 function row(c) {

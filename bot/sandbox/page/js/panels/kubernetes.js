@@ -13,8 +13,8 @@ export function kubernetes() {
   return [
     h("div.row", { key: "filter" }, h("input", { type: "search", "aria-label": "Filter objects", placeholder: "Filter by kind, namespace or name", oninput() { wanted = this.value; render(); } })),
     rows.length ? null : nothing(all.length ? "Nothing matches." : "The cluster is empty."),
-    kinds.map((kind) => h("section.kind", { key: kind }, h("h3", {}, kind),
-      h("div.objects", {}), rows.filter((o) => o.kind === kind).map((o) => lazyNode(o)))),
+    kinds.map((kind) => [h("h3.kind", { key: kind }, kind),
+      rows.filter((o) => o.kind === kind).map((o) => lazy(label(o), JSON.stringify(o), () => object(o)))]),
   ];
 }
 
@@ -22,19 +22,11 @@ export function kubernetes() {
 const ORDER = ["PeerAuthentication", "AuthorizationPolicy", "DestinationRule", "VirtualService", "Deployment", "Pod", "Job"];
 const rank = (kind) => (ORDER.includes(kind) ? ORDER.indexOf(kind) : ORDER.length);
 
-const label = (o) => `${o.kind} ${o.metadata?.namespace ?? ""}/${o.metadata?.name ?? ""}`;
-
-function lazyNode(o) {
-  const item = lazy(label(o), o.metadata?.resourceVersion, () => object(o));
-  const node = item.build();
-  node.__key = item.key;
-  return node;
-}
+const label = (o) => `${o.kind} ${o.namespace ?? ""}/${o.name}`;
 
 function object(o) {
-  const meta = o.metadata ?? {};
-  return h("details.object", { "data-version": meta.resourceVersion }, h("summary", {}, h("span.name", {}, meta.name), meta.namespace ? tag(meta.namespace) : null, ...glance(o)),
-    h("pre.code", { tabindex: "0" }, yaml({ ...o, metadata: { ...meta, managedFields: undefined } }).trimEnd()));
+  return h("details.object", {}, h("summary", {}, h("span.name", {}, o.name), o.namespace ? tag(o.namespace) : null, ...glance(o)),
+    h("pre.code", { tabindex: "0" }, yaml(o).trimEnd()));
 }
 
 /** The one thing about an object that a person looks for first. */

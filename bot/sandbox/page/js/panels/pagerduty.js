@@ -14,8 +14,8 @@ export function pagerduty() {
 }
 
 function card(row) {
-  const person = userOf(ui.user)?.name;
-  const does = (name, label, style) => h(`button.${style}.small`, { type: "button", onclick: () => act(`pagerduty_${name}`, { incident: row.id, user: person }) }, label);
+  const person = userOf(ui.user)?.name ?? "alice";
+  const does = (name, label, style) => h(`button.${style}.small`, { type: "button", onclick: () => act(`pagerduty_${name}`, { incident: row.id, user: userOf(ui.user)?.email || person }) }, label);
   return h("article.card", {},
     h("p.card-head", {}, tag(row.status, TONE[row.status]), h("strong.number", {}, `#${row.number}`), row.severity ? tag(row.severity) : null, h("span.grow", {}), since(row.created_at)),
     h("h3", {}, row.title),
@@ -23,7 +23,7 @@ function card(row) {
     row.status === "resolved" ? null : h("div.row", {}, row.status === "triggered" ? does("acknowledge", `Acknowledge as ${person}`, "primary") : null, does("resolve", "Resolve", "plain")),
     h("details", {}, h("summary", {}, `Log (${(row.log ?? []).length})`),
       h("ol.log", {}, (row.log ?? []).map((line) => h("li", {}, when(line.at), " ", line.summary || line.type, line.by ? h("span.muted", {}, ` ${line.by}`) : null)))),
-    (row.notes ?? []).length ? h("details", { open: true }, h("summary", {}, `Notes (${row.notes.length})`), h("ul.log", {}, row.notes.map((n) => h("li", {}, when(n.at), " ", n.text ?? n.content)))) : null,
+    (row.notes ?? []).length ? h("details", { open: true }, h("summary", {}, `Notes (${row.notes.length})`), h("ul.log", {}, row.notes.map((n) => h("li", {}, when(n.at), " ", n.text ?? n.content, n.by ? h("span.muted", {}, ` ${n.by}`) : null)))) : null,
     Object.keys(row.details ?? {}).length || (row.links ?? []).length ? h("details", {}, h("summary", {}, "Details"),
       (row.links ?? []).map((l) => h("p", {}, link(l.href ?? l[0] ?? "", l.text ?? l[1]))), h("pre.code", {}, shown(row.details ?? {}))) : null);
 }
