@@ -6,12 +6,12 @@ import json
 import math
 import shutil
 import subprocess
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import requests
+from ground.waiting import free_port, until
 
 from bot.integrations.prometheus.fake import FakePrometheus
 from bot.integrations.prometheus.fake_series import number
@@ -150,7 +150,7 @@ def both(tmp_path_factory):
         [PROMTOOL, "tsdb", "create-blocks-from", "openmetrics", "samples.txt", "data"],
         cwd=home, check=True, capture_output=True,
     )  # fmt: skip
-    port = _free_port()
+    port = free_port()
     process = subprocess.Popen(
         [PROMETHEUS, "--config.file=prometheus.yml", "--storage.tsdb.path=data", "--storage.tsdb.retention.time=50y",
          f"--web.listen-address=127.0.0.1:{port}"],
@@ -158,7 +158,7 @@ def both(tmp_path_factory):
     )  # fmt: skip
     served = serve(fake.app)
     try:
-        _until_ready(f"http://127.0.0.1:{port}/-/ready", process)
+        until(lambda: _ready(f"http://127.0.0.1:{port}/-/ready", process), timeout=30)
         yield Both(f"http://127.0.0.1:{port}", served.url)
     finally:
         served.stop()
@@ -178,30 +178,12 @@ def _exposition(fake) -> str:
     return "".join([*lines, "# EOF\n"])
 
 
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
-
-
-def _until_ready(url: str, process) -> None:
-    deadline = time.monotonic() + 30
-    while process.poll() is None and time.monotonic() < deadline:
-        try:
-            if requests.get(url, timeout=1).status_code == 200:
-                return
-        except requests.ConnectionError:
-            pass
-        select_nothing(0.05)
-    pytest.fail("prometheus did not start")
-
-
-def select_nothing(seconds: float) -> None:
-    import select
-
-    select.select([], [], [], seconds)
+def _ready(url: str, process) -> bool:
+    assert process.poll() is None, "prometheus ended"
+    try:
+        return requests.get(url, timeout=1).status_code == 200
+    except requests.ConnectionError:
+        return False
 
 
 def same(real, fake) -> bool:
