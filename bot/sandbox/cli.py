@@ -23,13 +23,6 @@ P = ParamSpec("P")
 DATA = Path("data/sandbox")
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
 
-sandbox_app = typer.Typer(
-    help="A pretend Slack, PagerDuty, Jira, Kubernetes and Prometheus around a real bot, on this machine alone.",
-    invoke_without_command=True,
-    no_args_is_help=False,
-    rich_markup_mode=None,
-)
-
 Port = Annotated[
     int, typer.Option("--port", envvar="CAPTAIN_SANDBOX_PORT", help="The sandbox's port; the bot takes the next one.")
 ]
@@ -37,6 +30,19 @@ Data = Annotated[Path, typer.Option("--data", envvar="CAPTAIN_SANDBOX_DATA", hel
 BotPort = Annotated[int, typer.Option("--bot-port", help="The bot's own port, when the next one is taken.")]
 As = Annotated[str, typer.Option("--as", help="Who does it: alice, bob or carol.")]
 Service = Annotated[str, typer.Argument(help="A service of the sandbox, such as docs-api.")]
+
+
+def sandbox_app() -> typer.Typer:
+    """The commands, made when asked for."""
+    app = typer.Typer(
+        help="A pretend Slack, PagerDuty, Jira, Kubernetes and Prometheus around a real bot, on this machine alone.",
+        rich_markup_mode=None,
+    )
+    app.callback(invoke_without_command=True)(start)
+    app.command("break")(break_)
+    for act in (run, reset, send, say, press, mend, burn, calm, kill, state):
+        app.command()(act)
+    return app
 
 
 def seconds(text: str) -> float:
@@ -61,7 +67,6 @@ def _saying(act: Callable[P, None]) -> Callable[P, None]:
     return run
 
 
-@sandbox_app.callback()
 @_saying
 def start(context: typer.Context, port: Port = PORT, data: Data = DATA, bot_port: BotPort = 0) -> None:
     """Start the sandbox (the same as `run`), or do something in the one that runs."""
@@ -75,21 +80,18 @@ def _there(context: typer.Context, port: int) -> Remote:
     return Remote(port if port != PORT else int(context.obj or PORT))
 
 
-@sandbox_app.command()
 @_saying
 def run(context: typer.Context, port: Port = PORT, data: Data = DATA, bot_port: BotPort = 0) -> None:
     """Start the sandbox and the bot; Ctrl-C stops both, and the next start goes on where this one ended."""
     run_sandbox(data, _there(context, port).port, bot_port=bot_port, say=functools.partial(print, flush=True))
 
 
-@sandbox_app.command()
 @_saying
 def reset(data: Data = DATA) -> None:
     """Forget all that the sandbox kept. It must not be running."""
     typer.echo(f"Emptied {data}." if reset_sandbox(data) else f"There was nothing in {data}.")
 
 
-@sandbox_app.command()
 @_saying
 def send(
     context: typer.Context,
@@ -107,7 +109,6 @@ def send(
         raise typer.Exit(1)
 
 
-@sandbox_app.command()
 @_saying
 def say(
     context: typer.Context,
@@ -148,7 +149,6 @@ def _answers(there: Remote, seen: set[str], who: str, patience: float) -> Iterat
         time.sleep(0.1)
 
 
-@sandbox_app.command()
 @_saying
 def press(
     context: typer.Context,
@@ -165,7 +165,6 @@ def press(
     typer.echo(f"{who} pressed {done['pressed']} of {done['message']} in #{done['channel']}")
 
 
-@sandbox_app.command("break")
 @_saying
 def break_(
     context: typer.Context,
@@ -185,7 +184,6 @@ def break_(
     typer.echo(f"{service} is broken ({mode.value}) {f'for {length}' if length else 'until it is mended'}")
 
 
-@sandbox_app.command()
 @_saying
 def mend(
     context: typer.Context,
@@ -197,7 +195,6 @@ def mend(
     typer.echo(f"{service or 'Everything'} works again")
 
 
-@sandbox_app.command()
 @_saying
 def burn(
     context: typer.Context,
@@ -210,7 +207,6 @@ def burn(
     typer.echo(f"{service} burns its error budget ({kind})")
 
 
-@sandbox_app.command()
 @_saying
 def calm(context: typer.Context, service: Service, port: Port = PORT) -> None:
     """End a burn: the alerts resolve."""
@@ -218,7 +214,6 @@ def calm(context: typer.Context, service: Service, port: Port = PORT) -> None:
     typer.echo(f"{service} is calm again")
 
 
-@sandbox_app.command()
 @_saying
 def kill(
     context: typer.Context,
@@ -230,7 +225,6 @@ def kill(
     typer.echo(f"killed {done['killed']}")
 
 
-@sandbox_app.command()
 @_saying
 def state(
     context: typer.Context,

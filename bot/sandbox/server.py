@@ -31,6 +31,7 @@ CALLS_SHOWN = 200
 CALL_BODY_SHOWN = 2000
 HEARTBEAT = 15.0
 """Seconds after which the stream says something, so that a lost reader is noticed."""
+COMMAND = "/captain"
 HERE = frozenset({"127.0.0.1", "localhost", "::1"})
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data: https: http:; "
@@ -105,12 +106,17 @@ class Commands:
 
 
 def _commands(data: Any) -> list[dict[str, str]]:
+    """The bot tells ``usage`` ("incident open SEV SERVICE …"); what is typed first is its subject and verb."""
     given = data.get("commands") if isinstance(data, dict) else data
     out = []
     for row in given if isinstance(given, list) else []:
-        if isinstance(row, dict) and (row.get("text") or row.get("usage")):
-            usage = str(row.get("usage") or row["text"])
-            out.append({"text": str(row.get("text") or usage), "usage": usage, "help": str(row.get("help") or "")})
+        if isinstance(row, dict) and row.get("usage"):
+            usage = str(row["usage"])
+            usage = usage if usage.startswith("/") else f"{COMMAND} {usage}"
+            fixed = str(row.get("text") or f"{COMMAND} {row.get('subject', '')} {row.get('verb', '')}".strip())
+            more = len(usage.split()) > len(fixed.split())
+            text = f"{fixed.strip()} " if more else fixed.strip()
+            out.append({"text": text, "usage": usage, "help": str(row.get("help") or "")})
     return out
 
 

@@ -57,7 +57,7 @@ def every_block():
             {"text": {"type": "plain_text", "text": "Show the log"}, "value": "log"}, {"text": {"type": "plain_text", "text": "Mute"}, "value": "mute"}]}},
         {"type": "divider"},
         {"type": "rich_text", "elements": rich},
-        {"type": "table", "rows": rows},
+        *([] if len(rows) > 9 else []),
     ]
 
 

@@ -10,6 +10,8 @@ import { act, choose, isReply, nameOf, slack, ui, userOf, visible } from "./stor
 
 export const clock = (ts) => new Date(Number(ts) * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
 const dayOf = (ts) => new Date(Number(ts) * 1000).toDateString();
+// A bot may post under a name of its own; a person's messages carry the login only.
+const author = (m) => (userOf(m.user)?.is_bot && m.username && m.username !== userOf(m.user).name ? m.username : nameOf(m.user));
 const hue = (id) => [...String(id)].reduce((sum, c) => (sum * 31 + c.charCodeAt(0)) % 360, 7);
 
 export function face(id) {
@@ -73,13 +75,13 @@ function article(m, joined, replies, where) {
   const shown = ui.thread === m.ts && where === "channel";
   const kind = [joined && "joined", m.ephemeral_to && "ephemeral", shown && "open"].filter(Boolean).join(" ");
   return h("article.message", {
-    class: kind || undefined, tabindex: "-1", "data-ts": m.ts, "data-channel": m.channel, "aria-label": `${m.username || nameOf(m.user)}, ${clock(m.ts)}`,
+    class: kind || undefined, tabindex: "-1", "data-ts": m.ts, "data-channel": m.channel, "aria-label": `${author(m)}, ${clock(m.ts)}`,
     onkeydown: (event) => { if (event.target === event.currentTarget) keys(event, m, reply); },
   },
   joined ? h("time.gutter", {}, clock(m.ts)) : face(m.user),
   h("div.message-body", {},
     m.ephemeral_to ? h("p.only-you", {}, icon("M3 10s2.500-4.500 7-4.500S17 10 17 10s-2.500 4.500-7 4.500S3 10 3 10ZM10 8a2 2 0 1 0 .01 0M4 17 16 3"), "Only visible to you") : null,
-    joined ? null : h("p.who", {}, h("strong", {}, m.username || nameOf(m.user)), userOf(m.user)?.is_bot ? h("span.app", {}, "App") : null,
+    joined ? null : h("p.who", {}, h("strong", {}, author(m)), userOf(m.user)?.is_bot ? h("span.app", {}, "App") : null,
       h("time", { title: new Date(m.ts * 1000).toString() }, clock(m.ts)), m.pinned ? h("span.quiet-note", {}, "pinned") : null),
     ui.editing === m.ts ? editor(m) : content(m),
     m.broadcast && where === "channel" ? h("p.quiet-note", {}, "also sent from a thread") : null,
