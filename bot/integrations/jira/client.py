@@ -224,10 +224,10 @@ class JiraClient:
         named = f" {project!r}" if project else ""
         words = {
             "cannot be set": "the project's create screen differs: check what it lets the bot set",
-            "is required.": "the project's create screen differs: check its required fields",
             "issue type": "check issue_type in captain.yml against the project's settings",
             "priority": "check priority in captain.yml against the project's settings",
             "project": f"check the project key{named} in captain.yml, and that the bot's account may see that project",
+            "is required": "the project's create screen differs: check its required fields",
         }
         return next((hint for word, hint in words.items() if word in said), "check what is asked against the project")
 
