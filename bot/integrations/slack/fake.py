@@ -128,6 +128,15 @@ class FakeSlack:
         self.world.scopes = set(scopes)
 
     @property
+    def events(self) -> set[str]:
+        """The event types the app has subscribed to; what it leaves unanswered is sent up to four times."""
+        return self.people.events
+
+    @events.setter
+    def events(self, events: set[str]) -> None:
+        self.people.events = set(events)
+
+    @property
     def request_url(self) -> str:
         """Where commands, presses and events go while no socket is connected; empty for nowhere."""
         return self.delivery.request_url
@@ -290,9 +299,9 @@ class FakeSlack:
         """Tell the app's connections to come back on new ones, as Slack does every few hours; returns how many."""
         return self.delivery.refresh(linger=linger)
 
-    def drop_sockets(self) -> int:
-        """Close the app's connections without a word; returns how many."""
-        return self.delivery.drop()
+    def drop_sockets(self, most: int | None = None) -> int:
+        """Close the app's connections without a word, the oldest first; returns how many."""
+        return self.delivery.drop(most)
 
     def verify_url(self) -> bool:
         """Slack's handshake with ``request_url``; True when the app answered the challenge."""

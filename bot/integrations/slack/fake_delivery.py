@@ -188,9 +188,9 @@ class Delivery:
         except RuntimeError:
             pass  # The app was faster and has closed it.
 
-    def drop(self) -> int:
-        """Close every connection without a word, as a lost network does."""
-        gone = list(self.sockets)
+    def drop(self, most: int | None = None) -> int:
+        """Close connections without a word, the oldest first, as a lost network does."""
+        gone = list(self.sockets)[:most]
         for socket in gone:
             asyncio.run_coroutine_threadsafe(socket.close(), socket.loop)
         return len(gone)

@@ -15,6 +15,7 @@ from bot.integrations.slack.fake_world import Channel, Hook, Message, User, Worl
 
 Done = dict[str, Any]
 """``ok``, and ``error`` where it is False; more as each action says."""
+EVENTS = ("app_home_opened", "app_mention", "message", "reaction_added", "reaction_removed")
 
 
 class NotPossible(Exception):
@@ -28,8 +29,12 @@ class People:
         self.world = world
         self.delivery = delivery
         self.command = command
+        self.commands = {command}
+        """Every slash command the app has registered; add the subjects' own here."""
         self.url = ""
         """The stand-in's own address, for response_url; learnt from the last request."""
+        self.events = set(EVENTS)
+        """The event types the app has subscribed to; others are not sent."""
         self._last_event: dict[str, Any] | None = None
 
     # Looking things up.
@@ -76,6 +81,8 @@ class People:
     def emit(self, event: dict[str, Any], *, channel: Channel | None = None) -> None:
         """Tell the app of an event, when it may see it: in channels it is in, with the scope for it."""
         if channel is not None and self.world.bot_user not in channel.members:
+            return
+        if event["type"] not in self.events:
             return
         scope = _event_scope(event["type"], channel)
         if scope and scope not in self.world.scopes:
@@ -213,7 +220,7 @@ class People:
         with world.changing():
             person = self._who(user)
             place = self._where(channel, person)
-            if command != self.command or "commands" not in world.scopes:
+            if command not in self.commands or "commands" not in world.scopes:
                 raise NotPossible("unknown_command")
             hook = Hook(place.id, person.id, 0)
             payload = {

@@ -77,10 +77,14 @@ def stack_of(world: World, user: str) -> list[View]:
     return [view for view in world.views.values() if view.user == user]
 
 
-def put_view(world: World, user: str, body: dict[str, Any], *, below: View | None = None) -> View:
+def check_external_id(world: World, body: dict[str, Any]) -> None:
     external = body.get("external_id")
     if external and any(v.body.get("external_id") == external for v in world.views.values()):
         raise SlackError("duplicate_external_id")
+
+
+def put_view(world: World, user: str, body: dict[str, Any], *, below: View | None = None) -> View:
+    check_external_id(world, body)
     world.serial += 1
     name = stable_id("V", f"{user}/{world.serial}")
     view = View(name, user, body, new_hash(), below.root_id if below else name, below.id if below else "")
@@ -106,6 +110,7 @@ def replace_body(world: World, view: View, body: dict[str, Any]) -> None:
 def open_view(world: World, ask: Ask) -> dict[str, Any]:
     user, _ = take_trigger(world, ask)
     body = checked_view(ask, "modal")
+    check_external_id(world, body)
     spend_trigger(world, ask)
     for old in stack_of(world, user):
         del world.views[old.id]
@@ -120,6 +125,7 @@ def push_view(world: World, ask: Ask) -> dict[str, Any]:
         raise SlackError("not_found")
     if len(stack) >= STACK:
         raise SlackError("push_limit_reached")
+    check_external_id(world, body)
     spend_trigger(world, ask)
     return {"view": view_json(world, put_view(world, user, body, below=stack[-1]))}
 

@@ -182,7 +182,7 @@ class World:
         self.triggers: dict[str, Trigger] = {}
         self.hooks: dict[str, Hook] = {}
         self.groups: dict[str, Group] = {}
-        self.bot_user = self.add_user(bot_name, real_name="Release Captain", is_bot=True).id
+        self.bot_user: str = self.add_user(bot_name, real_name="Release Captain", is_bot=True).id
         for name in ("alice", "bob", "carol"):
             self.add_user(name, real_name=name.capitalize(), email=f"{name}@example.com")
         for name in ("general", "incidents", "docs-api", "gateway"):
@@ -223,7 +223,7 @@ class World:
             same = sum(1 for c in self.channels.values() if c.name == name)
             who = list(self.users) if members is None else list(members)
             made = Channel(stable_id("C", f"{name}/{same}"), name, is_private, members=who, created=int(time.time()))
-            made.creator = who[0] if who else ""
+            made.creator = next((name for name in who if not self.users[name].is_bot), self.bot_user)
             while made.id in self.channels:
                 self.serial += 1
                 made.id = stable_id("C", f"{name}/{self.serial}")
