@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import requests
 import typer
@@ -156,7 +156,7 @@ def _quoted(word: str) -> str:
     )
 
 
-def _fail(why: str) -> Any:
+def _fail(why: str) -> NoReturn:
     typer.echo(why, err=True)
     raise typer.Exit(2)
 

@@ -33,7 +33,7 @@ from handlers.alerts import journal, payload
 from handlers.alerts.journal import Entry
 from handlers.catalogue import Policy, Service
 from handlers.desk import Desk, Outside
-from handlers.incidents import decide, effects, home
+from handlers.incidents import decide, effects, home, phone, table
 from handlers.subjects import SUBJECTS, lanes
 from runbooks import Runbook, load_folder, shipped
 
@@ -218,6 +218,8 @@ class Captain:
         answer: Mapping[str, Any] | None = None
         if request.kind == "home":
             self._home(str(given["user"]))
+        elif request.kind == "pagerduty":
+            phone.hear(self.desk, given["event"])
         else:
             asker = Asker(given["user"], given["name"], "slack", request.key, given.get("channel", ""))
             try:
@@ -271,13 +273,10 @@ class Captain:
             c.execute(sa.delete(t).where(old))
         log.info("purged %d finished workflows", gone)
 
-    def _meter(self, _tx: Tx, done: Settled) -> None:
+    def _meter(self, tx: Tx, done: Settled) -> None:
         self.meter.effects.labels(done.lane, done.state.value).inc()
         if done.kind == "page" and done.state is State.DONE:
-            with self.store.read() as c:
-                row = c.execute(
-                    sa.select(effects.INCIDENTS()).where(effects.INCIDENTS().c.number == done.about)
-                ).first()
+            row = table.by_number(tx.c, done.about or 0)
             if row is not None:
                 self.meter.page_seconds.observe(max(0.0, time.time() - row.opened_at))
 

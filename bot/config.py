@@ -187,7 +187,7 @@ def _say(path: Path, lines: dict[Place, int], model: type[BaseModel], error: Any
     if error["type"] == "missing":
         return f"{path}:{line}: {_dotted(place)} is missing"
     given = error.get("input")
-    shown = "" if isinstance(given, (dict, list, SecretStr)) or _secret(place) else f" (it is {given!r})"
+    shown = "" if isinstance(given, (dict, list)) or _secret(model, place) else f" (it is {given!r})"
     message = str(error["msg"]).removeprefix("Value error, ")
     return f"{path}:{line}: {_dotted(place)}: {message[0].lower() + message[1:]}{shown}"
 
@@ -200,21 +200,30 @@ def _line(lines: Mapping[Place, int], place: Place) -> int:
     return lines.get(known, 1)
 
 
-def _secret(place: Place) -> bool:
-    return any(word in str(place[-1]) for word in ("token", "secret", "key", "password")) if place else False
+def _secret(model: type[BaseModel], place: Place) -> bool:
+    """True when the field at a place holds a secret, whose value no message may show."""
+    holder = _model_at(model, place[:-1])
+    field = holder.model_fields.get(str(place[-1])) if holder and place else None
+    return field is None or "SecretStr" in str(field.annotation)
 
 
 def _fields(model: type[BaseModel], place: Place) -> list[str]:
-    """The valid names at a place of the model, following sections, optional sections and mappings of sections."""
+    """The valid names at a place of the model."""
+    holder = _model_at(model, place)
+    return list(holder.model_fields) if holder else []
+
+
+def _model_at(model: type[BaseModel], place: Place) -> type[BaseModel] | None:
+    """The section at a place, following sections, optional sections and mappings of sections."""
     current: type[BaseModel] | None = model
     for step in place:
         if current is None:
-            return []
+            return None
         field = current.model_fields.get(str(step))
         if field is None:
             continue  # a name inside a mapping, such as services.NAME
         current = _model_in(field.annotation)
-    return list(current.model_fields) if current else []
+    return current
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

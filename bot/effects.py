@@ -86,7 +86,8 @@ class Effect:
 class Task:
     """An effect as its performer sees it.
 
-    ``tried``: how often a call may have gone out before this one; ``tried_at``: when the last of them began, UNIX s.
+    Before a call that is not idempotent at the service the performer calls ``acting``: that is committed first, so that
+    a later try knows from ``tried`` (how often) and ``tried_at`` (when last, UNIX s) that the call may have acted.
     """
 
     key: str
@@ -97,6 +98,7 @@ class Task:
     tried: int
     tried_at: float
     created_at: float
+    acting: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)
@@ -110,14 +112,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Performer:
-    """How one kind of effect is done.
-
-    ``looks``: the call is not idempotent at the service, so the ledger is marked before the call and a second try looks.
-    """
+    """How one kind of effect is done."""
 
     kind: str
     run: Callable[[Task], Outcome]
-    looks: bool = False
 
 
 @dataclass(frozen=True)
@@ -206,18 +204,19 @@ def effect_of(row: Any) -> Effect:
     return Effect(row.key, row.kind, row.lane, row.about, json.loads(row.args), row.urgency, row.after)
 
 
-def backoff(attempt: int, *, cap: float, after: float | None = None) -> float:
-    """Seconds until try ``attempt + 1``: exponential from 1 s with jitter, at most ``cap``, never before ``after``."""
-    grown = min(cap, 2.0 ** min(attempt - 1, 16))
+def backoff(attempt: int, rule: LaneRule, *, after: float | None = None) -> float:
+    """Seconds until try ``attempt + 1``: doubling from ``rule.first`` to ``rule.cap``, jittered, never before ``after``."""
+    grown = min(rule.cap, rule.first * 2.0 ** min(attempt - 1, 20))
     return max(after or 0.0, grown * random.uniform(0.75, 1.25))  # noqa: S311 - spreads load, keeps no secret
 
 
 @dataclass(frozen=True)
 class LaneRule:
-    """One outside service's lane: how many calls at once, longest pause between tries, hours of patience."""
+    """One outside service's lane: how many calls at once, first and longest pause between tries, hours of patience."""
 
     name: str
     workers: int
+    first: float = 1.0
     cap: float = 120.0
     patience_h: float = 24.0
 
@@ -241,7 +240,10 @@ class Lane:
         self._closed = False
 
     def put(self, key: str, attempt: int, *, urgency: int, due: float) -> None:
-        """Start try ``attempt`` of an effect at ``due`` (UNIX s). Putting the same try twice is one try."""
+        """Start try ``attempt`` of an effect at ``due`` (UNIX s). Putting the same try twice is one try.
+
+        A pause between tries waits here and in the ledger's ``due_at``: it holds no thread, and survives a kill.
+        """
         with self._wake:
             if self._closed or (key, attempt) in self._held:
                 return

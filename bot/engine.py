@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
-from dbos import DBOS, DBOSPortableJSONSerializer, SetEnqueueOptions, SetWorkflowID
+from dbos import DBOS, DBOSPortableJSONSerializer, SetWorkflowID
 from sqlmodel import Field, SQLModel
 
 from bot.effects import (
@@ -94,22 +94,32 @@ class Engine:
                 "application_version": VERSION,
                 "executor_id": self.id,
                 "system_database_url": self._system_url(),
+                "log_level": "ERROR",
                 "console_log_level": "ERROR",
                 "serializer": DBOSPortableJSONSerializer(),
                 "notification_listener_polling_interval_sec": 0.2,
                 "sys_db_pool_size": 20,
             }
         )
-        self._effect = DBOS.workflow(name="effect")(self._perform)
-        self._tick = DBOS.workflow(name="tick")(self._run_tick)
+        self._register()
         DBOS.launch()
-        for name in self._lanes:
-            DBOS.register_queue(f"later-{name}", polling_interval_sec=self.poll, worker_concurrency=8)
         DBOS.register_queue("cron", polling_interval_sec=self.poll, worker_concurrency=2)
         self.beat()
         self.sweep(grace=0.0)
         self._beat = threading.Thread(target=self._heart, name="heartbeat", daemon=True)
         self._beat.start()
+
+    def _register(self) -> None:
+        """Make the two workflows; their names and arguments are stored, so a newer release must keep them."""
+
+        def effect(key: str, attempt: int) -> str:
+            return self._perform(key, attempt)
+
+        def tick(name: str, slot: float) -> None:
+            self._run_tick(name, slot)
+
+        self._effect = DBOS.workflow(name="effect")(effect)
+        self._tick = DBOS.workflow(name="tick")(tick)
 
     def close(self, timeout: float = 15.0) -> None:
         """Stop taking, finish the calls in flight within ``timeout`` seconds, and hand the rest over at once."""
@@ -122,7 +132,7 @@ class Engine:
         t = Replica.__table__  # type: ignore[attr-defined]
         with self.store.write() as c:
             c.execute(t.delete().where(t.c.id == self.id))
-        DBOS.destroy(workflow_completion_timeout_sec=max(0, int(deadline - time.monotonic())))
+        DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=max(0, int(deadline - time.monotonic())))
 
     def _system_url(self) -> str:
         if self.store.path is None:
@@ -166,18 +176,19 @@ class Engine:
             log.exception("effect %s, try %d, broke; it will be swept up", key, attempt)
 
     def _perform(self, key: str, attempt: int) -> str:
-        """The workflow: one try, and if it must be tried again, the next one as a delayed workflow."""
-        told: dict[str, Any] = DBOS.run_step({"name": "try"}, self._step, key, attempt)
+        """The workflow: one try, recorded, taken over when this process dies in the middle of it."""
+        told: dict[str, Any] = DBOS.run_step({"name": "try"}, lambda: self._step(key, attempt))
         if told["state"] == State.RETRYING.value:
-            with SetWorkflowID(f"{key}#{told['next']}"), SetEnqueueOptions(delay_seconds=max(0.0, told["delay"])):
-                DBOS.enqueue_workflow(f"later-{told['lane']}", self._effect, key, told["next"])
+            self._lanes[told["lane"]].put(key, attempt + 1, urgency=told["urgency"], due=told["due"])
         return str(told["state"])
 
     def _step(self, key: str, attempt: int) -> dict[str, Any]:
-        row = self._patiently(lambda: self._load(key, attempt))
-        if row is None or State(row.state) in FINAL or row.attempt >= attempt:
-            # Settled by an earlier run that was killed before its checkpoint, or no longer wanted.
-            return {"state": row.state if row else State.SKIPPED.value, **_next(row)}
+        row = self._patiently(lambda: self._load(key))
+        if row is None:
+            return {"state": State.SKIPPED.value}
+        if State(row.state) in FINAL or row.attempt >= attempt:
+            # Settled by an earlier run that was killed before its checkpoint.
+            return {"state": row.state, "lane": row.lane, "urgency": row.urgency, "due": row.due_at}
         began = time.perf_counter()
         outcome, state, reason, delay = Outcome(), State.DONE, "", 0.0
         task = Task(
@@ -189,7 +200,7 @@ class Engine:
             if outcome.skipped:
                 state, reason = State.SKIPPED, outcome.skipped
         except Retry as e:
-            state, reason, delay = State.RETRYING, e.reason, backoff(attempt, cap=rule.cap, after=e.after)
+            state, reason, delay = State.RETRYING, e.reason, backoff(attempt, rule, after=e.after)
             if time.time() - row.created_at > rule.patience_h * 3600:
                 state, reason = State.GAVE_UP, f"no success in {rule.patience_h:g} h: {e.reason}"
         except GiveUp as e:
@@ -199,25 +210,26 @@ class Engine:
             state, reason = State.GAVE_UP, f"a fault of ours, please report it: {type(e).__name__}: {e}"
         took = (time.perf_counter() - began) * 1000
         done = Settled(key, row.kind, row.lane, row.about, state, attempt, took, reason)
-        self._patiently(lambda: self._settle(done, outcome, delay))
-        return {"state": state.value, "lane": row.lane, "delay": delay, "next": attempt + 1}
+        due = time.time() + delay
+        self._patiently(lambda: self._settle(done, outcome, due))
+        return {"state": state.value, "lane": row.lane, "urgency": row.urgency, "due": due}
 
-    def _load(self, key: str, attempt: int) -> Any:
+    def _load(self, key: str) -> Any:
         t = EFFECTS()
         with self.store.read() as c:
-            row = c.execute(sa.select(t).where(t.c.key == key)).first()
-        performer = self._performers.get(row.kind) if row else None
-        if row and performer and performer.looks and State(row.state) not in FINAL and row.attempt < attempt:
-            # Marked before the call, so that a try after a kill knows that this one may have acted.
-            with self.store.write() as c:
-                c.execute(t.update().where(t.c.key == key).values(tried=t.c.tried + 1, tried_at=time.time()))
-        return row
+            return c.execute(sa.select(t).where(t.c.key == key)).first()
 
-    def _settle(self, done: Settled, outcome: Outcome, delay: float) -> None:
+    def _acting(self, key: str) -> None:
+        """Commit that a call is about to go out that may act without our hearing of it."""
+        t = EFFECTS()
+        with self.store.write() as c:
+            c.execute(t.update().where(t.c.key == key).values(tried=t.c.tried + 1, tried_at=time.time()))
+
+    def _settle(self, done: Settled, outcome: Outcome, due: float) -> None:
         t = EFFECTS()
         now = time.time()
         values: dict[str, Any] = {"state": done.state.value, "attempt": done.attempt, "reason": done.reason}
-        values |= {"took_ms": round(done.took_ms, 1), "due_at": now + delay, "result": json.dumps(dict(outcome.result))}
+        values |= {"took_ms": round(done.took_ms, 1), "due_at": due, "result": json.dumps(dict(outcome.result))}
         if done.state in FINAL:
             values["done_at"] = now
         with self.transaction(now) as tx:
@@ -253,10 +265,7 @@ class Engine:
             DBOS.enqueue_workflow("cron", self._tick, name, at.timestamp())
 
     def _run_tick(self, name: str, slot: float) -> None:
-        DBOS.run_step({"name": name}, self._tick_step, name, slot)
-
-    def _tick_step(self, name: str, slot: float) -> None:
-        self._ticks[name](slot)
+        DBOS.run_step({"name": name}, lambda: self._ticks[name](slot))
 
     # ---- replicas, recovery, retention ---------------------------------------------------------------------------------
 
@@ -336,10 +345,3 @@ def _unknown(kind: str) -> Performer:
         raise GiveUp(f"this release does not know how to do '{kind}'")
 
     return Performer(kind, refuse)
-
-
-def _next(row: Any) -> dict[str, Any]:
-    """How the workflow goes on after a try that was settled before its checkpoint was lost."""
-    if row is None:
-        return {}
-    return {"lane": row.lane, "delay": row.due_at - time.time(), "next": row.attempt + 1}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from slack_bolt import App, BoltRequest
@@ -46,8 +46,9 @@ class SlackEar:
         self._socket: SocketModeHandler | None = None
         self._thread: threading.Thread | None = None
         token = settings.bot_token.get_secret_value()
+        # The client carries no token: authorize gives it, without asking Slack.
         secret = settings.signing_secret.get_secret_value() if settings.signing_secret else "unused in socket mode"
-        client = WebClient(token, base_url=settings.base_url, timeout=int(settings.timeout), retry_handlers=[])
+        client = WebClient(base_url=settings.base_url, timeout=int(settings.timeout), retry_handlers=[])
         # Both would ask Slack before the first command is taken, and Slack may be down.
         self.app = App(
             client=client,
@@ -118,7 +119,7 @@ class SlackEar:
         body = await request.body()
         if len(body) > MAX_FORM:
             return Response("too large", 413)
-        headers: dict[str, str | list[str]] = dict(request.headers)
+        headers: dict[str, str | Sequence[str]] = dict(request.headers)
         asked = BoltRequest(body=body.decode("utf-8", "replace"), query=request.url.query, headers=headers)
         answer = await run_in_threadpool(self.app.dispatch, asked)
         return Response(answer.body, answer.status, {k: v[0] for k, v in answer.headers.items()})
@@ -136,10 +137,10 @@ class SlackEar:
         while not self._stopping.is_set():
             handler = SocketModeHandler(self.app, token.get_secret_value(), ping_interval=10)
             try:
-                handler.connect()
+                handler.connect()  # type: ignore[no-untyped-call]
             except (OSError, SlackApiError) as e:
                 log.warning("Slack cannot be reached, trying again in %.1f s: %s", pause, e)
-                handler.close()
+                handler.close()  # type: ignore[no-untyped-call]
                 self._stopping.wait(pause)
                 pause = min(15.0, pause * 2)
                 continue
@@ -151,7 +152,7 @@ class SlackEar:
         """Hang up."""
         self._stopping.set()
         if self._socket is not None:
-            self._socket.close()
+            self._socket.close()  # type: ignore[no-untyped-call]
 
 
 def _authorize(token: str) -> Callable[..., AuthorizeResult]:

@@ -17,11 +17,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from bot import inbox
 from bot.app import COMMIT_PATIENCE, Captain
 from bot.errors import Refused
 from bot.grammar import Asker
 from handlers.alerts.journal import Entry
 from handlers.alerts.payload import Alert, BadPayload, Body
+from handlers.incidents import phone
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -36,6 +38,7 @@ def build(captain: Captain, slack: Callable[[Request], Awaitable[Response]] | No
     ear = _Ear(captain)
     routes = [
         Route("/webhooks/alertmanager", ear.alertmanager, methods=["POST"]),
+        Route("/webhooks/pagerduty", ear.pagerduty, methods=["POST"]),
         Route("/api/command", ear.command, methods=["POST"]),
         Route("/api/commands", ear.commands, methods=["GET"]),
         Route("/healthz", ear.healthz, methods=["GET"]),
@@ -83,12 +86,7 @@ class _Ear:
             raise BadPayload(404, "there is no alertmanager: section in captain.yml")
         if not _bearer(request, settings.webhook_secret):
             raise BadPayload(401, "the bearer token is not alertmanager.webhook_secret of captain.yml")
-        try:
-            return self._captain.read_alerts(await _body(request))
-        except _TooLarge as e:
-            raise BadPayload(413, f"the body is larger than {MAX_BODY} bytes; set max_alerts on the receiver") from e
-        except ClientDisconnect as e:
-            raise BadPayload(400, "the sender hung up") from e
+        return self._captain.read_alerts(await _whole(request))
 
     async def _store(self, alerts: tuple[Alert, ...]) -> int:
         """How many of the alerts are new, once they are durable. 503 when they could not be stored in time."""
@@ -115,6 +113,27 @@ class _Ear:
             raise BadPayload(503, "the database does not answer; send it again")
         intake.remember([alert.identity for alert in fresh])
         return count
+
+    async def pagerduty(self, request: Request) -> Response:
+        """Store a signed v3 webhook, then answer 202: what was done by phone drives the incident and shows in its thread."""
+        meter, settings = self._captain.meter, self._captain.settings.pagerduty
+        secret = settings.webhook_secret if settings else None
+        try:
+            if secret is None:
+                raise BadPayload(404, "pagerduty.webhook_secret is not set in captain.yml")
+            body = await _whole(request)
+            if not phone.signed(body, request.headers.get("x-pagerduty-signature", ""), secret.get_secret_value()):
+                raise BadPayload(401, "the signature does not match pagerduty.webhook_secret of captain.yml")
+            key, event = phone.read(body)
+            asked = inbox.Request(f"pagerduty:{key}", time.time(), "pagerduty", {"event": event})
+            if not await run_in_threadpool(self._captain.take, asked):
+                raise BadPayload(503, "the database does not answer; send it again")
+        except BadPayload as e:
+            log.warning("pagerduty webhook answered with %d: %s", e.status, e)
+            meter.webhooks.labels("pagerduty", str(e.status)).inc()
+            return JSONResponse({"error": str(e)}, e.status)
+        meter.webhooks.labels("pagerduty", "202").inc()
+        return JSONResponse({"accepted": 1}, 202)
 
     async def command(self, request: Request) -> Response:
         """One line of the grammar from the CLI: {"line", "as"} → {"text", "data"} or {"error"}."""
@@ -161,6 +180,16 @@ class _Ear:
         """The bot's own metrics."""
         text = await run_in_threadpool(self._captain.metrics)
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+async def _whole(request: Request) -> bytes:
+    """The body of a webhook. Raises BadPayload when it is too large or never came."""
+    try:
+        return await _body(request)
+    except _TooLarge as e:
+        raise BadPayload(413, f"the body is larger than {MAX_BODY} bytes; set max_alerts on the receiver") from e
+    except ClientDisconnect as e:
+        raise BadPayload(400, "the sender hung up") from e
 
 
 async def _body(request: Request) -> bytes:

@@ -16,7 +16,7 @@ SUBJECTS: Mapping[str, Mapping[str, Verb]] = {
 def lanes() -> list[LaneRule]:
     """The outside services' lanes: none of them can delay another. The page's pauses stay short: somebody must be woken."""
     return [
-        LaneRule("pagerduty", workers=16, cap=20.0, patience_h=72.0),
+        LaneRule("pagerduty", workers=16, first=0.25, cap=20.0, patience_h=72.0),
         LaneRule("slack", workers=4, cap=60.0),
         LaneRule("replies", workers=4, cap=15.0, patience_h=0.5),
         LaneRule("jira", workers=4, cap=120.0, patience_h=72.0),

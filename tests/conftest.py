@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["ground.postgres", "ground.real_prometheus", "ground.bodies"]
+
+# How fast a shared machine draws examples is no property of ours.
+settings.register_profile("captain", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("captain")
 
 MARKED_BY_FIXTURE = {"postgres_server": "postgres", "real_prometheus": "realprom"}
 

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from bot import audit
-from bot.effects import Effect, Settled, State, Tx, insert_once
+from bot.effects import EFFECTS, Effect, Settled, State, Tx, insert_once
 from bot.errors import Refused
 from bot.grammar import Asker
 from bot.intake import Later
@@ -147,8 +147,11 @@ def do(desk: Desk, asker: Asker, number: int, deed: Deed, *, now: float) -> tupl
         return table.by_number(tx.c, number), changed
 
 
-def move(desk: Desk, tx: Tx, row: Any, deed: Deed, *, actor: str, text: str) -> bool:
-    """Make one move of the state machine and owe what follows from it; False when it does not apply."""
+def move(desk: Desk, tx: Tx, row: Any, deed: Deed, *, actor: str, text: str, tell_pager: bool = True) -> bool:
+    """Make one move of the state machine and owe what follows from it; False when it does not apply.
+
+    ``tell_pager`` is False when PagerDuty itself told us: what it knows is not sent back.
+    """
     status = rules.after(Status(row.status), deed)
     if status is None:
         return False
@@ -160,7 +163,8 @@ def move(desk: Desk, tx: Tx, row: Any, deed: Deed, *, actor: str, text: str) -> 
         values |= {"resolved_at": tx.now, "resolved_by": actor, "open_key": None}
     tx.c.execute(t.update().where(t.c.number == row.number).values(**values))
     table.add_event(tx.c, incident=row.number, at=tx.now, kind=status.value, actor=actor, text=text)
-    pager, tracker = _paged(tx, row.uid), _owed(tx, f"{row.uid}:ticket")
+    pager = _paged(tx, row.uid) if tell_pager else None
+    tracker = _owed(tx, f"{row.uid}:ticket")
     if status is Status.ACKNOWLEDGED:
         if pager:
             tx.owe(Effect(f"{row.uid}:page-ack", "page-ack", "pagerduty", row.number, urgency=2, after=pager))
@@ -241,7 +245,7 @@ def _paged(tx: Tx, uid: str) -> str | None:
 
 
 def _owed(tx: Tx, key: str) -> bool:
-    t = table.EFFECTS()
+    t = EFFECTS()
     return tx.c.execute(sa.select(t.c.key).where(t.c.key == key)).first() is not None
 
 

@@ -9,11 +9,12 @@ from typing import Any
 from bot.effects import Effect, Outcome, Performer, Task, Tx
 from bot.errors import GiveUp, Retry
 from bot.integrations.jira import Ticket, Tracker
-from bot.integrations.pagerduty import PageRef, Pager, Trigger
+from bot.integrations.pagerduty import Pager, PageRef, Trigger
 from bot.integrations.slack import Chat, Edit, Post, Posted
 from handlers.checks import check_service
 from handlers.desk import Desk
 from handlers.incidents import table, words
+from handlers.incidents.phone import PREFIX
 from handlers.incidents.rules import Severity
 from handlers.incidents.table import INCIDENTS
 
@@ -34,10 +35,10 @@ def performers(desk: Desk) -> list[Performer]:
         Performer("page", lambda task: page(desk, task)),
         Performer("page-ack", lambda task: page_ack(desk, task)),
         Performer("page-resolve", lambda task: page_resolve(desk, task)),
-        Performer("root", lambda task: root(desk, task), looks=True),
-        Performer("note", lambda task: note(desk, task), looks=True),
+        Performer("root", lambda task: root(desk, task)),
+        Performer("note", lambda task: note(desk, task)),
         Performer("panel", lambda task: panel(desk, task)),
-        Performer("ticket", lambda task: ticket(desk, task), looks=True),
+        Performer("ticket", lambda task: ticket(desk, task)),
         Performer("ticket-done", lambda task: ticket_done(desk, task)),
         Performer("checks", lambda task: checks(desk, task)),
     ]
@@ -142,6 +143,7 @@ def ticket(desk: Desk, task: Task) -> Outcome:
         if task.tried and since < SEARCH_LAG:
             # An earlier try may have created it, and Jira Cloud's search does not know it yet.
             raise Retry("looking again before creating, since Jira's search is late", after=SEARCH_LAG - since)
+        task.acting()
         found = tracker.create(
             Ticket(
                 project=project,
@@ -189,7 +191,7 @@ def checks(desk: Desk, task: Task) -> Outcome:
 
 def dedup_key(row: Any) -> str:
     """Our key for the incident's page at PagerDuty."""
-    return f"captain-{row.uid}"
+    return f"{PREFIX}{row.uid}"
 
 
 def _post_once(desk: Desk, task: Task, ask: Post) -> Posted:
@@ -199,6 +201,7 @@ def _post_once(desk: Desk, task: Task, ask: Post) -> Posted:
         found = chat.find(ask.channel, task.key, since=task.created_at - CLOCK_SLACK, thread_ts=ask.thread_ts)
         if found is not None:
             return found
+    task.acting()
     return chat.post(ask)
 
 

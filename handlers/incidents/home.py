@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bot.integrations.slack.words import escape, fit
+from bot.integrations.slack.words import escape, fit_view
 from handlers.desk import Desk
 from handlers.incidents import table, words
 
@@ -25,7 +25,7 @@ def view(desk: Desk, user: str) -> dict[str, Any]:
             "elements": [{"type": "mrkdwn", "text": f"`{escape(desk.command)} help` lists what you can ask for."}],
         },
     ]
-    return {"type": "home", "blocks": fit(blocks)}
+    return fit_view({"type": "home", "blocks": blocks})
 
 
 def _owed(owed: Any) -> str:

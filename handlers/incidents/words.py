@@ -42,7 +42,7 @@ SHOWN_EFFECTS = (
 def panel(row: Any, effects: Sequence[Any]) -> tuple[str, Blocks]:
     """The root message: what burns, how bad, who has it, and the truth about each effect. (text, blocks)."""
     status, severity = Status(row.status), Severity(row.severity)
-    text = f"{STATUS_ICON[status]} INC-{row.number} {row.service}: {row.title} ({status.value})"
+    text = escape(f"{STATUS_ICON[status]} INC-{row.number} {row.service}: {row.title} ({status.value})")
     blocks: Blocks = [
         {
             "type": "header",
@@ -65,7 +65,7 @@ def panel(row: Any, effects: Sequence[Any]) -> tuple[str, Blocks]:
     blocks.append({"type": "context", "elements": context})
     if table.is_open(row):
         blocks.append(_buttons(row))
-    return escape(text), fit(blocks)
+    return _fitted(text, blocks)
 
 
 def _buttons(row: Any) -> dict[str, Any]:
@@ -167,7 +167,7 @@ def checks(report: Report) -> tuple[str, Blocks]:
     ]
     if not report.results and report.detail:
         blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": escape(report.detail)}})
-    return escape(text), fit(blocks)
+    return _fitted(escape(text), blocks)
 
 
 def _check_line(result: Result) -> str:
@@ -217,7 +217,7 @@ def listing(rows: Sequence[Any], *, everything: bool) -> tuple[str, Blocks]:
         {"type": "section", "text": {"type": "mrkdwn", "text": "\n".join(lines[i : i + 10])}}
         for i in range(0, len(lines), 10)
     ]
-    return "\n".join([head, *lines]), fit(blocks)
+    return _fitted("\n".join([head, *lines]), blocks)
 
 
 def list_line(row: Any) -> str:
@@ -243,7 +243,13 @@ def detail(row: Any, effects: Sequence[Any], events: Sequence[Any]) -> tuple[str
             -1, {"type": "section", "text": {"type": "mrkdwn", "text": "*Timeline (UTC)*\n" + "\n".join(lines)}}
         )
     text = "\n".join([list_line(row), _truth(effects), *lines])
-    return text, fit(blocks)
+    return _fitted(text, blocks)
+
+
+def _fitted(text: str, blocks: Blocks) -> tuple[str, Blocks]:
+    """Whatever was said, Slack takes it: nothing is lost because it was too long. ``text`` is mrkdwn."""
+    kept, said = fit(blocks, text)
+    return said, kept
 
 
 def duration(seconds: float) -> str:

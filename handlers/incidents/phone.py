@@ -1,0 +1,58 @@
+"""What people do on their phones: PagerDuty's signed v3 webhooks, as deeds on our incidents."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from handlers.alerts.payload import BadPayload
+from handlers.desk import Desk
+from handlers.incidents import decide
+from handlers.incidents.rules import Deed
+from handlers.incidents.table import INCIDENTS
+
+DEEDS: Mapping[str, Deed] = {"incident.acknowledged": Deed.ACKNOWLEDGE, "incident.resolved": Deed.RESOLVE}
+PREFIX = "captain-"
+
+
+def signed(body: bytes, header: str, secret: str) -> bool:
+    """True when one of the header's signatures ("v1=…", several while a secret is rotated) is ours."""
+    expected = "v1=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    given = [part.strip() for part in header.split(",")]
+    return any(hmac.compare_digest(expected.encode(), one.encode("utf-8", "replace")) for one in given)
+
+
+def read(body: bytes) -> tuple[str, dict[str, Any]]:
+    """(event id, what of the event is kept). Raises BadPayload when it is no v3 event."""
+    try:
+        event = json.loads(body)["event"]
+        data = event.get("data") or {}
+        agent = event.get("agent") or {}
+        kept = {
+            "type": str(event["event_type"]),
+            "dedup_key": str(data.get("incident_key") or ""),
+            "agent": str(agent.get("summary") or "somebody"),
+            "agent_type": str(agent.get("type") or ""),
+        }
+        return str(event["id"]), kept
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
+        raise BadPayload(400, "the body is not a PagerDuty v3 webhook: it needs event.id, event_type and data") from e
+
+
+def hear(desk: Desk, event: Mapping[str, Any]) -> None:
+    """Acknowledge or resolve the incident the page was for. Unordered and repeated events change nothing twice."""
+    deed, key = DEEDS.get(event["type"]), event["dedup_key"]
+    if deed is None or not key.startswith(PREFIX):
+        return
+    t = INCIDENTS()
+    with desk.engine.transaction(time.time()) as tx:
+        row = tx.c.execute(sa.select(t).where(t.c.uid == key.removeprefix(PREFIX)).with_for_update()).first()
+        if row is not None:
+            text = f"by {event['agent']} in PagerDuty"
+            decide.move(desk, tx, row, deed, actor=event["agent"], text=text, tell_pager=False)

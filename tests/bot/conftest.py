@@ -1,0 +1,5 @@
+"""The bot's own tests have a town to stand in."""
+
+from ground.town import town
+
+__all__ = ["town"]

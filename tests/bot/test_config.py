@@ -1,0 +1,109 @@
+"""captain.yml: a mistake stops the start with file, line, what is wrong and the nearest valid name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bot.app import load
+from bot.errors import ConfigError
+
+GOOD = """\
+captain:
+  database: sqlite:///bot.db
+alertmanager:
+  webhook_secret: s3cret
+pagerduty: {}
+services:
+  docs-api:
+    channel: "#docs-api"
+    pagerduty: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+    runbook: docs-api
+"""
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "captain.yml"
+    path.write_text(text)
+    return path
+
+
+def mistake(tmp_path: Path, text: str, environ: dict[str, str] | None = None) -> str:
+    path = write(tmp_path, text)
+    with pytest.raises(ConfigError) as caught:
+        load(path, environ or {})
+    return str(caught.value).replace(str(path), "captain.yml")
+
+
+def test_a_right_file_is_read(tmp_path):
+    settings, runbooks = load(write(tmp_path, GOOD), {})
+    assert settings.services["docs-api"].channel == "#docs-api"
+    assert "docs-api" in runbooks
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("    channel:", "    chanel:", "captain.yml:8: services.docs-api.chanel is not known here. Did you mean 'channel'?"),
+        ("alertmanager:", "alertmanger:", "captain.yml:3: alertmanger is not known here. Did you mean 'alertmanager'?"),
+        ("runbook: docs-api", "runbook: docs-ap", "captain.yml:10: services.docs-api.runbook: there is no runbook 'docs-ap'. Did you mean 'docs-api'?"),
+        ('"#docs-api"', "docs api", "captain.yml:8: services.docs-api.channel: must be a channel id"),
+        ("a" * 32, "short", "captain.yml:9: services.docs-api.pagerduty: must be an Events API v2 routing key"),
+        ("  webhook_secret: s3cret", "  {}", "captain.yml:3: alertmanager.webhook_secret is missing"),
+        ("pagerduty: {}\n", "", "captain.yml:8: services.docs-api.pagerduty: is set, but there is no pagerduty: section"),
+        ("sqlite:///bot.db", "sqlite:///bot.db\n  listen: nowhere", "captain.yml:3: captain.listen: must be ADDRESS:PORT"),
+        ("captain:", "captain: [", "captain.yml:3: not valid YAML"),
+        ("pagerduty: {}", "captain: {}", "captain.yml:5: 'captain' stands here twice; the first is on line 1"),
+        ("    runbook: docs-api", "    runbook: *x", "captain.yml:10: aliases (*x) are not used here"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_said_with_its_line(tmp_path, old, new, said):
+    assert said in mistake(tmp_path, GOOD.replace(old, new))
+
+
+def test_every_mistake_is_said_at_once(tmp_path):
+    text = mistake(tmp_path, GOOD.replace("channel:", "chanel:").replace("database:", "databse:"))
+    assert "databse" in text
+    assert "chanel" in text
+    assert "services.docs-api.channel is missing" in text
+
+
+def test_a_secret_is_never_shown_in_a_mistake(tmp_path):
+    assert "sooo-secret" not in mistake(tmp_path, GOOD.replace("a" * 32, "sooo-secret"))
+
+
+def test_values_come_from_the_environment(tmp_path):
+    text = GOOD.replace("s3cret", "${AM_SECRET}")
+    settings, _ = load(write(tmp_path, text), {"AM_SECRET": "from-env"})
+    assert settings.alertmanager.webhook_secret.get_secret_value() == "from-env"
+    assert "captain.yml:4: alertmanager.webhook_secret needs the environment variable AM_SECRET" in mistake(
+        tmp_path, text
+    )
+    settings, _ = load(write(tmp_path, GOOD.replace("s3cret", "${AM_SECRET:-fallback}")), {})
+    assert settings.alertmanager.webhook_secret.get_secret_value() == "fallback"
+
+
+def test_one_field_is_overridden_by_the_environment(tmp_path):
+    settings, _ = load(
+        write(tmp_path, GOOD), {"CAPTAIN_PAGERDUTY__EVENTS_URL": "http://127.0.0.1:1", "CAPTAIN_CONFIG": "x"}
+    )
+    assert settings.pagerduty.events_url == "http://127.0.0.1:1"
+
+
+def test_a_missing_file_says_what_to_do(tmp_path):
+    with pytest.raises(ConfigError, match="does not exist; name your captain.yml with --config"):
+        load(tmp_path / "nowhere.yml", {})
+
+
+@pytest.mark.parametrize("text", ["", "just words", "- a\n- b\n", "\0"])
+def test_a_file_of_another_kind_is_refused(tmp_path, text):
+    assert mistake(tmp_path, text).startswith("captain.yml")
+
+
+@pytest.mark.parametrize("url", ["mysql://x/y", "sqlite://", "sqlite:///:memory:", "nonsense"])
+def test_a_database_we_cannot_use_is_refused(url):
+    from bot.store import sqlite_path
+
+    with pytest.raises(ConfigError, match=r"captain\.database"):
+        sqlite_path(url)
