@@ -9,10 +9,10 @@ export function showThread(root) {
   const shown = Boolean(ui.thread) && !ui.home;
   root.hidden = !shown;
   document.body.toggleAttribute("data-thread", shown);
-  if (!shown) return;
+  if (!shown) { root.replaceChildren(); return; }
   const seen = visible(ui.channel);
   const parent = seen.find((m) => m.ts === ui.thread);
-  if (!parent) { root.hidden = true; document.body.removeAttribute("data-thread"); return; }
+  if (!parent) { root.hidden = true; root.replaceChildren(); document.body.removeAttribute("data-thread"); return; }
   const replies = seen.filter((m) => m.thread_ts === ui.thread && isReply(m));
   if (!$(".replies", root)) {
     fill(root, [h("header", { key: "head" }), h("div.replies", { key: "replies", role: "log", "aria-live": "off", "aria-label": "Replies" }), h("form.composer", { key: "form", "aria-label": "Reply" })]);

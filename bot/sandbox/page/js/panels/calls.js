@@ -27,8 +27,8 @@ function item(c, seen) {
 
 function row(c) {
   const tone = c.fault || c.status >= 500 || !c.status ? "bad" : c.status >= 400 ? "warn" : "good";
-  return h("details.call", {}, h("summary", {}, when(c.at), h("span.dim", {}, c.service), h("span.path", { title: c.path }, h("b", {}, c.method), " ", c.path),
-    h("span.right", {}, c.fault ? tag(c.fault, "bad") : null, tag(c.status ? String(c.status) : "cut", tone), h("span.ms", {}, `${c.ms < 10 ? c.ms.toFixed(1) : Math.round(c.ms)} ms`))),
+  return h("details.call", { class: c.fault ? "broken" : undefined, title: c.fault ? "broken on purpose" : null }, h("summary", {}, when(c.at), h("span.dim", {}, c.service), h("span.path", { title: c.path }, h("b", {}, c.method), " ", c.path),
+    h("span.right", {}, tag(c.status ? String(c.status) : c.fault || "cut", tone), h("span.ms", {}, `${c.ms < 10 ? c.ms.toFixed(1) : Math.round(c.ms)} ms`))),
   h("pre.code", { tabindex: "0" }, pretty(c.body) || "no body"));
 }
 

@@ -21,10 +21,10 @@ function burns(w) {
   return h("section.card", { key: "burn", "aria-labelledby": "w-burn" }, h("h3", { id: "w-burn" }, "Error budget"),
     (w.services ?? []).map((name) => {
       const mine = alerts.filter((a) => a.labels?.service === name);
-      return h("div.turn", { key: name }, h("div.turn-name", {}, h("strong", {}, name), mine.map((a) => tag(`${a.labels?.burn ?? a.labels?.alertname ?? "alert"} burn`, "bad"))),
+      return h("div.turn", { key: name }, h("div.turn-name", {}, h("strong", {}, name), mine.map((a) => tag(`${a.labels?.burn ?? a.labels?.alertname ?? "alert"} burn`, "bad")),
+          mine.length ? undo("Resolve", `Resolve the burn of ${name}`, () => act("calm", { service: name })) : null),
         h("div.row", {}, h("button.danger.small", { type: "button", onclick: () => act("burn", { service: name, kind: "fast" }) }, "Fast burn"),
-          h("button.plain.small", { type: "button", onclick: () => act("burn", { service: name, kind: "slow" }) }, "Slow burn"),
-          h("button.plain.small", { type: "button", disabled: !mine.length, onclick: () => act("calm", { service: name }) }, "Resolve")));
+          h("button.plain.small", { type: "button", onclick: () => act("burn", { service: name, kind: "slow" }) }, "Slow burn")));
     }));
 }
 
@@ -40,11 +40,19 @@ function faults(w) {
 function broken(name, rows) {
   const length = ui.duration ? Number(ui.duration) : null;
   return h("div.turn", { key: name }, h("div.turn-name", {}, h("strong", {}, NAMES[name]), rows.map((f) => h("span.tag", { "data-tone": "bad", key: `${f.mode}${f.only}` }, f.mode, " ",
-    h("span", { "data-until": f.seconds_left === null ? null : String(store.at / 1000 + f.seconds_left) }, left(f)), f.only ? ` ${f.only}` : ""))),
+    h("span", { "data-until": f.seconds_left === null ? null : String(store.at / 1000 + f.seconds_left) }, left(f)), f.only ? ` ${f.only}` : "")),
+  rows.length ? undo("Mend", `Mend ${NAMES[name]}`, () => act("mend", { service: name })) : null),
   h("div.row", { role: "group", "aria-label": `Break ${NAMES[name]}` },
     MODES.map(([mode, label, title]) => h("button.plain.small", { type: "button", title: `${NAMES[name]} ${title}`, "aria-label": `${NAMES[name]} ${label}: ${title}`,
-      onclick: () => act("break", { service: name, mode, seconds: length }) }, label)),
-    h("button.mend.small", { type: "button", disabled: !rows.length, "aria-label": `Mend ${NAMES[name]}`, onclick: () => act("mend", { service: name }) }, "Mend")));
+      onclick: () => act("break", { service: name, mode, seconds: length }) }, label))));
+}
+
+// The way back, beside what it takes back; it goes once it has worked, so the focus moves to its neighbour.
+function undo(label, title, go) {
+  return h("button.mend.small", { key: "undo", type: "button", "aria-label": title, async onclick() {
+    const turn = this.closest(".turn");
+    if (await go()) $(".row button", turn)?.focus();
+  } }, label);
 }
 
 const left = (f) => (f.seconds_left === null ? (f.calls_left === null ? "until mended" : `${f.calls_left} calls`) : `${Math.max(0, Math.ceil(f.seconds_left))} s`);
@@ -53,13 +61,13 @@ function botCard(bot) {
   return h("section.card", { key: "bot", "aria-labelledby": "w-bot" }, h("h3", { id: "w-bot" }, "The bot"),
     h("p.bot-line", {}, tag(bot.state ?? "?", { ready: "good", starting: "warn" }[bot.state] ?? "bad"), bot.pid ? h("span", {}, "pid ", h("code", {}, String(bot.pid))) : null,
       h("span", {}, "since ", since(bot.since)), h("span", {}, bot.restarts === 1 ? "1 restart" : `${bot.restarts ?? 0} restarts`), bot.last_exit ? h("span.muted", {}, `last: ${bot.last_exit}`) : null),
-    h("div.row", {}, h("button.danger.small", { type: "button", disabled: !bot.pid, onclick: () => act("kill", {}) }, "kill -9, start again"),
+    h("div.row", {}, h("button.danger.small", { type: "button", disabled: !bot.pid, onclick: () => act("kill", {}) }, "kill -9"),
       h("button.plain.small", { type: "button", disabled: !bot.pid, onclick: () => act("kill", { seconds: 10 }) }, "kill -9, down 10 s"),
       h("button.plain.small", { type: "button", disabled: !bot.pid, onclick: () => act("restart", {}) }, "Restart")),
     bot.log && bot.state !== "ready" ? h("details", {}, h("summary", {}, "Its last words"), h("pre.code", { tabindex: "0" }, bot.log)) : null);
 }
 
-const FIELDS = [["errors", "Errors %", 100, "0.1"], ["rps", "Requests/s", 1, "1"], ["p95_ms", "p95 ms", 1, "10"], ["tls_failures", "TLS failures/s", 1, "0.1"]];
+const FIELDS = [["errors", "Errors %", 100, "0.1"], ["rps", "Req/s", 1, "1"], ["p95_ms", "p95 ms", 1, "10"], ["tls_failures", "TLS err/s", 1, "0.1"]];
 
 function metrics(w) {
   const services = store.state.prometheus?.services ?? {};
