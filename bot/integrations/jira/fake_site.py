@@ -155,10 +155,12 @@ class Site:
 
     def issue(self, ident: str) -> Issue:
         """By key (any case) or id. Raises Invalid (404)."""
-        for issue in self.issues.values():
-            if ident.upper() == issue.key or ident == issue.id:
-                return issue
-        raise no_issue()
+        found, key = self.issues.get(ident), ident.upper()
+        if found is None:
+            found = next((issue for issue in self.issues.values() if issue.key == key), None)
+        if found is None:
+            raise no_issue()
+        return found
 
     def status_of(self, issue: Issue) -> Status:
         return self.projects[issue.project].workflow.status(issue.status)

@@ -105,6 +105,7 @@ class Account:
         self.changes: list[dict[str, Any]] = []
         self.told: list[Told] = []
         self._made = 0
+        self._holder: dict[tuple[str, str], str] = {}  # (service, key) → the incident that took it last
 
     # -- looking ----------------------------------------------------------------------------------------------------
 
@@ -130,12 +131,10 @@ class Account:
 
     def open_with(self, service: str, key: str) -> tuple[Incident, Alert | None] | None:
         """The open incident of that service that holds the key, and its alert."""
-        for incident in reversed(self.incidents.values()):
-            if incident.open and incident.service == service:
-                alert = next((a for a in incident.alerts if a.key == key), None)
-                if alert is not None or incident.dedup_key == key:
-                    return incident, alert
-        return None
+        incident = self.incidents.get(self._holder.get((service, key), ""))
+        if incident is None or not incident.open:
+            return None
+        return incident, next((a for a in incident.alerts if a.key == key), None)
 
     # -- events -----------------------------------------------------------------------------------------------------
 
@@ -215,6 +214,7 @@ class Account:
             incident.assignees = list(self.levels[incident.level])
             for alert in incident.alerts:
                 alert.status = "triggered"
+            self._hold(incident)
             self._log(incident, "reopen_log_entry", f"Reopened by {self.name_of(by)}.", by, now)
             self._tell("incident.reopened", incident, by)
 
@@ -272,6 +272,8 @@ class Account:
                 if source.id == target.id:
                     raise Invalid("Incident cannot be merged with itself")
             for source in sources:
+                for key in (source.dedup_key, *(alert.key for alert in source.alerts)):
+                    self._holder[source.service, key] = target.id
                 target.alerts += source.alerts
                 source.alerts = []
                 self._log(target, "merge_log_entry", f"Merged with #{source.number}.", by, time.time())
@@ -296,13 +298,16 @@ class Account:
         with self.lock:
             levels = {str(level): users for level, users in self.levels.items()}
             incidents = [asdict(i) for i in self.incidents.values()]
-            return {"made": self._made, "levels": levels, "changes": list(self.changes), "incidents": incidents}
+            holder = [[service, key, ident] for (service, key), ident in self._holder.items()]
+            more = {"levels": levels, "changes": list(self.changes), "holder": holder}
+            return {"made": self._made, "incidents": incidents, **more}
 
     def load(self, data: Mapping[str, Any]) -> None:
         with self.lock:
             self._made = data["made"]
             self.levels = {int(level): list(users) for level, users in data["levels"].items()}
             self.changes = list(data["changes"])
+            self._holder = {(service, key): ident for service, key, ident in data["holder"]}
             self.incidents = {}
             for row in data["incidents"]:
                 alerts = [Alert(**alert) for alert in row["alerts"]]
@@ -317,12 +322,17 @@ class Account:
         return f"P{letter}{self._made:05d}"
 
     def _new(self, title: str, service: str, key: str, now: float) -> Incident:
-        number = 1 + max((i.number for i in self.incidents.values()), default=0)
-        incident = Incident(self._id("I"), number, title, service, key, now)
+        incident = Incident(self._id("I"), len(self.incidents) + 1, title, service, key, now)
         incident.assignees = list(self.levels[1])
         incident.changed_at = now
         self.incidents[incident.id] = incident
+        self._hold(incident)
         return incident
+
+    def _hold(self, incident: Incident) -> None:
+        """From now on this incident is the one that events with its keys are about."""
+        for key in (incident.dedup_key, *(alert.key for alert in incident.alerts)):
+            self._holder[incident.service, key] = incident.id
 
     def _must_be_open(self, incident: Incident) -> None:
         if not incident.open:
