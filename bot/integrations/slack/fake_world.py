@@ -277,9 +277,11 @@ class World:
     def drop(self, message: Message) -> None:
         """Delete a message; its replies stay, as they do in Slack."""
         del self.messages[message.channel][message.ts]
-        below = self.replies.get((message.channel, message.thread_ts), [])
-        if message.ts in below:
-            below.remove(message.ts)
+        head = (message.channel, message.thread_ts)
+        if message.ts in self.replies.get(head, ()):
+            self.replies[head].remove(message.ts)
+            if not self.replies[head]:
+                del self.replies[head]
         channel = self.channels[message.channel]
         channel.pins = [ts for ts in channel.pins if ts != message.ts]
         self.touch()

@@ -174,7 +174,7 @@ def _fit_section(out: Block) -> list[Block]:
 
 
 def _fit_context(out: Block) -> list[Block]:
-    parts = [_text(part, FIELD) if "text" in part else _fit_element(part) for part in out.get("elements", ())]
+    parts = [_text(part, SECTION) if "text" in part else _fit_element(part) for part in out.get("elements", ())]
     if len(parts) > CONTEXT:
         parts = [*parts[: CONTEXT - 1], {"type": "mrkdwn", "text": f"… {len(parts) - CONTEXT + 1} more"}]
     out["elements"] = parts
