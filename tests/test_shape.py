@@ -101,7 +101,8 @@ def is_small(module: Module) -> Iterator[str]:
 
 def has_small_functions(module: Module) -> Iterator[str]:
     for function in functions(module.tree):
-        count = sum(isinstance(node, ast.stmt) for node in ast.walk(function)) - 1
+        # As ruff's PLR0915 counts, which does not count a return; two rules that disagree help nobody.
+        count = sum(isinstance(node, ast.stmt) and not isinstance(node, ast.Return) for node in ast.walk(function)) - 1
         count -= ast.get_docstring(function) is not None
         if count > MAX_STATEMENTS:
             yield f"{module.path}:{function.lineno}: {function.name} has {count} statements; split it at {MAX_STATEMENTS}"
