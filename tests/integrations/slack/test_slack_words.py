@@ -13,7 +13,7 @@ from bot.integrations.slack.fake_blocks import check_blocks, check_view, too_lon
 from bot.integrations.slack.words import TEXT, clip, escape, first_words, fit, fit_view
 
 FEW = settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 LENGTHS = [0, 1, 74, 75, 76, 149, 150, 151, 1999, 2000, 2001, 2999, 3000, 3001, 9000]
 PIECES = ["x", "é", "&amp;", "&lt;", "&gt;", "<@U123>", "<https://x.y|z>", "```", "\n", " ", "… "]
