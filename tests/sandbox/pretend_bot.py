@@ -16,7 +16,11 @@ from slack_sdk import WebClient
 
 COMMANDS = [
     {"text": "/captain help", "usage": "/captain help", "help": "What the captain can do"},
-    {"text": "/captain incident open ", "usage": "/captain incident open SEV SERVICE SUMMARY", "help": "Declare an incident"},
+    {
+        "text": "/captain incident open ",
+        "usage": "/captain incident open SEV SERVICE SUMMARY",
+        "help": "Declare an incident",
+    },
     {"text": "/captain incident list", "usage": "/captain incident list", "help": "Open incidents"},
     {"text": "/captain form", "usage": "/captain form", "help": "A modal with every sort of input"},
     {"text": "/captain blocks", "usage": "/captain blocks", "help": "Every block there is"},
@@ -33,31 +37,77 @@ def md(text):
 
 
 def incident_blocks(summary, state, by=""):
-    facts = [f"*Status*\n{state}", "*Severity*\nSEV2", "*Service*\n`docs-api` (prod)", f"*Started*\n<!date^{int(time.time())}^{{time}}|now>"]
-    buttons = [button("Acknowledge", "ack", "primary", value="1"), button("Update", "update"), button("Resolve", "resolve", "danger", confirm={
-        "title": {"type": "plain_text", "text": "Resolve?"}, "text": {"type": "plain_text", "text": "The alert still fires."},
-        "confirm": {"type": "plain_text", "text": "Resolve"}, "deny": {"type": "plain_text", "text": "Keep open"}})]
-    pick = {"type": "static_select", "action_id": "severity", "placeholder": {"type": "plain_text", "text": "Severity"},
-            "options": [{"text": {"type": "plain_text", "text": f"SEV{n}"}, "value": f"sev{n}"} for n in (1, 2, 3)]}
+    facts = [
+        f"*Status*\n{state}",
+        "*Severity*\nSEV2",
+        "*Service*\n`docs-api` (prod)",
+        f"*Started*\n<!date^{int(time.time())}^{{time}}|now>",
+    ]
+    buttons = [
+        button("Acknowledge", "ack", "primary", value="1"),
+        button("Update", "update"),
+        button(
+            "Resolve",
+            "resolve",
+            "danger",
+            confirm={
+                "title": {"type": "plain_text", "text": "Resolve?"},
+                "text": {"type": "plain_text", "text": "The alert still fires."},
+                "confirm": {"type": "plain_text", "text": "Resolve"},
+                "deny": {"type": "plain_text", "text": "Keep open"},
+            },
+        ),
+    ]
+    pick = {
+        "type": "static_select",
+        "action_id": "severity",
+        "placeholder": {"type": "plain_text", "text": "Severity"},
+        "options": [{"text": {"type": "plain_text", "text": f"SEV{n}"}, "value": f"sev{n}"} for n in (1, 2, 3)],
+    }
     return [
         {"type": "header", "text": {"type": "plain_text", "text": f":rotating_light: INC-1 {summary}"}},
         {"type": "section", "fields": [md(text) for text in facts]},
         {"type": "actions", "block_id": "do", "elements": [*buttons, pick]},
-        {"type": "context", "elements": [md(f"Runbook <https://runbooks.example/docs-api|docs-api> · page `triggered` {by}")]},
+        {
+            "type": "context",
+            "elements": [md(f"Runbook <https://runbooks.example/docs-api|docs-api> · page `triggered` {by}")],
+        },
     ]
 
 
 def every_block():
     text = "*bold* _italic_ ~gone~ `code` <https://example.com|a link> :tada: &lt;b&gt;not markup&lt;/b&gt; <javascript:alert(1)|bad>\n> quoted\n```two\nlines```"
-    rich = [{"type": "rich_text_section", "elements": [{"type": "text", "text": "Rich ", "style": {"bold": True}}, {"type": "emoji", "name": "rocket"}]},
-            {"type": "rich_text_list", "style": "bullet", "elements": [{"type": "rich_text_section", "elements": [{"type": "text", "text": f"point {n}"}]} for n in (1, 2)]}]
-    rows = [[{"type": "raw_text", "text": cell} for cell in row] for row in (("Gate", "Verdict"), ("p95 stable", "PASS"), ("mTLS share", "NO_DATA"))]
+    rich = [
+        {
+            "type": "rich_text_section",
+            "elements": [
+                {"type": "text", "text": "Rich ", "style": {"bold": True}},
+                {"type": "emoji", "name": "rocket"},
+            ],
+        },
+        {
+            "type": "rich_text_list",
+            "style": "bullet",
+            "elements": [
+                {"type": "rich_text_section", "elements": [{"type": "text", "text": f"point {n}"}]} for n in (1, 2)
+            ],
+        },
+    ]
     return [
-        {"type": "section", "text": md(text), "accessory": {"type": "overflow", "action_id": "more", "options": [
-            {"text": {"type": "plain_text", "text": "Show the log"}, "value": "log"}, {"text": {"type": "plain_text", "text": "Mute"}, "value": "mute"}]}},
+        {
+            "type": "section",
+            "text": md(text),
+            "accessory": {
+                "type": "overflow",
+                "action_id": "more",
+                "options": [
+                    {"text": {"type": "plain_text", "text": "Show the log"}, "value": "log"},
+                    {"text": {"type": "plain_text", "text": "Mute"}, "value": "mute"},
+                ],
+            },
+        },
         {"type": "divider"},
         {"type": "rich_text", "elements": rich},
-        *([] if len(rows) > 9 else []),
     ]
 
 
@@ -65,18 +115,56 @@ def form():
     options = [{"text": {"type": "plain_text", "text": f"SEV{n}"}, "value": f"sev{n}"} for n in (1, 2, 3)]
     label = lambda text: {"type": "plain_text", "text": text}  # noqa: E731
     return {
-        "type": "modal", "callback_id": "form", "title": label("Update INC-1"), "submit": label("Send"), "close": label("Cancel"),
+        "type": "modal",
+        "callback_id": "form",
+        "title": label("Update INC-1"),
+        "submit": label("Send"),
+        "close": label("Cancel"),
         "blocks": [
-            {"type": "input", "block_id": "what", "label": label("What happened"), "element": {"type": "plain_text_input", "action_id": "text", "multiline": True}},
-            {"type": "input", "block_id": "sev", "label": label("Severity"), "element": {"type": "static_select", "action_id": "pick", "options": options, "initial_option": options[1]}},
-            {"type": "input", "block_id": "tell", "optional": True, "label": label("Tell"), "element": {"type": "checkboxes", "action_id": "boxes", "options": [
-                {"text": label("Stakeholders"), "value": "st"}, {"text": label("Status page"), "value": "page"}]}},
-            {"type": "input", "block_id": "lead", "optional": True, "label": label("Lead"), "hint": label("Who decides"), "element": {"type": "users_select", "action_id": "user"}},
+            {
+                "type": "input",
+                "block_id": "what",
+                "label": label("What happened"),
+                "element": {"type": "plain_text_input", "action_id": "text", "multiline": True},
+            },
+            {
+                "type": "input",
+                "block_id": "sev",
+                "label": label("Severity"),
+                "element": {
+                    "type": "static_select",
+                    "action_id": "pick",
+                    "options": options,
+                    "initial_option": options[1],
+                },
+            },
+            {
+                "type": "input",
+                "block_id": "tell",
+                "optional": True,
+                "label": label("Tell"),
+                "element": {
+                    "type": "checkboxes",
+                    "action_id": "boxes",
+                    "options": [
+                        {"text": label("Stakeholders"), "value": "st"},
+                        {"text": label("Status page"), "value": "page"},
+                    ],
+                },
+            },
+            {
+                "type": "input",
+                "block_id": "lead",
+                "optional": True,
+                "label": label("Lead"),
+                "hint": label("Who decides"),
+                "element": {"type": "users_select", "action_id": "user"},
+            },
         ],
     }
 
 
-def listen(app, captain, config):
+def listen(app, config):
     client = app.client
 
     @app.command("/captain")
@@ -93,12 +181,21 @@ def listen(app, captain, config):
         else:
             respond(text=f"You asked for `{text or 'help'}`: I am a *pretend* bot.")
 
+
+def listen_to_presses(app):
+    client = app.client
+
     @app.action("ack")
     def on_ack(ack, body):
         ack()
         who = body["user"]["id"]
         where, ts = body["channel"]["id"], body["message"]["ts"]
-        client.chat_update(channel=where, ts=ts, text="INC-1 acknowledged", blocks=incident_blocks("docs-api burns", f"Acknowledged by <@{who}>", "· :eyes:"))
+        client.chat_update(
+            channel=where,
+            ts=ts,
+            text="INC-1 acknowledged",
+            blocks=incident_blocks("docs-api burns", f"Acknowledged by <@{who}>", "· :eyes:"),
+        )
         client.chat_postMessage(channel=where, thread_ts=ts, text=f":eyes: <@{who}> has acknowledged")
 
     @app.action("update")
@@ -109,7 +206,9 @@ def listen(app, captain, config):
     @app.action("resolve")
     def on_resolve(ack, body):
         ack()
-        client.chat_postMessage(channel=body["channel"]["id"], thread_ts=body["message"]["ts"], text=":white_check_mark: resolved")
+        client.chat_postMessage(
+            channel=body["channel"]["id"], thread_ts=body["message"]["ts"], text=":white_check_mark: resolved"
+        )
 
     @app.action("severity")
     def on_severity(ack, body, respond):
@@ -121,6 +220,10 @@ def listen(app, captain, config):
         ack()
         respond(text=f"You chose {body['actions'][0]['selected_option']['value']}", replace_original=False)
 
+
+def listen_to_the_rest(app):
+    client = app.client
+
     @app.view("form")
     def on_form(ack, body, view):
         given = view["state"]["values"]
@@ -130,13 +233,27 @@ def listen(app, captain, config):
         ack()
         where = client.conversations_list()["channels"]
         room = next(c["id"] for c in where if c["name"] == "incidents")
-        client.chat_postMessage(channel=room, text=f"Update from <@{body['user']['id']}>: {given['what']['text']['value']} ({given['sev']['pick']['selected_option']['value']})")
+        client.chat_postMessage(
+            channel=room,
+            text=f"Update from <@{body['user']['id']}>: {given['what']['text']['value']} ({given['sev']['pick']['selected_option']['value']})",
+        )
 
     @app.event("app_home_opened")
     def on_home(event):
-        client.views_publish(user_id=event["user"], view={"type": "home", "blocks": [
-            {"type": "header", "text": {"type": "plain_text", "text": "Your watch"}},
-            {"type": "section", "text": md("One incident is open."), "accessory": button("Open form", "update")}]})
+        client.views_publish(
+            user_id=event["user"],
+            view={
+                "type": "home",
+                "blocks": [
+                    {"type": "header", "text": {"type": "plain_text", "text": "Your watch"}},
+                    {
+                        "type": "section",
+                        "text": md("One incident is open."),
+                        "accessory": button("Open form", "update"),
+                    },
+                ],
+            },
+        )
 
     @app.event("message")
     def on_message(event, say):
@@ -148,11 +265,28 @@ def opened(client, config, summary):
     """Page, ticket, post: enough to fill the panels."""
     pager, jira = config["pagerduty"], config["jira"]
     key = config["services"]["docs-api"]["pagerduty"]
-    event = {"routing_key": key, "event_action": "trigger", "dedup_key": summary[:60], "payload": {
-        "summary": summary, "source": "docs-api", "severity": "critical", "custom_details": {"slo": "docs-api-availability"}}}
+    event = {
+        "routing_key": key,
+        "event_action": "trigger",
+        "dedup_key": summary[:60],
+        "payload": {
+            "summary": summary,
+            "source": "docs-api",
+            "severity": "critical",
+            "custom_details": {"slo": "docs-api-availability"},
+        },
+    }
     requests.post(f"{pager['events_url']}/v2/enqueue", json=event, timeout=3)
-    fields = {"project": {"key": "OPS"}, "issuetype": {"name": "Task"}, "summary": summary, "labels": ["inc-1"], "description": "Opened by the captain."}
-    requests.post(f"{jira['url']}/rest/api/2/issue", json={"fields": fields}, auth=(jira["email"], jira["api_token"]), timeout=3)
+    fields = {
+        "project": {"key": "OPS"},
+        "issuetype": {"name": "Task"},
+        "summary": summary,
+        "labels": ["inc-1"],
+        "description": "Opened by the captain.",
+    }
+    requests.post(
+        f"{jira['url']}/rest/api/2/issue", json={"fields": fields}, auth=(jira["email"], jira["api_token"]), timeout=3
+    )
     client.chat_postMessage(channel="#incidents", text=f"INC-1 {summary}", blocks=incident_blocks(summary, "Triggered"))
 
 
@@ -195,10 +329,13 @@ def main():
     slack = config["slack"]
     client = WebClient(slack["bot_token"], base_url=slack["base_url"], timeout=5)
     app = App(client=client, signing_secret=slack["signing_secret"])
-    listen(app, "/captain", config)
+    listen(app, config)
+    listen_to_presses(app)
+    listen_to_the_rest(app)
     SocketModeHandler(app, slack["app_token"]).connect()
     server = web(config, client)
-    print("pretend bot is up", flush=True)
+    sys.stdout.write("pretend bot is up\n")
+    sys.stdout.flush()
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
     server.serve_forever()
 

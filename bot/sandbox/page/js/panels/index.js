@@ -9,7 +9,7 @@ import { pagerduty } from "./pagerduty.js";
 import { world } from "./world.js";
 
 const TABS = [
-  ["world", "World", world, (s) => Object.values(s.world?.faults ?? {}).flat().length],
+  ["world", "World", world, () => 0],
   ["pagerduty", "PagerDuty", pagerduty, (s) => (s.pagerduty?.incidents ?? []).filter((i) => i.status !== "resolved").length],
   ["jira", "Jira", jira, (s) => (s.jira?.issues ?? []).filter((i) => i.status_category !== "done").length],
   ["kubernetes", "Kubernetes", kubernetes, () => 0],
