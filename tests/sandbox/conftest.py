@@ -49,6 +49,11 @@ def chromium():
         browser.close()
 
 
+def complains(said):
+    """Chromium itself notes every refusal (400), which the page shows in words; all else is a fault of the page."""
+    return said.type in ("error", "warning") and "status of 400" not in said.text
+
+
 @pytest.fixture
 def open_page(chromium, sandbox):
     """Opens the page as somebody sees it; at the end nothing may have been complained about on its console."""
@@ -61,10 +66,10 @@ def open_page(chromium, sandbox):
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(8000)
-        page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
+        page.on("console", lambda said: complaints.append(said.text) if complains(said) else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(sandbox.url + path)
-        page.wait_for_selector("#rail .channel")
+        page.wait_for_selector("#rail .channel", state="attached")
         return page
 
     yield make

@@ -20,8 +20,8 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def captain(sandbox, there):
-    def run(*words, input=None, code=0):
-        done = CliRunner().invoke(sandbox_app(), [*words, "--port", str(sandbox.port)], input=input)
+    def run(*words, stdin=None, code=0):
+        done = CliRunner().invoke(sandbox_app(), [*words, "--port", str(sandbox.port)], input=stdin)
         assert done.exit_code == code, done.output
         return done.output
 
@@ -72,8 +72,8 @@ def test_send_a_file_and_stdin(captain, tmp_path):
     body = {"version": "4", "alerts": [{"status": "firing", "labels": {}, "annotations": {"summary": "by file"}}]}
     (tmp_path / "a.json").write_text(json.dumps(body))
     assert "The bot answered 202" in captain("send", str(tmp_path / "a.json"))
-    assert "The bot answered 202" in captain("send", "-", input=json.dumps({"alerts": []}))
-    assert "is not JSON" in captain("send", "-", input="nope", code=1)
+    assert "The bot answered 202" in captain("send", "-", stdin=json.dumps({"alerts": []}))
+    assert "is not JSON" in captain("send", "-", stdin="nope", code=1)
 
 
 def test_kill(captain, there):

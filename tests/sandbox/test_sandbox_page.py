@@ -133,7 +133,7 @@ def test_slash_commands_complete_from_the_bots_own_list(open_page):
     page.keyboard.press("/")
     assert page.evaluate("document.activeElement.id") == "box"
     page.keyboard.type("captain inc")
-    options = page.get_by_role("option")
+    options = page.locator(".completion [role=option]")
     options.first.wait_for()
     assert [o.locator("code").inner_text() for o in options.all()] == [
         "/captain incident open SEV SERVICE SUMMARY",

@@ -47,25 +47,33 @@ export const lazy = (key, sig, build) => ({ key: String(key), sig, build });
 
 /** Make the children of `parent` equal to `wanted` (nodes, strings and lazies), changing as little as possible. */
 export function fill(parent, wanted) {
-  const next = wanted.flat(4).filter((c) => c !== null && c !== undefined && c !== false && c !== "");
+  const next = wanted.flat(4).filter((c) => c !== null && c !== undefined && c !== false && c !== "")
+    .map((item) => (typeof item === "object" ? item : document.createTextNode(item)));
   const keyed = new Map();
-  for (const old of parent.childNodes) if (old.__key !== undefined) keyed.set(old.__key, old);
+  for (const old of parent.childNodes) if (keyOf(old) !== undefined) keyed.set(keyOf(old), old);
+  // What goes is taken out first: a node that is moved past it would lose the focus.
+  const staying = new Set(next.map(keyOf));
+  for (const [key, old] of keyed) if (!staying.has(key)) old.remove();
   let at = parent.firstChild;
   for (const item of next) {
-    const node = typeof item === "string" || typeof item === "number" ? document.createTextNode(item) : item;
-    const key = node instanceof Node ? node.__key : node.key;
-    let old = key === undefined ? (at && at.__key === undefined ? at : null) : keyed.get(key);
-    if (key !== undefined) keyed.delete(key);
-    const fresh = old && !(node instanceof Node) && old.__sig === node.sig ? null : realise(node);
+    const key = keyOf(item);
+    const old = key === undefined ? (at && keyOf(at) === undefined ? at : null) : keyed.get(key);
+    while (key !== undefined && old && at && at !== old && keyOf(at) === undefined) at = removed(at);
+    const fresh = old && !(item instanceof Node) && old.__sig === item.sig ? null : realise(item);
     const kept = old && (fresh === null || morph(old, fresh)) ? old : fresh;
     if (kept === at) at = at.nextSibling;
     else parent.insertBefore(kept, at);
+    if (kept !== old && old && old === at) at = removed(at);
   }
-  while (at) {
-    const gone = at;
-    at = at.nextSibling;
-    gone.remove();
-  }
+  while (at) at = removed(at);
+}
+
+const keyOf = (item) => (item instanceof Node ? item.__key : item.key);
+
+function removed(node) {
+  const after = node.nextSibling;
+  node.remove();
+  return after;
 }
 
 function realise(item) {

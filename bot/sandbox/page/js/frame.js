@@ -69,7 +69,7 @@ function walk(event) {
   const all = [...event.currentTarget.querySelectorAll("button.channel")];
   const i = all.indexOf(document.activeElement);
   const go = { ArrowUp: i - 1, ArrowDown: i + 1, Home: 0, End: all.length - 1 }[event.key];
-  if (go === undefined || i < 0) return;
+  if (go === undefined || i < 0 || event.altKey) return;
   event.preventDefault();
   all[Math.max(0, Math.min(all.length - 1, go))].focus();
 }

@@ -153,7 +153,7 @@ export function openThread(m) {
 function keys(event, m, reply) {
   const all = [...event.currentTarget.parentElement.querySelectorAll(":scope > .message")];
   const i = all.indexOf(event.currentTarget);
-  const go = { ArrowUp: i - 1, ArrowDown: i + 1, Home: 0, End: all.length - 1 }[event.key];
+  const go = event.altKey ? undefined : { ArrowUp: i - 1, ArrowDown: i + 1, Home: 0, End: all.length - 1 }[event.key];
   if (go !== undefined) { event.preventDefault(); all[Math.max(0, Math.min(all.length - 1, go))]?.focus(); }
   else if (event.key === "Enter" && reply) { event.preventDefault(); openThread(m); }
 }
