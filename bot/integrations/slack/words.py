@@ -15,6 +15,8 @@ BLOCKS = 50
 VIEW_BLOCKS = 100
 ALL_BLOCKS = 12_000
 """Serialised characters of a message's blocks; Slack answers msg_blocks_too_long somewhat above this."""
+ID_ROOM, NOTE_ROOM = 30, 120
+"""Characters kept free for the block_id Slack adds to each block, and for the note that says how many are left out."""
 SECTION, FIELD, HEADER, LABEL, VALUE, TITLE = 3000, 2000, 150, 75, 2000, 24
 FIELDS, CONTEXT, ACTIONS = 10, 10, 25
 OPTIONS = {"overflow": 5, "checkboxes": 10, "radio_buttons": 10}
@@ -88,15 +90,17 @@ def _size(blocks: Sequence[Block]) -> int:
 
 def _within(blocks: list[Block], total: int) -> list[Block]:
     """The blocks from the top that together stay within ``total``; a lone giant is shortened until it does."""
-    room = total - 120  # for the last context block, and for the ids Slack adds
+    if _size(blocks) + ID_ROOM * len(blocks) <= total:
+        return blocks
+    room = total - NOTE_ROOM
     kept: list[Block] = []
     for block in blocks:
         wanted = block
         if not kept:
             wanted = next(
-                (small for small in (_shorter(block, n) for n in _LESS) if _size([small]) + 30 <= room), block
+                (small for small in (_shorter(block, n) for n in _LESS) if _size([small]) + ID_ROOM <= room), block
             )
-        room -= _size([wanted]) + 30
+        room -= _size([wanted]) + ID_ROOM
         if room < 0:
             break
         kept.append(wanted)
