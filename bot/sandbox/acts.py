@@ -20,8 +20,8 @@ from bot.standin import Mode
 Body = Mapping[str, Any]
 Done = dict[str, Any]
 
-BURN_ERRORS = {"fast": 0.05, "slow": 0.004}
-"""Error ratio the metrics show during a burn; a 99.9 % objective burns 50 and 4 times too fast."""
+BURN_ERRORS = {"fast": (0.05, 1800.0), "slow": (0.008, 7000.0)}
+"""Error ratio the metrics show in a burn, and for how many seconds already: an alert fires when its windows are full."""
 CALM_ERRORS = 0.0005
 
 
@@ -87,7 +87,8 @@ class Acts:
         service, kind = self._service(body), str(body.get("kind") or "fast")
         if kind not in BURN_ERRORS:
             raise Refused(f"'{kind}' is no kind of burn; there are {', '.join(BURN_ERRORS)}.")
-        self.world.prometheus.set_world(service, errors=BURN_ERRORS[kind])
+        errors, ago = BURN_ERRORS[kind]
+        self.world.prometheus.set_world(service, errors=errors, ago=ago)
         self.world.alertmanager.burn(service, "slow" if kind == "slow" else "fast")
         self.world.touch()
         return {"service": service, "kind": kind}
