@@ -14,6 +14,7 @@ from bot.errors import ConfigError
 
 Place = tuple[str | int, ...]
 MAX_BYTES = 256_000
+MAX_DEPTH = 20
 
 
 @dataclass
@@ -56,9 +57,13 @@ def read(path: Path) -> Document:
         raise ConfigError(f"{path}:1: larger than {MAX_BYTES} bytes; this cannot be a runbook")
     document = Document(path)
     try:
+        depth = 0
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            line = event.start_mark.line + 1 if event.start_mark else 1
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:
+                raise ConfigError(f"{path}:{line}: nested more than {MAX_DEPTH} deep")
             if isinstance(event, yaml.AliasEvent):
-                line = event.start_mark.line + 1 if event.start_mark else 1
                 raise ConfigError(f"{path}:{line}: aliases (*{event.anchor}) are refused; write the value out")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         if node is not None:
@@ -67,9 +72,8 @@ def read(path: Path) -> Document:
         mark = problem.problem_mark or problem.context_mark
         raise ConfigError(f"{path}:{mark.line + 1 if mark else 1}: not valid YAML: {problem.problem}") from problem
     except (yaml.YAMLError, ValueError) as problem:
-        raise ConfigError(f"{path}:1: not valid YAML: {problem}") from problem
-    except RecursionError as problem:
-        raise ConfigError(f"{path}:1: nested too deeply") from problem
+        first = str(problem).partition("\n")[0]
+        raise ConfigError(f"{path}:1: not valid YAML: {first}") from problem
     return document
 
 

@@ -1,0 +1,245 @@
+"""The command kind: what its exit means, and that nothing it started is ever left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from ground.waiting import until
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runbooks import Looks, Outcome, load, run
+from runbooks.kind import Filling
+from runbooks.parameters import environment, filled
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def test_exit_codes(one):
+    assert one("command: echo hello").outcome is Outcome.PASS
+    failed = one("command: echo broken; exit 3")
+    assert (failed.outcome, failed.value, failed.threshold) == (Outcome.FAIL, "3", "exit 0")
+    assert "broken" in failed.detail
+    assert one("command: exit 3\nexit: 3").outcome is Outcome.PASS
+
+
+def test_output_that_must_match(one):
+    assert one("command: echo 42 rows\nmatches: '^\\d+ rows$'").outcome is Outcome.PASS
+    assert one("command: echo no rows\nmatches: '^\\d+ rows$'").outcome is Outcome.FAIL
+
+
+@pytest.mark.parametrize(
+    "command", ["[no-such-program-here, x]", "no-such-program-here", "/etc/passwd", "[/etc/passwd]"]
+)
+def test_a_program_that_is_not_there_or_cannot_run_is_an_error(one, command):
+    assert one(f"command: {command}").outcome is Outcome.ERROR
+
+
+def test_a_program_killed_from_outside_is_an_error(one):
+    result = one("command: kill -9 $$")
+    assert result.outcome is Outcome.ERROR
+    assert "SIGKILL" in result.detail
+
+
+def test_argv_is_not_read_by_a_shell(one):
+    assert one("command: [echo, '$HOME; exit 3']\nmatches: '[$]HOME; exit 3'").outcome is Outcome.PASS
+
+
+def test_unicode_and_bytes_that_are_none(one):
+    assert "grüße 🚀" in one("command: echo 'grüße 🚀'").detail
+    result = one("command: printf 'a\\377b\\033[31mred\\033[0m\\001'")
+    assert result.outcome is Outcome.PASS
+    assert result.detail == "a\ufffdbred"
+
+
+def test_huge_output_neither_fills_memory_nor_blocks(one):
+    result = one("command: head -c 20000000 /dev/zero | tr '\\0' x; echo; echo end >&2; exit 4", looks=Looks())
+    assert (result.outcome, result.value) == (Outcome.FAIL, "4")
+    assert "output cut at 64 kB of 19531 kB" in result.detail
+    assert len(result.detail) < 1000
+
+
+CHILDREN = """
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+pids = [os.getpid()]
+out = open(sys.argv[1], "w")
+r, w = os.pipe()
+if os.fork() == 0:              # a child ...
+    pid = os.fork()             # ... and its child, which outlives it: a double fork
+    if pid:
+        os.write(w, f"{os.getpid()} {pid}\\n".encode())
+        os._exit(0)
+    time.sleep(60)
+    os._exit(0)
+pids += os.read(r, 100).decode().split()
+out.write(" ".join(map(str, pids))); out.close()
+if len(sys.argv) > 2:
+    sys.exit(0)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def children(tmp_path):
+    script = tmp_path / "children.py"
+    script.write_text(CHILDREN)
+    return script
+
+
+def pids_in(path: Path) -> list[int]:
+    return [int(pid) for pid in path.read_text().split()]
+
+
+def test_a_timeout_kills_the_whole_group_even_what_ignores_sigterm(one, children, tmp_path):
+    told = tmp_path / "pids"
+    began = time.monotonic()
+    result = one(f"command: [{sys.executable}, {children}, {told}]\ntimeout: 1")
+    assert time.monotonic() - began < 3
+    assert result.outcome is Outcome.ERROR
+    assert "did not end within 1 s" in result.detail
+    pids = pids_in(told)
+    assert len(pids) == 3
+    until(lambda: not any(alive(pid) for pid in pids), timeout=2)
+
+
+def test_a_program_that_ends_leaves_nothing_in_the_background_either(one, children, tmp_path):
+    told = tmp_path / "pids"
+    began = time.monotonic()
+    result = one(f"command: [{sys.executable}, {children}, {told}, end]\ntimeout: 20")
+    assert result.outcome is Outcome.PASS
+    assert time.monotonic() - began < 5
+    until(lambda: not any(alive(pid) for pid in pids_in(told)), timeout=2)
+
+
+def test_a_shell_line_with_children_is_stopped_as_a_whole(one, tmp_path):
+    told = tmp_path / "pids"
+    one(f"command: sleep 61 & sleep 62 & echo $! $$ > {told}; wait\ntimeout: 0.5")
+    pids = pids_in(told)
+    assert len(pids) == 2
+    until(lambda: not any(alive(pid) for pid in pids), timeout=2)
+
+
+def test_sigterm_comes_first(one, tmp_path):
+    told = tmp_path / "told"
+    one(f"command: trap 'echo term > {told}; exit 1' TERM; while true; do sleep 0.05; done\ntimeout: 0.3")
+    assert told.read_text() == "term\n"
+
+
+def test_a_cancelled_run_kills_what_runs(written, tmp_path):
+    told = tmp_path / "pids"
+    path = written(f"checks:\n- {{name: long, command: 'echo $$ > {told}; sleep 60', timeout: 30}}\n")
+    stop = threading.Event()
+    reports = []
+    thread = threading.Thread(target=lambda: reports.append(run(load(path), {}, Looks(), cancelled=stop)))
+    thread.start()
+    until(lambda: told.exists() and told.read_text())
+    stop.set()
+    thread.join(5)
+    assert reports[0].outcome is Outcome.ERROR
+    assert "cancelled" in reports[0].results[0].detail
+    until(lambda: not alive(pids_in(told)[0]), timeout=2)
+
+
+def test_the_plans_own_form_with_its_variables(written):
+    path = written(
+        """
+        checks:
+          - name: health-endpoints
+            command: test "$BASE/health" = http://base.example/health
+          - name: audit-stream
+            command: test -n "$(echo $OBS)"
+        """
+    )
+    report = run(
+        load(path), {}, Looks(), environ={"BASE": "http://base.example", "OBS": "x", "PATH": os.environ["PATH"]}
+    )
+    assert [(r.kind, r.outcome) for r in report.results] == [("command", Outcome.PASS)] * 2
+
+
+def test_a_variable_nobody_set_is_an_error_that_names_it(one):
+    result = one("command: curl -sf $BASE/health", environ={"PATH": os.environ["PATH"]})
+    assert result.outcome is Outcome.ERROR
+    assert "no BASE" in result.detail
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "x=1; test $x = 1",
+        'for i in 1 2; do echo "$i"; done',
+        "test -z ${GONE:-}",
+        'echo a | while read -r l; do test "$l" = a; done',
+    ],
+)
+def test_variables_of_the_line_itself_are_its_own(one, line):
+    assert one(f"command: {json.dumps(line)}", environ={"PATH": os.environ["PATH"]}).outcome is Outcome.PASS
+
+
+def test_the_bots_other_variables_are_not_passed_on(one):
+    environ = {**os.environ, "SLACK_BOT_TOKEN": "xoxb-hidden"}
+    assert one("command: [env]\nmatches: SLACK_BOT_TOKEN", environ=environ).outcome is Outcome.FAIL
+
+
+def test_env_takes_secrets_and_results_do_not_show_them(one):
+    environ = {"PATH": os.environ["PATH"], "TOKEN": "s3cret/+value"}
+    result = one('command: echo "$KEY"; printf %s "$KEY" | base64; exit 1\nenv: {KEY: "env:TOKEN"}', environ=environ)
+    assert result.outcome is Outcome.FAIL
+    assert "s3cret" not in result.detail
+    assert "czNjcmV0" not in result.detail
+    assert result.detail.count("•••") == 2
+
+
+NASTY = [
+    "x; exit 7",
+    "$(exit 7)",
+    "`exit 7`",
+    '"; exit 7; "',
+    "' ; exit 7; '",
+    "a b  c*",
+    "-n",
+    "${HOME}",
+    "\\",
+    "🚀\n2",
+]
+
+
+@pytest.mark.parametrize("value", NASTY)
+@pytest.mark.parametrize(
+    "line",
+    [
+        "printf %s {{who}}",
+        'printf %s "{{who}}"',
+        'printf %s "$(printf %s {{who}})"',
+        'printf %s "$(printf %s "{{ who }}")"',
+        "printf %s ${who}",
+    ],
+)
+def test_a_parameter_never_becomes_code(one, line, value, tmp_path):
+    told = tmp_path / "told"
+    result = one(f"command: {json.dumps(f'{line} > {told}')}", parameters={"who": "x"}, given={"who": value})
+    assert result.outcome is Outcome.PASS, result.detail
+    assert told.read_text() == value
+
+
+@given(st.text(max_size=30))
+def test_a_shell_line_never_holds_the_value(value):
+    values = {"who": "#" + value.replace("\0", "") + "#"}
+    line = 'grep {{who}} "a {{who}} b" "$(echo {{who}})" \\" {{who}}'
+    made = filled(line, values, Filling.SHELL)
+    assert made == filled(line, {"who": "other"}, Filling.SHELL)
+    assert environment(values) == {"CAPTAIN_PARAMETER_WHO": values["who"]}
+    assert shlex.split(made)[1] == "${CAPTAIN_PARAMETER_WHO}"

@@ -1,0 +1,179 @@
+"""The loader: what it takes, and that it points at the line of every mistake with the nearest right name."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.errors import ConfigError
+from runbooks import KINDS, Severity, load, load_folder, shipped
+from runbooks.read import cycle
+
+
+def wrong(path) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    return [line.removeprefix(f"{path}:") for line in str(caught.value).splitlines()]
+
+
+def test_the_shipped_runbooks_load():
+    found = shipped()
+    assert set(found) == {"docs-api", "gateway", "self"}
+    for runbook in found.values():
+        assert runbook.owners
+        assert all(check.hint for check in runbook.checks)
+
+
+def test_all_of_a_runbook(written):
+    runbook = load(
+        written(
+            """
+            name: full
+            title: All of it
+            owners: [a, b]
+            links: {Dashboard: https://x.example}
+            parameters: {service: docs-api, limit: 0.5, must: , flag: true}
+            checks:
+              - name: first
+                kind: http
+                url: "http://{{service}}.example/${must}"
+                hint: look at {{service}}
+                severity: warning
+                timeout: 2.5
+                retries: 3
+                retry_delay: 0.5
+              - {name: second, command: "true", needs: first}
+            """
+        )
+    )
+    assert (runbook.name, runbook.title, runbook.owners) == ("full", "All of it", ("a", "b"))
+    assert runbook.parameters == {"service": "docs-api", "limit": "0.5", "must": None, "flag": "true"}
+    first, second = runbook.checks
+    assert (first.timeout, first.retries, first.retry_delay, first.severity) == (2.5, 3, 0.5, Severity.WARNING)
+    assert (second.kind, second.needs) == ("command", ("first",))
+
+
+def test_the_name_is_the_files_without_another(written):
+    assert load(written("checks: [{name: a, command: 'true'}]", "after-deploy.yml")).name == "after-deploy"
+
+
+MISTAKES = {
+    "checks: [{name: a, kind: htp, url: http://x}]": ["1: there is no kind 'htp'; did you mean 'http'?"],
+    "chekcs: []": ["1: a runbook has no field 'chekcs'; did you mean 'checks'?", "1: a runbook needs at least one check under checks:"],
+    "name: x\nchecks: []": ["2: a runbook needs at least one check under checks:"],
+    "name: x": ["1: a runbook needs at least one check under checks:"],
+    "checks:\n- name: a\n  command: x\n- name: b\n  command: x\n- name: a\n  command: x": ["6: the name 'a' is taken by the check on line 2"],
+    "checks:\n- name: a\n  command: x\n  name: b": ["4: 'name' stands here twice; the first is on line 2"],
+    "checks:\n- name: a\n  kind: http\n  url: http://x\n  statsu: 200": ["5: a check of kind http has no field 'statsu'; did you mean 'status'?"],
+    "checks:\n- name: a\n  kind: http": ["2: a check of kind http needs the field 'url'"],
+    "checks:\n- name: a\n  kind: http\n  url: ftp://x": ["4: url must start with http:// or https://, not 'ftp://x'"],
+    "checks:\n- name: a\n  kind: http\n  url: http://x\n  status: 2000": ["5: status: must be a status or a list of them, not 2000"],
+    "checks:\n- name: a\n  kind: http\n  url: http://x\n  method: DELETE": ["5: method: must be one of GET, HEAD, POST, OPTIONS, not 'DELETE'"],
+    "checks:\n- name: a\n  kind: http\n  url: http://x\n  body: '('": ["5: body is not a regular expression: missing ), unterminated subpattern at position 0"],
+    "checks:\n- name: a\n  kind: tcp\n  host: x\n  port: 70000": ["5: port must be a whole number from 1 to 65535, not 70000"],
+    "checks:\n- name: a\n  kind: promql\n  expr: up\n  op: '=>'\n  threshold: lots": ["5: op: must be one of <, <=, >, >=, ==, !=, not '=>'", "6: threshold: must be a number, not 'lots'"],
+    "checks:\n- name: a\n  kind: promql\n  expr: up\n  threshold: .inf": ["5: threshold must be a finite number"],
+    "checks:\n- name: a\n  kind: kubernetes\n  resource: deploymnt\n  object: x\n  rollout: true": ["4: 'deploymnt' is not known by name (deployment, statefulset, daemonset, pod, service, configmap, node, job, peerauthentication, authorizationpolicy, destinationrule, virtualservice); give api_version: and its plural", "6: only deployment, statefulset, daemonset roll out, not deploymnt"],
+    "checks:\n- name: a\n  kind: kubernetes\n  resource: pod\n  object: x": ["4: give exactly one of rollout, max_restarts and field, not none"],
+    "checks:\n- name: a\n  kind: command": ["2: a check of kind command needs the field 'command'"],
+    "checks:\n- name: a\n  command: ''": ["3: command: must be a shell line or a list of words, not ''"],
+    "checks:\n- name: a\n  command: x\n  timeout: 5s": ["4: timeout must be a number from 0.01 to 600, not '5s'"],
+    "checks:\n- name: a\n  command: x\n  retries: -1": ["4: retries must be a number from 0 to 20, not -1"],
+    "checks:\n- name: a\n  command: x\n  severity: warnin": ["4: severity must be blocking or warning, not 'warnin'; did you mean 'warning'?" ],
+    "checks:\n- name: a\n  command: x\n  severity: warning": ["1: every check is a warning, so this runbook could never fail; make one blocking"],
+    "checks:\n- name: first\n  command: x\n- name: b\n  command: x\n  needs: [frist]": ["6: there is no check 'frist' to need; did you mean 'first'?"],
+    "checks:\n- name: a\n  command: x\n  needs: c\n- name: b\n  command: x\n  needs: a\n- name: c\n  command: x\n  needs: b": ["4: checks need each other in a circle: a → c → b → a"],
+    "checks:\n- name: a\n  command: x\n  needs: a": ["4: checks need each other in a circle: a → a"],
+    "parameters: {service: x}\nchecks:\n- name: a\n  kind: http\n  url: http://{{sevice}}/": ["5: 'sevice' is not a declared parameter; did you mean 'service'?"],
+    "checks:\n- name: a\n  kind: http\n  url: http://${host}/": ["4: 'host' is not a declared parameter"],
+    "parameters: {service: x}\nchecks:\n- name: a\n  command: x\n  hint: see {{servce}}": ["5: 'servce' is not a declared parameter; did you mean 'service'?"],
+    "parameters: {service: x}\nchecks:\n- name: a\n  command: echo '{{service}}'": ["4: command: the parameter service stands within single quotes, where a shell fills in nothing; use double quotes"],
+    "parameters: {w: 5 m}\nchecks:\n- name: a\n  kind: promql\n  expr: rate(up[{{w}}])\n  threshold: 1": ["5: expr: the parameter w may only hold letters, digits and _.:+- where it stands outside quotes"],
+    "parameters: {a-b: x}\nchecks: [{name: a, command: x}]": ["1: a parameter's name is letters, digits and '_', not 'a-b'"],
+    "parameters: {a: x, A: y}\nchecks: [{name: a, command: x}]": ["1: 'A' differs from another parameter only in its capitals", "1: 'a' differs from another parameter only in its capitals"],
+    "parameters:\n  a: [1]\nchecks: [{name: a, command: x}]": ["2: the default of 'a' must be one value"],
+    "checks:\n- name: a\n  kind: http\n  url: http://x\n  send_body: env:TOKEN\n  method: POST": ["5: send_body takes no secret; references (env:NAME, file:PATH) go into headers or env"],
+    "checks:\n- name: a\n  command: [curl, 'env:TOKEN']": ["3: command takes no secret; references (env:NAME, file:PATH) go into headers or env"],
+    "checks:\n- 5": ["2: a check is a mapping with name: and kind:, not 5"],
+    "checks:\n- kind: tcp\n  host: x\n  port: 1": ["2: a check needs a name"],
+    "checks:\n- name: a": ["2: the check 'a' needs a kind; valid: command, http, kubernetes, promql, tcp"],
+    "- a": ["1: a runbook is a mapping with at least checks:"],
+    "": ["1: a runbook is a mapping with at least checks:"],
+    "name: ../x\nchecks: [{name: a, command: x}]": ["1: name must be letters, digits, '-', '_' or '.', not '../x'"],
+    "owners: me\nchecks: [{name: a, command: x}]": ["1: owners must be a list of names"],
+    "checks:\n- &a {name: a, command: x}\n- *a": ["3: aliases (*a) are refused; write the value out"],
+    "checks:\n- name: a\n  command: [x": ["4: not valid YAML: expected ',' or ']', but got '<stream end>'"],
+    "checks: []\n---\nchecks: []": ["2: not valid YAML: but found another document"],
+    "checks: !!python/object:os.system x": ["1: not valid YAML: could not determine a constructor for the tag 'tag:yaml.org,2002:python/object:os.system'"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", MISTAKES)
+def test_every_mistake_has_its_line(written, text):
+    assert wrong(written(text + "\n")) == MISTAKES[text]
+
+
+def test_all_mistakes_are_told_at_once_in_order(written):
+    text = "nme: x\nchecks:\n- name: a\n  kind: tcp\n  hst: x\n- name: a\n  kind: nope\n"
+    lines = [int(line.partition(":")[0]) for line in wrong(written(text))]
+    assert lines == sorted(lines)
+    assert len(lines) >= 5
+
+
+def test_an_alias_bomb_is_refused_at_once(written):
+    bomb = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
+        f"{chr(98 + i)}: &{chr(98 + i)} [{','.join(['*' + chr(97 + i)] * 9)}]\n" for i in range(8)
+    )
+    assert "aliases" in wrong(written(bomb))[0]
+
+
+@pytest.mark.parametrize("text", ["[" * 20_000, "x: " + "y" * 300_000, "\0", "a: \x07"])
+def test_what_cannot_be_a_runbook_is_refused_in_a_sentence(written, text):
+    assert len(wrong(written(text))) == 1
+
+
+def test_a_file_that_cannot_be_read(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load(tmp_path / "none.yml")
+    (tmp_path / "latin.yml").write_bytes(b"name: \xff\n")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load(tmp_path / "latin.yml")
+
+
+def test_a_folder_tells_the_mistakes_of_all_its_files(written):
+    path = written("checks: [{name: a, kind: x}]", "one.yml")
+    written("checks: [{name: a, kind: y}]", "two.yaml")
+    written("name: same\nchecks: [{name: a, command: x}]", "three.yml")
+    written("name: same\nchecks: [{name: a, command: x}]", "zzz.yml")
+    with pytest.raises(ConfigError) as caught:
+        load_folder(path.parent)
+    assert [
+        part in str(caught.value) for part in ("one.yml:1", "two.yaml:1", "zzz.yml:1: the name 'same' is taken")
+    ] == [True] * 3
+
+
+def test_every_kind_has_its_file_and_its_line():
+    from pathlib import Path
+
+    import runbooks.kinds
+
+    files = {path.stem for path in Path(runbooks.kinds.__file__).parent.glob("*.py")} - {"__init__"}
+    assert set(KINDS) == files
+
+
+@given(st.dictionaries(st.integers(0, 8), st.lists(st.integers(0, 8), max_size=4), max_size=9))
+def test_a_circle_is_found_exactly_when_there_is_one(graph):
+    needs = {str(k): [str(v) for v in vs] for k, vs in graph.items()}
+    found = cycle(needs)
+    if found:
+        assert found[0] == found[-1]
+        assert all(b in needs[a] for a, b in pairwise(found))
+    else:
+        order: list[str] = []
+        while len(order) < len(needs):
+            free = [n for n in needs if n not in order and all(w in order or w not in needs for w in needs[n])]
+            assert free, "a circle was missed"
+            order += free
