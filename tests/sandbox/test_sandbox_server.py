@@ -313,3 +313,19 @@ def test_nobody_there_is_a_sentence(tmp_path):
         Remote(port).state()
     with pytest.raises(remote.Unreachable):
         remote.ask(port, "GET", "/")
+
+
+@pytest.mark.slow
+def test_the_real_bot_takes_the_written_config_and_answers_a_burn(tmp_path):
+    whole = Sandbox(tmp_path, port=0)
+    whole.start()
+    try:
+        assert whole.bot.wait_ready(30), whole.bot.tail()
+        there = Remote(whole.port)
+        until(lambda: there.state()["slack"]["sockets"])
+        there.act("burn", {"service": "gateway", "kind": "fast"})
+        until(lambda: there.state()["pagerduty"]["incidents"] and there.state()["jira"]["issues"], timeout=20)
+        until(lambda: [m for m in there.state()["slack"]["messages"] if m["channel_name"] == "gateway" and m["blocks"]])
+        assert any(row["text"].startswith("/captain incident ") for row in there.state()["commands"])
+    finally:
+        whole.stop()

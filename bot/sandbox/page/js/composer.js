@@ -54,7 +54,7 @@ function complete(field) {
   const word = /(?:^|\s)([@#])([\w-]*)$/.exec(before);
   if (before.startsWith("/") && !before.includes("\n")) {
     const asked = before.toLowerCase();
-    const rows = commands().filter((c) => (c.text.toLowerCase().startsWith(asked) || starts(c, asked)) && c.text.trim() !== asked.trim());
+    const rows = commands().filter((c) => (c.text.toLowerCase().startsWith(asked) || short(c).startsWith(asked) || starts(c, asked)) && c.text.trim() !== asked.trim());
     list(field, rows.slice(0, 8), 0);
   } else if (word) {
     const names = word[1] === "@" ? people().map((u) => ({ text: `@${u.name} `, usage: `@${u.name}`, help: u.real_name }))
@@ -62,6 +62,9 @@ function complete(field) {
     list(field, names.filter((n) => n.usage.slice(1).startsWith(word[2])).slice(0, 8), before.length - word[2].length - 1);
   } else shut();
 }
+
+// "/incident" finds "/captain incident …": the subject alone is enough to look for.
+const short = (c) => `/${c.text.toLowerCase().split(" ").slice(1).join(" ")}`;
 
 // While arguments are being typed, the command's own line stays as a reminder of what comes next.
 const starts = (c, asked) => c.usage !== c.text.trim() && asked.startsWith(c.text.toLowerCase());
