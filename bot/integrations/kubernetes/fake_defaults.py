@@ -61,6 +61,7 @@ def _replica_set(body: Body) -> None:
     spec = body.setdefault("spec", {})
     _fill(spec, {"replicas": 1})
     _template(spec)
+    body.setdefault("status", {"replicas": 0})
 
 
 def _stateful_set(body: Body) -> None:
@@ -69,6 +70,7 @@ def _stateful_set(body: Body) -> None:
     _fill(spec, {"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}}})
     _fill(spec, {"persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Retain"}})
     _template(spec)
+    body.setdefault("status", {"replicas": 0, "availableReplicas": 0})
 
 
 def _job_spec(spec: Body) -> None:
@@ -142,6 +144,12 @@ def _hpa(body: Body) -> None:
     body.setdefault("status", {"currentMetrics": None, "desiredReplicas": 0})
 
 
+def _budget(body: Body) -> None:
+    body.setdefault("spec", {})
+    counts = ("currentHealthy", "desiredHealthy", "disruptionsAllowed", "expectedPods")
+    body.setdefault("status", dict.fromkeys(counts, 0))
+
+
 def _crd(body: Body) -> None:
     spec = body.setdefault("spec", {})
     names = spec.setdefault("names", {})
@@ -174,6 +182,7 @@ _BY_PLURAL: dict[str, Callable[[Body], None]] = {
     "secrets": _secret,
     "horizontalpodautoscalers": _hpa,
     "customresourcedefinitions": _crd,
+    "poddisruptionbudgets": _budget,
     "rolebindings": _binding,
     "clusterrolebindings": _binding,
 }

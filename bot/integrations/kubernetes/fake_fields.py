@@ -129,9 +129,16 @@ def item_keys(item: Mapping[str, Any], node: Node) -> tuple[tuple[str, Any], ...
 
 
 def changed(before: Mapping[Path, Any], after: Mapping[Path, Any]) -> set[Path]:
-    """Leaves that were added, removed or have another value."""
+    """Leaves that were added, removed or have another value; filling what was empty is no change of the empty."""
     both = before.keys() | after.keys()
-    return {path for path in both if before.get(path, MISSING) != after.get(path, MISSING)}
+    found = {path for path in both if before.get(path, MISSING) != after.get(path, MISSING)}
+    filled = _prefixes(after)
+    return {path for path in found if not (path in filled and before.get(path) in ({}, []))}
+
+
+def _prefixes(paths: Iterable[Path]) -> set[Path]:
+    """Every path that has one of these inside."""
+    return {path[:i] for path in paths for i in range(1, len(path))}
 
 
 def updated(
@@ -140,16 +147,17 @@ def updated(
     """The owners after a plain write: the writer owns what it changed, nobody owns what is gone."""
     touched = changed(before, after)
     taken = frozenset(path for path in touched if path in after)
+    there = after.keys() | _prefixes(after)
     out: list[Ownership] = []
     found = False
     for one in owners:
         if one.same_writer(writer):
             found = True
-            kept = frozenset(p for p in one.fields if p in after) | taken
+            kept = (one.fields & there) | taken
             moved = kept != one.fields
             one = replace(one, fields=kept, time=writer.time if moved else one.time, api_version=writer.api_version)  # noqa: PLW2901
         else:
-            one = replace(one, fields=frozenset(p for p in one.fields if p not in touched))  # noqa: PLW2901
+            one = replace(one, fields=(one.fields - touched) & there)  # noqa: PLW2901
         if one.fields:
             out.append(one)
     if not found and taken:
@@ -182,14 +190,16 @@ def apply(
     mine = next((one for one in owners if one.same_writer(writer)), None)
     if mine is not None:
         held = frozenset[Path]().union(*(one.fields for one in others))
-        for path in sorted(mine.fields - wanted.keys() - held, key=len, reverse=True):
-            if not any(path == other[: len(path)] for other in held | wanted.keys()):
-                _remove(merged, path, node)
+        kept = held | wanted.keys()
+        inside = _prefixes(kept)
+        for path in sorted(mine.fields - kept - inside, key=len):  # an item before what is in it
+            _remove(merged, path, node, kept)
     after = leaves(merged, node)
+    there = after.keys() | _prefixes(after)
     fields = frozenset(wanted)
     if mine is not None and mine.fields == fields and mine.api_version == writer.api_version:
         writer = mine
-    result = [replace(one, fields=frozenset(p for p in one.fields if p in after)) for one in others]
+    result = [replace(one, fields=one.fields & there) for one in others]
     entries = [*(one for one in result if one.fields), replace(writer, fields=fields)]
     order = {(o.manager, o.operation, o.subresource): i for i, o in enumerate(owners)}
     entries.sort(key=lambda o: order.get((o.manager, o.operation, o.subresource), len(order)))
@@ -253,28 +263,29 @@ def merge(live: Any, config: Any, node: Node) -> Any:
     return copy.deepcopy(config)
 
 
-def _remove(at: Any, path: Path, node: Node) -> bool:
-    """Take one leaf out of a nested value; True when the value is empty afterwards."""
-    how, what = path[0]
+def _remove(at: Any, path: Path, node: Node, kept: frozenset[Path], gone: int = 0) -> bool:
+    """Take one leaf out of a nested value; True when the value is empty afterwards and nobody keeps it as it is.
+
+    ``gone``: how many steps of the path lead to ``at``.
+    """
+    (how, what), last = path[gone], gone + 1 == len(path)
     if how == "f":
         if not isinstance(at, dict) or what not in at:
             return False
-        child = node.child(what) or ANY
-        if len(path) == 1:
+        at[what] = copy.copy(at[what])
+        if last or _remove(at[what], path, node.child(what) or ANY, kept, gone + 1):
             del at[what]
-        else:
-            at[what] = copy.copy(at[what])
-            if _remove(at[what], path[1:], child):
-                del at[what]
-    elif isinstance(at, list) and how == "v":
+    elif not isinstance(at, list):
+        return False
+    elif how == "v":
         at[:] = [item for item in at if json.dumps(item) != what]
-    elif isinstance(at, list):
-        for i, item in enumerate(at):
-            if item_keys(item, node) == what:
-                if len(path) == 1:
-                    del at[i]
-                else:
-                    at[i] = copy.copy(item)
-                    _remove(at[i], path[1:], node.item or ANY)
-                break
-    return not at
+    else:
+        i = next((i for i, item in enumerate(at) if item_keys(item, node) == what), None)
+        if i is None:
+            return False
+        if last:
+            del at[i]
+        elif path[gone + 1] not in {("f", key) for key in node.keys}:  # what an item is known by stays with it
+            at[i] = copy.copy(at[i])
+            _remove(at[i], path, node.item or ANY, kept, gone + 1)
+    return not at and path[:gone] not in kept

@@ -34,7 +34,7 @@ class Play:
         self._timer: threading.Timer | None = None
         self._armed = 0.0
         self._closed = False
-        self.stage = Stage(objects, seconds, self.at, self.forget)
+        self.stage = Stage(objects, seconds, self.at, self.forget, self.due)
         self.kubelet = Kubelet(self.stage)
         self._turns: dict[Table, Callable[[Record], None]] = {
             ("apps", "deployments"): lambda record: fake_rollout.deployment(self.stage, record),
@@ -52,6 +52,9 @@ class Play:
 
     def forget(self, what: str, table: Table, place: Place) -> None:
         self._due.pop((what, table, place), None)
+
+    def due(self, what: str, table: Table, place: Place) -> bool:
+        return (what, table, place) in self._due
 
     def pending(self) -> int:
         """How much is still to happen by itself."""
@@ -136,10 +139,19 @@ class Play:
     def _hear(self, change: Change) -> None:
         if change.table in self._turns:
             self._dirty[change.table, change.record.place] = None
-        for ref in change.record.meta.get("ownerReferences") or ():
+        self._owners_too(change.record)
+
+    def _owners_too(self, record: Record) -> None:
+        """Whoever owns a changed object looks again, and whoever owns the owner."""
+        for ref in record.meta.get("ownerReferences") or ():
             resource = self._owner(ref)
-            if resource is not None and resource.table in self._turns:
-                self._dirty[resource.table, (change.record.meta.get("namespace", ""), ref["name"])] = None
+            if resource is None or resource.table not in self._turns:
+                continue
+            place = record.meta.get("namespace", ""), ref["name"]
+            self._dirty[resource.table, place] = None
+            above = self.store.get(resource.table, place)
+            if above is not None:
+                self._owners_too(above)
 
     def _owner(self, ref: dict[str, Any]) -> Resource | None:
         group = ref.get("apiVersion", "").rpartition("/")[0]

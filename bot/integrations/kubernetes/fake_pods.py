@@ -9,7 +9,7 @@ from typing import Any
 from bot.integrations.kubernetes.fake_below import share
 from bot.integrations.kubernetes.fake_objects import Options
 from bot.integrations.kubernetes.fake_removal import stamp
-from bot.integrations.kubernetes.fake_stage import NODE, Stage, conditions, live
+from bot.integrations.kubernetes.fake_stage import NODE, Stage, conditions, live, ready
 from bot.integrations.kubernetes.fake_store import Body, Record, Table
 
 PODS: Table = ("", "pods")
@@ -22,6 +22,11 @@ _LONGEST_BACKOFF = 300.0
 def broken(pod: Record) -> bool:
     """Whether a container of the pod can never run."""
     return any("broken" in one["image"] for one in pod.body["spec"]["containers"])
+
+
+def _ends(pod: Record) -> bool:
+    """Whether its containers are to finish, as a job's are."""
+    return bool(pod.body["spec"]["restartPolicy"] != "Always")
 
 
 class Kubelet:
@@ -46,6 +51,10 @@ class Kubelet:
         if images != running:
             self._creating(pod)
             self.stage.at("start", PODS, pod.place, self._delay(pod))
+        elif not ready(pod) and not self.stage.due("start", PODS, pod.place):
+            self.stage.at("start", PODS, pod.place, self._delay(pod))
+        elif ready(pod) and _ends(pod) and not self.stage.due("complete", PODS, pod.place):
+            self.stage.at("complete", PODS, pod.place, self.stage.seconds / 2)
 
     def ripe(self, what: str, pod: Record) -> None:
         """Something that was due for a pod."""
@@ -56,8 +65,6 @@ class Kubelet:
                 self._crashed(pod)
             case "start":
                 self._running(pod)
-                if pod.body["spec"]["restartPolicy"] != "Always":
-                    self.stage.at("complete", PODS, pod.place, self.stage.seconds / 2)
             case "complete":
                 self._ended(pod, "Succeeded", 0)
 

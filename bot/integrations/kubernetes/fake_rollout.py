@@ -183,7 +183,10 @@ def _progress(
         stage.forget("deadline", DEPLOYMENTS, found.place)
         text = f'ReplicaSet "{name}" has successfully progressed.'
         return [("Progressing", "True", "NewReplicaSetAvailable", text)]
-    if not moved and condition(found.body, "Progressing"):
+    said = condition(found.body, "Progressing")
+    if not moved and said:
+        if said["reason"] != "ProgressDeadlineExceeded" and not stage.due("deadline", DEPLOYMENTS, found.place):
+            stage.at("deadline", DEPLOYMENTS, found.place, float(spec.get("progressDeadlineSeconds", 600)))
         return []
     stage.at("deadline", DEPLOYMENTS, found.place, float(spec.get("progressDeadlineSeconds", 600)))
     if counts["updatedReplicas"] == 0:

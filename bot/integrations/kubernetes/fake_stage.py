@@ -15,18 +15,20 @@ from bot.integrations.kubernetes.fake_removal import stamp
 from bot.integrations.kubernetes.fake_store import Body, Place, Record, Table
 
 _SAFE = "bcdfghjklmnpqrstvwxz2456789"
+_ALWAYS = {("apps", "replicasets"): ("replicas",), ("apps", "statefulsets"): ("replicas", "availableReplicas")}
 CONTROLLER = Options("kube-controller-manager", named=True)
 NODE = "node-1"
 
 
 @dataclass(frozen=True)
 class Stage:
-    """``at`` and ``forget`` set and clear what is due for an object (see ``Play``)."""
+    """``at`` and ``forget`` set and clear what is due for an object, ``due`` tells whether it is (see ``Play``)."""
 
     objects: Objects
     seconds: float
     at: Callable[[str, Table, Place, float], None]
     forget: Callable[[str, Table, Place], None]
+    due: Callable[[str, Table, Place], bool]
 
     def resource(self, table: Table) -> Resource:
         found = self.objects.registry.find(*table)
@@ -57,8 +59,9 @@ class Stage:
         return self.objects.replace(self.resource(table), "v1", *record.place, body, how, sub)
 
     def status(self, table: Table, record: Record, status: Body, how: Options = CONTROLLER) -> Record:
-        """Write a status; zeros are left out, as on the wire."""
-        kept = {key: value for key, value in status.items() if value not in (0, None) or key == "observedGeneration"}
+        """Write a status; zeros are left out where the wire leaves them out."""
+        always = ("observedGeneration", *_ALWAYS.get(table, ()))
+        kept = {key: value for key, value in status.items() if value not in (0, None) or key in always}
         now = self.objects.get(self.resource(table), *record.place)
         return self.write(table, now, {**now.body, "status": kept}, "status", how)
 

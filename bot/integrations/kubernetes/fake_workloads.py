@@ -119,6 +119,8 @@ def job(stage: Stage, found: Record) -> None:
     """Pods until enough have succeeded, or too many failed."""
     spec, old = found.body["spec"], found.body.get("status") or {}
     finished = any(condition(found.body, kind).get("status") == "True" for kind in ("Complete", "Failed"))
+    if finished:
+        _expire(stage, found)
     if not live(found) or finished:
         return
     pods = [pod for pod in stage.owned(PODS, found) if live(pod)]
@@ -165,7 +167,10 @@ def _tell_job(stage: Stage, found: Record, counts: Body, old: Body, end: tuple[s
         status["conditions"] = conditions(found.body, end, updates=False)
         if end[0] == "Complete":
             status["completionTime"] = stamp()
-        ttl = found.body["spec"].get("ttlSecondsAfterFinished")
-        if ttl is not None:
-            stage.at("expire", JOBS, found.place, float(ttl))
     stage.status(JOBS, found, status)
+
+
+def _expire(stage: Stage, found: Record) -> None:
+    ttl = found.body["spec"].get("ttlSecondsAfterFinished")
+    if ttl is not None and not stage.due("expire", JOBS, found.place):
+        stage.at("expire", JOBS, found.place, float(ttl))
