@@ -162,9 +162,7 @@ class Api:
             else:
                 response = self._run[asked.verb](asked)
         for text in asked.how.warnings:
-            response.headers.append(
-                "Warning", f'299 - "{text}"'.replace('unknown field "', 'unknown field \\"').replace('""', '\\""')
-            )
+            response.headers.append("Warning", f"299 - {json.dumps(text)}")
         self.after()
         return response
 
