@@ -90,8 +90,9 @@ class BotProcess:
 
     def stop(self, seconds: float = 3.0) -> None:
         """SIGTERM, then SIGKILL after ``seconds``."""
-        self._stopping.set()
-        process = self._process
+        with self._lock:  # from here on nothing is started any more
+            self._stopping.set()
+            process = self._process
         if process is not None:
             _signal_group(process.pid, signal.SIGTERM)
             try:
@@ -126,6 +127,8 @@ class BotProcess:
         failures = 0
         while not self._stopping.is_set():
             process = self._spawn()
+            if process is None:
+                break
             began = time.monotonic()
             self._until_ready(process)
             code = process.wait()
@@ -142,10 +145,13 @@ class BotProcess:
                 self._set(restarts=self._status.restarts + 1)
         self._set(state="stopped", pid=None, since=time.time())
 
-    def _spawn(self) -> subprocess.Popen[bytes]:
+    def _spawn(self) -> subprocess.Popen[bytes] | None:
+        """Start it, unless the end has begun meanwhile."""
         if self.log.exists() and self.log.stat().st_size > LOG_BYTES:
             self.log.replace(self.log.with_name(self.log.name + ".1"))
-        with self.log.open("ab") as out:
+        with self.log.open("ab") as out, self._lock:
+            if self._stopping.is_set():
+                return None
             process = subprocess.Popen(  # noqa: S603 - the command is ours, or the one the test names
                 self.command,
                 stdin=subprocess.DEVNULL,
@@ -154,9 +160,8 @@ class BotProcess:
                 env=self._environ,
                 start_new_session=True,
             )
-        self._pid_file.write_text(str(process.pid), encoding="ascii")
-        with self._lock:
             self._process = process
+            self._pid_file.write_text(str(process.pid), encoding="ascii")
         self._set(state="starting", pid=process.pid, since=time.time())
         return process
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
 import signal
 import socket
@@ -75,8 +76,15 @@ class Sandbox:
         held = load_secrets(self.data / "secrets.json", self._services)
         self.world = World(self.data / "world.json", held, self._services)
         filled = [part.replace("{config}", str(config)).replace("{port}", str(bot_port)) for part in self._bot_command]
+        # A setting of the real bot in this shell (CAPTAIN_SLACK__BOT_TOKEN, say) must not reach the pretend world.
+        environ = {k: v for k, v in os.environ.items() if not (k.startswith("CAPTAIN_") and "__" in k)}
         self.bot = BotProcess(
-            filled, port=bot_port, log=self.data / "bot.log", pid_file=self.data / "bot.pid", changed=self.world.touch
+            filled,
+            port=bot_port,
+            log=self.data / "bot.log",
+            pid_file=self.data / "bot.pid",
+            changed=self.world.touch,
+            environ=environ,
         )
         acts = Acts(self.world, self.bot, bearer=held.alertmanager_webhook)
         self._site = Site(self.world, self.bot, acts, Commands(self.bot, held.api_token))

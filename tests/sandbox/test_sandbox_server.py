@@ -12,6 +12,7 @@ from ground.waiting import until
 
 from bot.errors import Refused
 from bot.sandbox import remote
+from bot.sandbox.bot_process import BotProcess
 from bot.sandbox.remote import Remote
 from bot.sandbox.run import Sandbox, check_port, reset_sandbox
 
@@ -255,17 +256,26 @@ def test_a_bot_left_over_from_a_killed_sandbox_is_ended_first(tmp_path, bot_comm
     first = Sandbox(tmp_path, port=0, bot_command=bot_command)
     first.start()
     assert first.bot.wait_ready(20), first.bot.tail()
-    left = first.bot.status()["pid"]
-    kept = (tmp_path / "bot.pid").read_text()
-    assert int(kept) == left
-    second = Sandbox(tmp_path / "other", port=0, bot_command=bot_command)
-    second.start()
-    second.stop()
-    second.bot.command = first.bot.command
-    second.bot._pid_file.write_text(kept)
-    second.bot._end_left_over()
+    heir = BotProcess(first.bot.command, port=first.bot.port, log=first.bot.log, pid_file=tmp_path / "bot.pid")
+    heir._end_left_over()
     until(lambda: first.bot.status()["restarts"] == 1)
+    assert first.bot.status()["last_exit"] == "killed by SIGKILL"
     first.stop()
+    (tmp_path / "bot.pid").write_text(str(os.getpid()))  # somebody else's by now
+    heir._end_left_over()
+    assert not (tmp_path / "bot.pid").exists()
+
+
+def test_a_bot_told_to_stop_while_it_starts_does_not_stay(tmp_path):
+    trace = tmp_path / "started"
+    for _ in range(30):
+        words = ("/bin/sh", "-c", f"echo $$ >> {trace}; exec sleep 60")
+        bot = BotProcess(words, port=check_port(0, "x"), log=tmp_path / "log", pid_file=tmp_path / "pid")
+        bot.start()
+        bot.stop()
+    for pid in trace.read_text().split() if trace.exists() else []:
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(pid), 0)
 
 
 def test_a_bot_that_cannot_start_is_shown_with_its_last_words(tmp_path):
