@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -81,8 +82,9 @@ class KubernetesClient:
                 body=dict(body) if body is not None else None,
                 auth_settings=["BearerToken"],
             )
+            ends = time.monotonic() + self._timeout
             answer = self._api.call_api(*request, _request_timeout=self._timeout)
-            text = answer.read()
+            text = _body(answer.response, ends)
         except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:
             raise Retry(f"Kubernetes cannot be reached to {doing}: {_reason(error)}") from error
         except urllib3.exceptions.MaxRetryError as error:
@@ -96,7 +98,8 @@ class KubernetesClient:
             raise Retry(said, unknown=may_act) from error
         except client.ApiException as error:
             raise GiveUp(f"Kubernetes could not be asked to {doing}: {error.reason}; check the certificate") from error
-        return _read(answer.status, answer.headers, text, method, doing, may_act=may_act)
+        stale = bool(((body or {}).get("metadata") or {}).get("resourceVersion"))
+        return _read(answer.status, answer.headers, text, method, doing, may_act=may_act, stale=stale)
 
 
 def _configuration(settings: KubernetesSettings) -> Any:
@@ -135,14 +138,26 @@ def _complete(ref: ObjectRef, body: Mapping[str, Any]) -> dict[str, Any]:
     return {"apiVersion": ref.api_version, **body, "metadata": meta}
 
 
+def _body(response: Any, ends: float) -> bytes:
+    """The whole body, read before a point of ``time.monotonic``: the SDK's timeout is per read, not per answer."""
+    parts: list[bytes] = []
+    while part := response.read1(65536):
+        parts.append(part)
+        if time.monotonic() > ends:
+            response.close()
+            raise urllib3.exceptions.ReadTimeoutError(None, "", "the answer took too long")  # type: ignore[arg-type]
+    response.release_conn()
+    return b"".join(parts)
+
+
 def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".split("\n", 1)[0][:200]
 
 
 def _read(
-    status: int, headers: Mapping[str, str], text: bytes | None, method: str, doing: str, *, may_act: bool
+    status: int, headers: Mapping[str, str], text: bytes | None, method: str, doing: str, *, may_act: bool, stale: bool
 ) -> tuple[int, dict[str, Any]]:
-    """The answer as JSON. Raises what the status means."""
+    """The answer as JSON. Raises what the status means; ``stale``: the call named the version it expects."""
     try:
         body = json.loads(text or b"{}")
     except ValueError:
@@ -161,11 +176,20 @@ def _read(
         and (body.get("details") or {}).get("name")
     ):
         return status, body
+    if status == 500 and "failed to create typed patch object" in why:
+        raise GiveUp(f"Kubernetes refused to {doing}: {why}; correct the object")
+    if status == 409 and _raced(body) and not stale:
+        raise Retry(f"Somebody else wrote at the same time; {doing} did not happen: {why}")
     if status == 429 or status >= 500 or status == 408:
         # A refusal with 429 or 503 comes before the call is carried out; other failures may come after.
         unknown = may_act and status not in (429, 503)
         raise Retry(f"Kubernetes could not {doing} ({status}): {why}", after=_after(headers), unknown=unknown)
     raise GiveUp(f"Kubernetes refused to {doing} ({status}): {why}; {_next(status, body)}")
+
+
+def _raced(body: Mapping[str, Any]) -> bool:
+    """A 409 that is nobody's claim to a field: two writers met."""
+    return not (body.get("details") or {}).get("causes")
 
 
 def _after(headers: Mapping[str, str]) -> float | None:
