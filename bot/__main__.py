@@ -80,12 +80,12 @@ class Serving:
         self._clock.start()
         if self._slack:
             self._slack.listen()
+        for stop in (signal.SIGTERM, signal.SIGINT):
+            # uvicorn stops on either and then raises it again, which would end us before our own work is handed over.
+            signal.signal(stop, lambda _number, _frame: None)
         try:
             self._server.run()
-        except KeyboardInterrupt:
-            pass
         finally:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
             self._clock.shutdown(wait=False)
             if self._slack:
                 self._slack.close()

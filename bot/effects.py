@@ -98,7 +98,7 @@ class Task:
     tried: int
     tried_at: float
     created_at: float
-    acting: Callable[[], None] = lambda: None
+    acting: Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,8 @@ def EFFECTS() -> sa.Table:  # noqa: N802 - it is the table
 def insert_once(c: Connection, table: sa.Table, row: Mapping[str, Any]) -> bool:
     """INSERT … ON CONFLICT DO NOTHING; True when the row is new. Works the same on SQLite and PostgreSQL."""
     made = (postgresql if c.dialect.name == "postgresql" else sqlite).insert(table).values(**row)
-    return c.execute(made.on_conflict_do_nothing()).rowcount == 1
+    # RETURNING says it on both databases; the row count does not where the driver fetches the new key itself.
+    return c.execute(made.on_conflict_do_nothing().returning(*table.primary_key.columns)).first() is not None
 
 
 def effect_of(row: Any) -> Effect:

@@ -192,7 +192,15 @@ class Engine:
         began = time.perf_counter()
         outcome, state, reason, delay = Outcome(), State.DONE, "", 0.0
         task = Task(
-            key, row.kind, row.about, json.loads(row.args), attempt, row.tried, row.tried_at or 0, row.created_at
+            key,
+            row.kind,
+            row.about,
+            json.loads(row.args),
+            attempt=attempt,
+            tried=row.tried,
+            tried_at=row.tried_at or 0.0,
+            created_at=row.created_at,
+            acting=lambda: self._acting(key),
         )
         rule = self._lanes[row.lane].rule
         try:
@@ -201,13 +209,15 @@ class Engine:
                 state, reason = State.SKIPPED, outcome.skipped
         except Retry as e:
             state, reason, delay = State.RETRYING, e.reason, backoff(attempt, rule, after=e.after)
-            if time.time() - row.created_at > rule.patience_h * 3600:
-                state, reason = State.GAVE_UP, f"no success in {rule.patience_h:g} h: {e.reason}"
         except GiveUp as e:
             state, reason = State.GAVE_UP, e.reason
         except Exception as e:
+            # A fault of ours is no reason to leave somebody asleep: it is tried again like any other.
             log.exception("effect %s broke", key)
-            state, reason = State.GAVE_UP, f"a fault of ours, please report it: {type(e).__name__}: {e}"
+            state, delay = State.RETRYING, backoff(attempt, rule)
+            reason = f"a fault of mine, please report it: {type(e).__name__}: {e}"
+        if state is State.RETRYING and time.time() - row.created_at > rule.patience_h * 3600:
+            state, reason = State.GAVE_UP, f"no success in {rule.patience_h:g} h: {reason}"
         took = (time.perf_counter() - began) * 1000
         done = Settled(key, row.kind, row.lane, row.about, state, attempt, took, reason)
         due = time.time() + delay

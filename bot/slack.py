@@ -149,10 +149,12 @@ class SlackEar:
             return
 
     def close(self) -> None:
-        """Hang up."""
+        """Hang up. The SDK's own threads may sleep some seconds longer; nobody waits for them."""
         self._stopping.set()
         if self._socket is not None:
-            self._socket.close()  # type: ignore[no-untyped-call]
+            hanging_up = threading.Thread(target=self._socket.close, name="slack-close", daemon=True)
+            hanging_up.start()
+            hanging_up.join(0.5)
 
 
 def _authorize(token: str) -> Callable[..., AuthorizeResult]:

@@ -226,6 +226,8 @@ def town(tmp_path: Path) -> Iterator[Town]:
     }
     here = Town(tmp_path, slack, pagerduty, jira, kubernetes, prometheus, calls, served, config)
     yield here
-    for bot in here.bots:
-        bot.stop()
-    served.stop()
+    try:
+        for bot in here.bots:
+            bot.stop()
+    finally:
+        served.stop()
