@@ -264,18 +264,18 @@ def test_everything_on_the_way_of_an_incident_works_by_keyboard(open_page, there
         page.keyboard.press("ArrowUp")
     page.keyboard.press("Enter")
     page.locator("#thread-box").wait_for()
-    page.wait_for_function("document.activeElement.id === 'thread-box'")
+    page.locator("#thread-box:focus").wait_for()
     page.keyboard.type("typed blind")
     page.keyboard.press("Enter")
     page.locator("#thread .replies").get_by_text("typed blind").wait_for()
     page.keyboard.press("Escape")
-    page.wait_for_function(f"document.activeElement.dataset.ts === '{ts}'")
+    page.locator(f'#messages .message[data-ts="{ts}"]:focus').wait_for()
     page.keyboard.press("Alt+ArrowUp")
     page.locator("#chat-head", has_text="#general").wait_for()
     page.locator("#tab-world").focus()
     page.keyboard.press("ArrowRight")
-    page.wait_for_function("document.activeElement.id === 'tab-pagerduty'")
-    assert page.locator("#tab-pagerduty").get_attribute("aria-selected") == "true"
+    page.locator("#tab-pagerduty:focus").wait_for()
+    page.locator("#tab-pagerduty[aria-selected=true]").wait_for()
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)

@@ -14,11 +14,10 @@ export function listen() {
       event.preventDefault();
       if (ui.home) return;
       choose({ place: "chat" });
-      requestAnimationFrame(() => {
-        const box = $("#box");
-        box?.focus();
-        if (box && !box.value) { box.value = "/"; box.dispatchEvent(new Event("input", { bubbles: true })); }
-      });
+      document.body.dataset.place = "chat"; // at once, so that what is typed next already goes into the box
+      const box = $("#box");
+      box?.focus();
+      if (box && !box.value) { box.value = "/"; box.dispatchEvent(new Event("input", { bubbles: true })); }
     } else if (event.key === "Escape" && ui.thread) {
       event.preventDefault();
       closeThread();
