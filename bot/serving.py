@@ -1,0 +1,128 @@
+"""``captain serve`` and what else needs the whole bot: check, slack manifest, audit verify."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+import uvicorn
+
+from bot import audit, clock, config, manifest, web
+from bot.app import Captain, Settings, build, load
+from bot.errors import ConfigError
+from bot.slack import SlackEar
+from bot.store import Store
+from handlers.subjects import TICKS
+
+DEFAULT_CONFIG = Path("captain.yml")
+ConfigOption = Annotated[Path, typer.Option("--config", "-c", envvar="CAPTAIN_CONFIG", help="the configuration file")]
+
+
+def cli() -> typer.Typer:
+    """The commands, made when asked for."""
+    app = typer.Typer(
+        name="captain", help="Run the bot.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
+    )
+    app.command()(serve)
+    app.command()(check)
+    slack = typer.Typer(help="Slack's side.", no_args_is_help=True)
+    slack.command("manifest")(slack_manifest)
+    app.add_typer(slack, name="slack")
+    chain = typer.Typer(help="The record of who did what.", no_args_is_help=True)
+    chain.command("verify")(audit_verify)
+    app.add_typer(chain, name="audit")
+    return app
+
+
+def serve(config_file: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Run the bot against the services that captain.yml names."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    sys.setswitchinterval(0.0005)  # a page must not wait five milliseconds for another thread to yield
+    try:
+        captain = build(config_file, config.environment())
+        captain.start()
+    except ConfigError as e:
+        _fail(str(e))
+    Serving(captain).run()
+
+
+class Serving:
+    """One running bot: its ears, and how they stop."""
+
+    def __init__(self, captain: Captain) -> None:
+        self._captain = captain
+        slack = captain.settings.slack
+        self._slack = SlackEar(captain, slack) if slack else None
+        endpoint = self._slack.http if self._slack and slack and slack.mode == "http" else None
+        host, port = captain.settings.captain.address
+        options = uvicorn.Config(
+            web.build(captain, endpoint),
+            host=host,
+            port=port,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=5,
+        )
+        self._server = uvicorn.Server(options)
+        self._clock = clock.build(TICKS, captain.engine.ticked)
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT, then finish what is in flight within 20 s and hand the rest over."""
+        self._clock.start()
+        if self._slack:
+            self._slack.listen()
+        for stop in (signal.SIGTERM, signal.SIGINT):
+            # uvicorn stops on either and then raises it again, which would end us before our own work is handed over.
+            signal.signal(stop, lambda _number, _frame: None)
+        try:
+            self._server.run()
+        finally:
+            self._clock.shutdown(wait=False)
+            if self._slack:
+                self._slack.close()
+            self._captain.stop()
+
+
+def check(config_file: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Read captain.yml and the runbooks and say every mistake in them; nothing is started."""
+    try:
+        settings, runbooks = load(config_file, config.environment())
+    except ConfigError as e:
+        _fail(str(e))
+    typer.echo(f"{config_file} is right: {len(settings.services)} services, {len(runbooks)} runbooks.")
+
+
+def slack_manifest(config_file: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Print the Slack app manifest: its scopes and slash commands are read off the code."""
+    settings, _ = load(config_file, config.environment()) if config_file.exists() else (Settings(), {})
+    typer.echo(manifest.render(settings.slack, settings.captain.public_url))
+
+
+def audit_verify(config_file: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Walk the audit chain and say whether anything was changed, removed or inserted."""
+    try:
+        settings, _ = load(config_file, config.environment())
+        store = Store(settings.captain.database)
+    except ConfigError as e:
+        _fail(str(e))
+    with store.read() as c:
+        held, broken = audit.verify(c)
+    store.close()
+    if broken:
+        _fail(f"the audit chain is broken after {held} entries: {broken}")
+    typer.echo(f"the audit chain holds: {held} entries.")
+
+
+def _fail(why: str) -> NoReturn:
+    typer.echo(why, err=True)
+    raise typer.Exit(2)
+
+
+if __name__ == "__main__":
+    cli()(prog_name="captain")
