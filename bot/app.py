@@ -131,7 +131,7 @@ class Captain:
             write=journal.write,
             decide=self._decide,
             urgency=self._urgency,
-            undecided=journal.undecided,
+            undecided=lambda c, before: journal.undecided(c, before=before),
         )
         self.requests: Intake[Request] = Intake(
             self.store,
@@ -153,6 +153,7 @@ class Captain:
         self.engine.settled.append(lambda tx, done: decide.settled(self.desk, tx, done))
         self.engine.settled.append(self._meter)
         self.engine.tick("purge", self._purge)
+        self.engine.chores += [self.alerts.refresh, self.requests.refresh]
         self.engine.launch()
         self.alerts.start()
         self.requests.start()

@@ -66,6 +66,8 @@ class Engine:
         self.poll = poll
         self.id = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self.settled: list[Callable[[Tx, Settled], None]] = []
+        self.chores: list[Callable[[float], None]] = []
+        """Called on every heartbeat with the seconds after which a dead replica's work may be taken up."""
         self._performers: dict[str, Performer] = {}
         self._ticks: dict[str, Callable[[float], None]] = {}
         self._lanes = {rule.name: Lane(rule, self._try) for rule in lanes}
@@ -345,7 +347,10 @@ class Engine:
         while not self._closing.wait(self.lease / 3):
             try:
                 self.beat()
-                self.sweep(grace=max(5.0, self.lease))
+                grace = max(5.0, self.lease)
+                self.sweep(grace=grace)
+                for chore in self.chores:
+                    chore(grace)
             except sa.exc.SQLAlchemyError as e:
                 log.warning("heartbeat: the database does not answer: %s", e)
 

@@ -61,10 +61,10 @@ def write(c: Connection, deliveries: Sequence[Sequence[Any]]) -> list[list[Reque
     return made
 
 
-def undone(c: Connection) -> list[Request]:
-    """Requests that a kill left undone and that are not stale."""
+def undone(c: Connection, before: float) -> list[Request]:
+    """Requests stored by ``before`` (UNIX s) that a kill left undone and that are not stale."""
     t = INBOX()
-    open_ = t.c.done_at.is_(None) & (t.c.received_at > time.time() - STALE)
+    open_ = t.c.done_at.is_(None) & (t.c.received_at > time.time() - STALE) & (t.c.received_at <= before)
     rows = c.execute(sa.select(t).where(open_).order_by(t.c.received_at)).all()
     return [Request(row.key, row.received_at, row.kind, json.loads(row.payload)) for row in rows]
 

@@ -35,6 +35,8 @@ class Intake(Generic[T]):
     ``write(connection, deliveries)`` journals and returns, for each delivery, the items that are new.
     ``decide(items)`` decides a few items, most urgent first, each in a transaction of its own making.
     ``broke(item)`` hears of an item whose decision raised what nobody expected, so that somebody is told.
+    ``undecided(connection, before)`` finds items journaled by ``before`` (UNIX s) that nobody has decided about; deciding
+    twice must be harmless.
     ``urgency(item)`` sorts: smaller goes first; among equals the newest goes first.
     """
 
@@ -46,7 +48,7 @@ class Intake(Generic[T]):
         write: Callable[[Connection, Sequence[Sequence[Any]]], list[list[T]]],
         decide: Callable[[T], None],
         urgency: Callable[[T], tuple[int, ...]],
-        undecided: Callable[[Connection], list[T]],
+        undecided: Callable[[Connection, float], list[T]],
         broke: Callable[[T], None] = lambda _item: None,
         workers: int = 1,
     ) -> None:
@@ -67,11 +69,19 @@ class Intake(Generic[T]):
     def start(self) -> None:
         """Take up what a kill left undecided, then take what comes."""
         with self._store.read() as c:
-            left = self._undecided(c)
+            left = self._undecided(c, time.time())
         self._commits.start()
         self._committed([left])
         for thread in self._threads:
             thread.start()
+
+    def refresh(self, grace: float) -> None:
+        """Take up what was journaled ``grace`` seconds ago and is still undecided: another replica died with it."""
+        if self._heap:
+            return
+        with self._store.read() as c:
+            left = self._undecided(c, time.time() - grace)
+        self._committed([left])
 
     def put(self, rows: Sequence[Any], done: Callable[[list[T] | None, Exception | None], None]) -> None:
         """Journal a delivery; ``done(new items, error)`` is called once it is durable, on the writer's thread."""

@@ -63,6 +63,7 @@ class Policy(BaseModel):
             "ticket": Severity.SEV3,
             "warning": Severity.SEV3,
             "info": Severity.SEV3,
+            "none": Severity.SEV3,
         },
         description="alert severity label → ours; a label that is not here pages, to be safe",
     )

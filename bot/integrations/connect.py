@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bot.integrations.alertmanager import Alerts, AlertmanagerSettings
+    from bot.integrations.alertmanager import AlertmanagerSettings, Alerts
     from bot.integrations.jira import JiraSettings, Tracker
     from bot.integrations.kubernetes import Cluster, KubernetesSettings
     from bot.integrations.pagerduty import Pager, PagerDutySettings

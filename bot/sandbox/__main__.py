@@ -1,4 +1,4 @@
-"""``captain sandbox``."""
+"""Runs ``captain sandbox`` and its sub-commands."""
 
 from __future__ import annotations
 

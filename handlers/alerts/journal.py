@@ -89,10 +89,11 @@ def _row(at: float, alert: Alert) -> tuple[Any, ...]:
     return at, fingerprint, starts_at, status, alert.ends_at, alert.service, labels, annotations, alert.group_key
 
 
-def undecided(c: Connection, *, limit: int = 5000) -> list[Entry]:
-    """Journaled alerts nobody has decided about: a kill came between the commit and the decision."""
+def undecided(c: Connection, *, before: float, limit: int = 5000) -> list[Entry]:
+    """Alerts journaled by ``before`` (UNIX s) that nobody has decided about: a kill came between commit and decision."""
     t = JOURNAL()
-    rows = c.execute(sa.select(t).where(t.c.verdict.is_(None)).order_by(t.c.id).limit(limit)).all()
+    left = t.c.verdict.is_(None) & (t.c.received_at <= before)
+    rows = c.execute(sa.select(t).where(left).order_by(t.c.id).limit(limit)).all()
     return [Entry(row.id, row.received_at, alert_of(row)) for row in rows]
 
 
@@ -101,6 +102,13 @@ def alert_of(row: Any) -> Alert:
     labels, annotations = json.loads(row.labels), json.loads(row.annotations)
     firing = row.status == "firing"
     return Alert(row.fingerprint, row.starts_at, firing, row.ends_at, labels, annotations, row.service, row.group_key)
+
+
+def still_undecided(c: Connection, entry: Entry) -> bool:
+    """True when nobody has decided about this entry; holds its row, so that two replicas do not decide at once."""
+    t = JOURNAL()
+    row = c.execute(sa.select(t.c.verdict).where(t.c.id == entry.id).with_for_update()).first()
+    return row is not None and row.verdict is None
 
 
 def decided(c: Connection, entry: Entry, *, verdict: str, incident: int | None) -> None:

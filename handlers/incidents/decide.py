@@ -29,6 +29,8 @@ KEPT = ("summary", "description", "runbook_url", "dashboard", "slo", "burn")
 def on_alert(desk: Desk, entry: Entry) -> None:
     """Decide about one journaled alert and write down what follows."""
     with desk.engine.transaction(time.time()) as tx:
+        if not journal.still_undecided(tx.c, entry):
+            return
         verdict, incident = _judge(desk, tx, entry)
         journal.decided(tx.c, entry, verdict=verdict, incident=incident)
         if incident is not None and not entry.alert.firing:
