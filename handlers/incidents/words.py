@@ -61,7 +61,7 @@ def panel(row: Any, effects: Sequence[Any]) -> tuple[str, Blocks]:
     told = _told(row)
     if told:
         blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": told}})
-    context = [{"type": "mrkdwn", "text": line} for line in (_truth(effects), _when(row)) if line]
+    context = [{"type": "mrkdwn", "text": line} for line in (_truth(row, effects), _when(row)) if line]
     blocks.append({"type": "context", "elements": context})
     if table.is_open(row):
         blocks.append(_buttons(row))
@@ -120,14 +120,20 @@ def links(row: Any) -> list[tuple[str, str]]:
     return [(text, url) for text, url in wanted if url.startswith(("https://", "http://")) and "|" not in url]
 
 
-def _truth(effects: Sequence[Any]) -> str:
-    """``PagerDuty ✔ 0.4 s · Jira ⏳ retry 3 in 40 s``: only what is stored as accepted gets a tick."""
-    bykind = {row.kind: row for row in effects}
+def _truth(row: Any, effects: Sequence[Any]) -> str:
+    """``PagerDuty ✔ 0.4 s · Jira ⏳ retry 3 in 40 s``: only what is stored as accepted gets a tick.
+
+    Checks that have run show their verdict, never a tick for having run.
+    """
+    bykind = {effect.kind: effect for effect in effects}
     parts = []
+    if Severity(row.severity).pages and "page" not in bykind:
+        parts.append("PagerDuty ✘ *nobody is paged*: it is not configured for this service")
     for kind, name in SHOWN_EFFECTS:
-        row = bykind.get(kind)
-        if row is not None:
-            parts.append(f"{name} {_effect(row)}")
+        effect = bykind.get(kind)
+        if effect is not None:
+            said = row.checks if kind == "checks" and row.checks else _effect(effect)
+            parts.append(f"{name} {said}")
     return " · ".join(parts) if parts else "Nothing is owed to PagerDuty or Jira for this incident."
 
 
@@ -181,7 +187,7 @@ def _check_line(result: Result) -> str:
 
 def checks_line(report: Report) -> str:
     """The report in one short line, kept on the incident."""
-    return f"{report.outcome.value} ({_count(report, Outcome.PASS)} of {len(report.results)} passed)"
+    return f"{OUTCOME_ICON[report.outcome]} {report.outcome.value} ({_count(report, Outcome.PASS)} of {len(report.results)} passed)"
 
 
 def _count(report: Report, outcome: Outcome) -> int:
@@ -242,7 +248,7 @@ def detail(row: Any, effects: Sequence[Any], events: Sequence[Any]) -> tuple[str
         blocks.insert(
             -1, {"type": "section", "text": {"type": "mrkdwn", "text": "*Timeline (UTC)*\n" + "\n".join(lines)}}
         )
-    text = "\n".join([list_line(row), _truth(effects), *lines])
+    text = "\n".join([list_line(row), _truth(row, effects), *lines])
     return _fitted(text, blocks)
 
 

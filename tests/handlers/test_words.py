@@ -1,0 +1,112 @@
+"""What a reader sees at three in the morning: true, complete, and never more than Slack takes."""
+
+from __future__ import annotations
+
+import time
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.effects import State
+from bot.integrations.slack.fake_blocks import check_blocks
+from handlers.incidents import words
+from runbooks import Outcome, Report, Result, Severity
+
+NOW = time.time()
+
+
+def incident(**changes):
+    row = {
+        "number": 7, "uid": "u", "service": "docs-api", "environment": "prod", "severity": "sev2", "title": "it burns",
+        "status": "triggered", "source": "alert", "about": '{"slo": "docs-api-availability", "burn": "fast"}',
+        "opened_at": NOW - 90, "opened_by": "Alertmanager", "acked_by": "", "acked_at": None, "resolved_at": None,
+        "resolved_by": "", "ticket_key": "", "ticket_url": "", "checks": "",
+    }  # fmt: skip
+    return SimpleNamespace(**(row | changes))
+
+
+def effect(kind, state, **changes):
+    row = {
+        "kind": kind,
+        "state": state.value,
+        "reason": "",
+        "attempt": 1,
+        "due_at": NOW,
+        "created_at": NOW - 2,
+        "done_at": None,
+    }
+    return SimpleNamespace(**(row | changes))
+
+
+def shown(row, *effects) -> str:
+    return str(words.panel(row, effects)[1])
+
+
+def test_a_tick_only_for_what_is_stored_as_accepted():
+    done = effect("page", State.DONE, done_at=NOW - 1.6)
+    text = shown(
+        incident(), done, effect("ticket", State.RETRYING, attempt=3, due_at=NOW + 40, reason="Jira answers 503")
+    )
+    assert "PagerDuty ✔ 0.4 s" in text
+    assert "Jira ⏳ retry 3 in 40 s" in text
+    assert "Jira answers 503" in text
+    assert "PagerDuty ⏳ on its way" in shown(incident(), effect("page", State.OWED))
+
+
+def test_checks_that_ran_show_their_verdict_not_a_tick():
+    ran = effect("checks", State.DONE, done_at=NOW)
+    text = shown(incident(checks="✘ FAIL (4 of 6 passed)"), effect("page", State.DONE, done_at=NOW), ran)
+    assert "Checks ✘ FAIL (4 of 6 passed)" in text
+    assert "Checks ✔" not in text
+
+
+def test_that_nobody_is_paged_is_said():
+    assert "nobody is paged" in shown(incident())
+    assert "nobody is paged" not in shown(incident(severity="sev3"))
+
+
+def test_buttons_offer_what_still_makes_sense():
+    assert "incident ack" in shown(incident())
+    acked = incident(status="acknowledged", acked_by="alice", acked_at=NOW)
+    assert "incident ack" not in shown(acked)
+    assert "incident resolve" in shown(acked)
+    over = incident(status="resolved", resolved_by="alice", resolved_at=NOW)
+    assert "actions" not in shown(over)
+    assert "resolved by alice after 1 min 30 s" in shown(over)
+
+
+def test_links_a_browser_would_not_open_are_left_out():
+    about = '{"runbook_url": "javascript:alert(1)", "dashboard": "https://grafana.example/d/x"}'
+    text = shown(incident(about=about))
+    assert "javascript" not in text
+    assert "<https://grafana.example/d/x|Dashboard>" in text
+
+
+@given(st.text(max_size=400), st.text(max_size=40), st.text(max_size=300))
+def test_whatever_a_title_holds_slack_takes_it_and_nobody_is_mentioned(title, who, reason):
+    row = incident(title=title or "x", status="acknowledged", acked_by=who, acked_at=NOW)
+    text, blocks = words.panel(row, [effect("page", State.GAVE_UP, reason=reason)])
+    check_blocks(blocks)
+    for raw in ("<!channel>", "<!here>", "<@U"):
+        assert raw not in text
+
+
+@given(
+    st.lists(
+        st.tuples(st.text(min_size=1, max_size=200), st.sampled_from(Outcome), st.text(max_size=4000)), max_size=120
+    )
+)
+def test_sixty_checks_and_more_fit_into_one_message(rows):
+    results = [Result(n, "http", o, "", "", "", None, 0.1, 1, d, "do this", Severity.BLOCKING) for n, o, d in rows]
+    _, blocks = words.checks(Report("docs-api", results, 1.0, "none ran"))
+    check_blocks(blocks)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (59.4, "59 s"), (60, "1 min"), (185, "3 min 5 s"), (7800, "2 h 10 min"), (273600, "3 d 4 h")],
+)
+def test_durations(seconds, text):
+    assert words.duration(seconds) == text
