@@ -105,7 +105,7 @@ class Captain:
         self.settings = settings
         self.meter = Meter()
         self.store = Store(settings.captain.database)
-        self.engine = Engine(self.store, lanes())
+        self.engine = Engine(self.store, lanes(), lease=settings.captain.lease)
         self.outside = Outside(
             chat=connect.slack(settings.slack),
             pager=connect.pagerduty(settings.pagerduty),
@@ -159,7 +159,7 @@ class Captain:
         self.requests.start()
         self.ready.set()
 
-    def stop(self, timeout: float = 15.0) -> None:
+    def stop(self, timeout: float = 12.0) -> None:
         """Take no more, finish the calls in flight, hand the rest over."""
         self.ready.clear()
         deadline = time.monotonic() + timeout

@@ -33,6 +33,9 @@ class CaptainSettings(BaseModel):
     public_url: str = Field("", description="where people and services reach the bot from outside")
     api_token: SecretStr | None = Field(None, description="bearer token of the CLI's door; without it the door is shut")
     runbooks: str = Field("", description="a folder of runbooks beside the shipped ones")
+    lease: float = Field(
+        15.0, ge=2, description="seconds of silence after which another replica takes a process for dead"
+    )
     retention_days: float = Field(90.0, gt=0, description="how long alerts and finished work are kept")
 
     @field_validator("listen")

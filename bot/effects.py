@@ -13,7 +13,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -228,9 +228,12 @@ class Lane:
     It holds keys in memory only to be quick: the ledger is the truth, and whatever a kill loses here is swept up again.
     """
 
-    def __init__(self, rule: LaneRule, run: Callable[[str, int], None]) -> None:
+    def __init__(
+        self, rule: LaneRule, run: Callable[[str, int], None], *, clock: Callable[[], float] = time.time
+    ) -> None:
         self.rule = rule
         self._run = run
+        self._clock = clock
         self._ready: list[tuple[int, int, str, int]] = []
         self._later: list[tuple[float, int, int, str, int]] = []
         self._held: set[tuple[str, int]] = set()
@@ -250,11 +253,13 @@ class Lane:
                 return
             self._held.add((key, attempt))
             n = next(self._order)
+            pause = due - self._clock()
             # Newest first among equals: in a storm the new critical page does not stand behind the old ones.
-            if due <= time.time():
+            if pause <= 0:
                 heapq.heappush(self._ready, (urgency, -n, key, attempt))
             else:
-                heapq.heappush(self._later, (due, urgency, -n, key, attempt))
+                # Waited for by the clock that is never set: an hour put back must not be an hour of nobody being woken.
+                heapq.heappush(self._later, (time.monotonic() + pause, urgency, -n, key, attempt))
             if self._idle:
                 self._wake.notify()
             elif len(self._threads) < self.rule.workers:
@@ -263,11 +268,18 @@ class Lane:
                 self._threads.append(thread)
                 thread.start()
 
-    def close(self, deadline: float) -> None:
-        """Take no more; wait for the calls in flight until ``deadline`` (monotonic s)."""
+    def holds(self, key: str, attempt: int) -> bool:
+        """True when this try waits or runs here."""
+        return (key, attempt) in self._held
+
+    def close(self) -> None:
+        """Take no more and start no more."""
         with self._wake:
             self._closed = True
             self._wake.notify_all()
+
+    def join(self, deadline: float) -> None:
+        """After ``close``: wait for the calls in flight until ``deadline`` (monotonic s)."""
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
 
@@ -283,7 +295,7 @@ class Lane:
     def _next(self) -> tuple[str, int] | None:
         with self._wake:
             while not self._closed:
-                now = time.time()
+                now = time.monotonic()
                 while self._later and self._later[0][0] <= now:
                     _, urgency, n, key, attempt = heapq.heappop(self._later)
                     heapq.heappush(self._ready, (urgency, n, key, attempt))
@@ -296,8 +308,9 @@ class Lane:
             return None
 
 
-def overdue(c: Connection, *, before: float) -> Iterable[Any]:
-    """Ledger rows that should have been tried by ``before`` and have not been settled."""
+def overdue(c: Connection, *, before: float) -> Sequence[Any]:
+    """Ledger rows that should have been tried by ``before`` and have not been settled, the most urgent first."""
     t = EFFECTS()
     unsettled = (State.OWED.value, State.RETRYING.value)
-    return c.execute(sa.select(t).where(t.c.state.in_(unsettled), t.c.due_at <= before).order_by(t.c.urgency)).all()
+    late = sa.select(t).where(t.c.state.in_(unsettled), t.c.due_at <= before)
+    return c.execute(late.order_by(t.c.urgency, t.c.created_at)).all()

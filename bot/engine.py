@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
+import math
 import os
 import socket
 import sqlite3
@@ -12,11 +13,11 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import sqlalchemy as sa
-from dbos import DBOS, DBOSPortableJSONSerializer, SetWorkflowID
+from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
 from sqlmodel import Field, SQLModel
 
 from bot.effects import (
@@ -34,8 +35,8 @@ from bot.effects import (
     effect_of,
     overdue,
 )
-from bot.errors import GiveUp, Retry
-from bot.store import Store
+from bot.errors import ConfigError, GiveUp, Retry
+from bot.store import NOTICE_A_DEAD_SERVER, Store, away
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +73,12 @@ class Engine:
         self._ticks: dict[str, Callable[[float], None]] = {}
         self._lanes = {rule.name: Lane(rule, self._try) for rule in lanes}
         self._closing = threading.Event()
-        self._beat: threading.Thread | None = None
+        self._flight = threading.Condition()
+        self._flying: set[str] = set()
+        self._threads: list[threading.Thread] = []
+        self._seen: tuple[set[str], set[str]] = ({self.id}, set())
+        self._dropped: set[str] = set()
+        """Tries that were ours on paper and in no thread's hand when last looked; twice in a row is no coincidence."""
         self._effect: Callable[[str, int], str] = self._perform
         self._tick: Callable[[str, float], None] = self._run_tick
 
@@ -90,26 +96,35 @@ class Engine:
     def launch(self) -> None:
         """Start the durable executor, take over what a dead process left, and start what is owed."""
         logging.getLogger("dbos").setLevel(logging.ERROR)
-        DBOS(
-            config={
-                "name": "release-captain",
-                "application_version": VERSION,
-                "executor_id": self.id,
-                "system_database_url": self._system_url(),
-                "log_level": "ERROR",
-                "console_log_level": "ERROR",
-                "serializer": DBOSPortableJSONSerializer(),
-                "notification_listener_polling_interval_sec": 0.2,
-                "sys_db_pool_size": 20,
-            }
-        )
-        self._register()
-        DBOS.launch()
-        DBOS.register_queue("cron", polling_interval_sec=self.poll, worker_concurrency=2)
-        self.beat()
-        self.sweep(grace=0.0)
-        self._beat = threading.Thread(target=self._heart, name="heartbeat", daemon=True)
-        self._beat.start()
+        config: DBOSConfig = {
+            "name": "release-captain",
+            "application_version": VERSION,
+            "executor_id": self.id,
+            "system_database_url": self._system_url(),
+            "log_level": "ERROR",
+            "console_log_level": "ERROR",
+            "serializer": DBOSPortableJSONSerializer(),
+            "notification_listener_polling_interval_sec": 0.2,
+            "sys_db_pool_size": 20,
+        }
+        if not self.store.sqlite:
+            config["db_engine_kwargs"] = {"connect_args": dict(NOTICE_A_DEAD_SERVER)}
+        try:
+            DBOS(config=config)
+            self._register()
+            DBOS.launch()
+            DBOS.register_queue("cron", polling_interval_sec=self.poll, worker_concurrency=2)
+        except sa.exc.DBAPIError as e:
+            raise self.store.unusable(e) from e
+        self._pulse()
+        self._take_over(self._seen)
+        self.sweep(grace=None)
+        self._threads = [
+            threading.Thread(target=self._regularly, args=(work,), name=name, daemon=True)
+            for name, work in (("heartbeat", self._pulse), ("caretaker", self._care))
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def _register(self) -> None:
         """Make the two workflows; their names and arguments are stored, so a newer release must keep them."""
@@ -128,22 +143,43 @@ class Engine:
         deadline = time.monotonic() + timeout
         self._closing.set()
         for lane in self._lanes.values():
-            lane.close(deadline)
-        if self._beat is not None:
-            self._beat.join(max(0.1, deadline - time.monotonic()))
+            lane.close()
+        for lane in self._lanes.values():
+            lane.join(deadline)
+        with self._flight:
+            self._flight.wait_for(lambda: not self._flying, max(0.0, deadline - time.monotonic()))
+        # A thread of its own: neither a database that is away nor one that is frozen may hold up the end.
+        leave = threading.Thread(target=self._leave, name="leave", daemon=True)
+        leave.start()
+        leave.join(max(1.0, deadline - time.monotonic()))
+        if leave.is_alive():
+            log.warning("the database does not answer; the next process takes over when the lease has run out")
+
+    def _leave(self) -> None:
+        """Say goodbye, so that the next process need not wait for the lease, and end the durable executor."""
+        for thread in self._threads:
+            thread.join()
         t = Replica.__table__  # type: ignore[attr-defined]
-        with self.store.write() as c:
-            c.execute(t.delete().where(t.c.id == self.id))
-        DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=max(0, int(deadline - time.monotonic())))
+        try:
+            with self.store.write() as c:
+                c.execute(t.delete().where(t.c.id == self.id))
+        except sa.exc.SQLAlchemyError as e:
+            log.warning("could not say goodbye, the database does not answer: %s", e)
+        # Its own wait for running workflows sleeps at least a second; ours is over already.
+        DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=0)
 
     def _system_url(self) -> str:
         if self.store.path is None:
             return self.store.url.replace("postgresql+psycopg://", "postgresql://")
         # A file of its own: one writer lock shared by both can starve the executor's connection pool.
         path = self.store.path.with_suffix(".dbos.db")
-        connection = sqlite3.connect(path)
-        connection.execute("pragma journal_mode=wal")
-        connection.close()
+        try:
+            with closing(sqlite3.connect(path)) as connection:
+                connection.execute("pragma journal_mode=wal")
+        except sqlite3.Error as e:
+            raise ConfigError(
+                f"captain.database: {path}, the executor's own file beside it, cannot be used: {e}"
+            ) from e
         return f"sqlite:///{path}"
 
     # ---- decide ---------------------------------------------------------------------------------------------------
@@ -172,6 +208,9 @@ class Engine:
     def _try(self, key: str, attempt: int) -> None:
         """A lane's thread: run one try as a durable workflow. A try that exists already is not run again."""
         try:
+            if not self.store.sqlite:
+                # The executor waits up to a minute and a half between its looks at a database that is away; we do not.
+                self._patiently(self.store.ping)
             with SetWorkflowID(f"{key}#{attempt}"):
                 self._effect(key, attempt)
         except Exception:  # the engine is the one place that catches: a lane outlives any single effect
@@ -179,7 +218,8 @@ class Engine:
 
     def _perform(self, key: str, attempt: int) -> str:
         """The workflow: one try, recorded, taken over when this process dies in the middle of it."""
-        told: dict[str, Any] = DBOS.run_step({"name": "try"}, lambda: self._step(key, attempt))
+        with self._airborne(f"{key}#{attempt}"):
+            told: dict[str, Any] = DBOS.run_step({"name": "try"}, lambda: self._step(key, attempt))
         if told["state"] == State.RETRYING.value:
             self._lanes[told["lane"]].put(key, attempt + 1, urgency=told["urgency"], due=told["due"])
         return str(told["state"])
@@ -261,10 +301,10 @@ class Engine:
         while True:
             try:
                 return work()
-            except sa.exc.OperationalError as e:
-                if self._closing.is_set():
+            except (sa.exc.DBAPIError, sa.exc.TimeoutError, OSError) as e:
+                if self._closing.is_set() or not away(e):
                     raise
-                log.warning("the database does not answer, trying again in %.1f s: %s", pause, e.orig)
+                log.warning("the database does not answer, trying again in %.1f s: %s", pause, e)
                 self._closing.wait(pause)
                 pause = min(2.0, pause * 2)
 
@@ -277,48 +317,90 @@ class Engine:
             DBOS.enqueue_workflow("cron", self._tick, name, at.timestamp())
 
     def _run_tick(self, name: str, slot: float) -> None:
-        DBOS.run_step({"name": name}, lambda: self._ticks[name](slot))
+        with self._airborne(f"{name}@{slot}"):
+            DBOS.run_step({"name": name}, lambda: self._ticks[name](slot))
+
+    @contextmanager
+    def _airborne(self, name: str) -> Iterator[None]:
+        """Something runs that a clean stop waits for."""
+        with self._flight:
+            self._flying.add(name)
+        try:
+            yield
+        finally:
+            with self._flight:
+                self._flying.discard(name)
+                self._flight.notify_all()
 
     # ---- replicas, recovery, retention ---------------------------------------------------------------------------------
 
-    def beat(self) -> None:
-        """Say that this process lives; if it is the lowest living id, take over the work of the dead."""
+    def beat(self) -> tuple[set[str], set[str]]:
+        """Say that this process lives; returns the ids of the living and of the dead that nobody has taken over."""
         t = Replica.__table__  # type: ignore[attr-defined]
         with self.store.write() as c:
             clock = sa.text("select extract(epoch from clock_timestamp())::float8")
             at = time.time() if self.store.sqlite else float(c.execute(clock).scalar_one())
-            c.execute(t.delete().where((t.c.id == self.id) | (t.c.seen < at - 40 * self.lease)))
+            c.execute(t.delete().where(t.c.id == self.id))
             c.execute(t.insert().values(id=self.id, seen=at))
+            seen = {row.id: row.seen for row in c.execute(sa.select(t)).all()}
+        if self.store.sqlite:
+            # The file lock says that we are alone.
             alive = {self.id}
-            if not self.store.sqlite:
-                # On SQLite the file lock says that we are alone: every other id is dead.
-                alive |= set(c.execute(sa.select(t.c.id).where(t.c.seen > at - self.lease)).scalars())
-        if self.id == min(alive):
-            self._take_over(alive)
+        else:
+            # A time to come is one from before the clock was set back: whoever wrote it and lives writes a new one soon.
+            alive = {one for one, when in seen.items() if abs(at - when) < self.lease} | {self.id}
+        return alive, set(seen) - alive
 
-    def _take_over(self, alive: set[str]) -> None:
+    def _take_over(self, seen: tuple[set[str], set[str]]) -> None:
+        """The lowest living id carries on what the dead had in hand, in memory and in the journals."""
+        alive, gone = seen
+        if self.id != min(alive):
+            return
         pending = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
         dead = {w.executor_id for w in pending if w.executor_id} - alive
         if dead:
             log.info("taking over the work of %d dead process(es)", len(dead))
             # Internal, held by a contract test: takes only rows still owned by the dead, and counts the attempts.
             DBOS._recover_pending_workflows(sorted(dead))  # noqa: SLF001
+        if not gone:
+            return
+        self.sweep(grace=None)
+        t = Replica.__table__  # type: ignore[attr-defined]
+        with self.store.write() as c:
+            # Last, so that a kill in the middle of this leaves it to the next; one that wakes up writes its row again.
+            c.execute(t.delete().where(t.c.id.in_(sorted(gone))))
 
-    def sweep(self, *, grace: float) -> int:
-        """Start what should have been tried ``grace`` seconds ago and has no workflow; returns how many."""
+    def sweep(self, *, grace: float | None) -> int:
+        """Put into the lanes what is owed and nobody works on; returns how many.
+
+        With ``grace``: what should have been tried that many seconds ago. With None: everything, each at its time.
+        """
         with self.store.read() as c:
-            rows = list(overdue(c, before=time.time() - grace))
-        found = 0
-        for row in rows:
-            attempt = row.attempt + 1
-            known = DBOS.list_workflows(
-                workflow_ids=[f"{row.key}#{attempt}"], status=list(UNFINISHED), load_input=False, load_output=False
-            )
-            if not known:
-                effect = effect_of(row)
-                self._lanes[effect.lane].put(effect.key, attempt, urgency=effect.urgency, due=row.due_at)
-                found += 1
+            rows = overdue(c, before=math.inf if grace is None else time.time() - grace)
+        found, dropped = 0, set[str]()
+        for start in range(0, len(rows), 200):
+            tries = {row.key: (row, row.attempt + 1) for row in rows[start : start + 200]}
+            while tries:
+                states = self._states([f"{key}#{n}" for key, (_, n) in tries.items()])
+                spent: dict[str, tuple[Any, int]] = {}
+                for key, (row, n) in tries.items():
+                    status, owner = states.get(f"{key}#{n}", (None, None))
+                    lane = self._lanes[row.lane]
+                    if status is None:
+                        lane.put(key, n, urgency=row.urgency, due=row.due_at)
+                        found += 1
+                    elif owner == self.id and not lane.holds(key, n) and f"{key}#{n}" not in self._flying:
+                        dropped.add(f"{key}#{n}")
+                    if status is not None and (status not in UNFINISHED or f"{key}#{n}" in dropped & self._dropped):
+                        # That try has ended without settling anything (a fault in the executor): it takes a new number.
+                        spent[key] = (row, n + 1)
+                tries = spent
+        self._dropped = dropped
         return found
+
+    def _states(self, ids: list[str]) -> dict[str, tuple[str, str | None]]:
+        known = DBOS.list_workflows(workflow_ids=ids, load_input=False, load_output=False)
+        return {w.workflow_id: (w.status, w.executor_id if w.status == "PENDING" else None) for w in known}
 
     def purge(self, *, days: float) -> int:
         """Delete finished workflows older than ``days``; returns how many. The ledger stays with its incidents."""
@@ -343,16 +425,24 @@ class Engine:
             rows = c.execute(counted.where(t.c.state.in_(unsettled))).all()
         return {lane: (n, time.time() - oldest) for lane, n, oldest in rows}
 
-    def _heart(self) -> None:
+    def _pulse(self) -> None:
+        self._seen = self.beat()
+
+    def _care(self) -> None:
+        """Apart from the heartbeat: the executor waits long for a database that is away, and we must not seem dead."""
+        self._take_over(self._seen)
+        self.sweep(grace=self.lease)
+        for chore in self.chores:
+            chore(self.lease)
+
+    def _regularly(self, work: Callable[[], None]) -> None:
         while not self._closing.wait(self.lease / 3):
             try:
-                self.beat()
-                grace = max(5.0, self.lease)
-                self.sweep(grace=grace)
-                for chore in self.chores:
-                    chore(grace)
+                work()
             except sa.exc.SQLAlchemyError as e:
-                log.warning("heartbeat: the database does not answer: %s", e)
+                log.warning("the database does not answer: %s", e)
+            except Exception:  # a process without a heartbeat is taken for dead
+                log.exception("the engine's own housekeeping broke; it is tried again")
 
 
 def _unknown(kind: str) -> Performer:

@@ -12,9 +12,8 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import SQLAlchemyError
 
-from bot.store import GroupCommit, Store
+from bot.store import GroupCommit, Store, away
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -23,6 +22,10 @@ KNOWN = 50_000
 """Identities remembered as committed, so that a repeated delivery costs no write."""
 PAUSE = 0.25
 """Seconds before an item that cannot be decided yet is looked at again."""
+
+
+BROKEN = 30.0
+"""Seconds before an item whose decision broke is looked at again, when there is nobody to tell."""
 
 
 class Later(Exception):
@@ -34,7 +37,8 @@ class Intake(Generic[T]):
 
     ``write(connection, deliveries)`` journals and returns, for each delivery, the items that are new.
     ``decide(items)`` decides a few items, most urgent first, each in a transaction of its own making.
-    ``broke(item)`` hears of an item whose decision raised what nobody expected, so that somebody is told.
+    ``broke(item)`` hears of an item whose decision raised what nobody expected, so that somebody is told; without it
+    such an item is looked at again every half a minute.
     ``undecided(connection, before)`` finds items journaled by ``before`` (UNIX s) that nobody has decided about; deciding
     twice must be harmless.
     ``urgency(item)`` sorts: smaller goes first; among equals the newest goes first.
@@ -49,7 +53,7 @@ class Intake(Generic[T]):
         decide: Callable[[T], None],
         urgency: Callable[[T], tuple[int, ...]],
         undecided: Callable[[Connection, float], list[T]],
-        broke: Callable[[T], None] = lambda _item: None,
+        broke: Callable[[T], None] | None = None,
         workers: int = 1,
     ) -> None:
         self._store = store
@@ -60,6 +64,8 @@ class Intake(Generic[T]):
         self._broke = broke
         self._heap: list[tuple[tuple[int, ...], int, T]] = []
         self._order = itertools.count()
+        self._busy: list[T] = []
+        """Being decided, or looked at again soon."""
         self._wake = threading.Condition()
         self._closed = False
         self._known: OrderedDict[Hashable, None] = OrderedDict()
@@ -81,6 +87,8 @@ class Intake(Generic[T]):
             return
         with self._store.read() as c:
             left = self._undecided(c, time.time() - grace)
+        with self._wake:
+            left = [item for item in left if item not in self._busy]
         self._committed([left])
 
     def put(self, rows: Sequence[Any], done: Callable[[list[T] | None, Exception | None], None]) -> None:
@@ -105,7 +113,7 @@ class Intake(Generic[T]):
 
     def stop(self, deadline: float) -> None:
         """Take no more; finish what is being decided until ``deadline`` (monotonic s). The rest is in the journal."""
-        self._commits.stop()
+        self._commits.stop(deadline)
         with self._wake:
             self._closed = True
             self._wake.notify_all()
@@ -128,21 +136,38 @@ class Intake(Generic[T]):
                 if self._closed:
                     return
                 urgency, order, item = heapq.heappop(self._heap)
+                if item not in self._busy:
+                    self._busy.append(item)
             again = 0.0
             try:
                 self._decide(item)
             except Later:
                 again = PAUSE
-            except SQLAlchemyError as e:
-                log.warning("%s: the database does not answer, trying again: %s", self._name, e)
-                again = 1.0
-            except Exception:  # the journal keeps the item; one that cannot be decided must not stop the others
-                log.exception("%s: could not decide %r; it stays in the journal", self._name, item)
-                self._broke(item)
+            except Exception as e:  # noqa: BLE001 - the journal keeps the item; one that breaks must not stop the others
+                again = self._failed(item, e)
             if again:
                 timer = threading.Timer(again, self._again, (urgency, order, item))
                 timer.daemon = True
                 timer.start()
+            else:
+                with self._wake:
+                    if item in self._busy:
+                        self._busy.remove(item)
+
+    def _failed(self, item: T, error: Exception) -> float:
+        """A decision raised: seconds until it is looked at again, 0 when somebody has been told instead."""
+        if away(error):
+            log.warning("%s: the database does not answer, trying again: %s", self._name, error)
+            return 1.0
+        log.error("%s: could not decide %r; it stays in the journal", self._name, item, exc_info=error)
+        if self._broke is None:
+            return BROKEN
+        try:
+            self._broke(item)
+        except Exception:
+            log.exception("%s: could not even say so", self._name)
+            return BROKEN
+        return 0.0
 
     def _again(self, urgency: tuple[int, ...], order: int, item: T) -> None:
         with self._wake:

@@ -9,7 +9,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +20,23 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy.engine import URL, Connection, make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from bot.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+NOTICE_A_DEAD_SERVER: Mapping[str, int] = {
+    "connect_timeout": 2,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""libpq's settings (s, the last in ms): a server that vanished without a word is noticed in seconds, not in hours."""
+STATEMENT_TIMEOUT = 30_000
+"""Milliseconds after which PostgreSQL ends a statement of ours, or a transaction that we hold and do not use."""
 BATCH = 200
 """Most entries one group commit carries: bounds how long an entry can wait behind others."""
 
@@ -71,27 +81,60 @@ class Store:
         self._lock_file: IO[str] | None = None
         options: dict[str, Any] = {"pool_size": 16, "max_overflow": 16, "pool_timeout": 5}
         if self.path:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as e:
+                raise ConfigError(
+                    f"captain.database: the folder {self.path.parent} cannot be made: {e.strerror}. "
+                    "Make it, or name one that this user may write to."
+                ) from e
             options["connect_args"] = {"timeout": 10, "check_same_thread": False}
         else:
             # A database that is down must be noticed within the two seconds a webhook may take.
-            options |= {"pool_pre_ping": False, "pool_recycle": 1800, "connect_args": {"connect_timeout": 2}}
+            options |= {"pool_pre_ping": False, "pool_recycle": 1800, "connect_args": dict(NOTICE_A_DEAD_SERVER)}
         self.engine = sa.create_engine(driver_url(url), **options)
         if self.path:
             sa.event.listen(self.engine, "connect", _sqlite_connect)
             sa.event.listen(self.engine, "begin", _sqlite_begin)
+        else:
+            sa.event.listen(self.engine, "connect", _postgres_connect)
 
     @property
     def sqlite(self) -> bool:
         return self.path is not None
 
     def migrate(self) -> None:
-        """Bring the schema to the newest revision; replicas that start together wait for one another."""
+        """Bring the schema to the newest revision; replicas that start together wait for one another.
+
+        Raises ConfigError when the database cannot be used as it is.
+        """
+        try:
+            self._migrate()
+        except sa.exc.DBAPIError as e:
+            raise self.unusable(e) from e
+
+    def unusable(self, error: sa.exc.DBAPIError) -> ConfigError:
+        """What to tell the operator of a database that cannot be used at start."""
+        said = str(error.orig).strip().splitlines()[0]
+        if self.path:
+            what = "is not a SQLite file, or a damaged one; move it away" if "not a database" in said else ""
+            what = what or "cannot be used; the file, its folder and the files beside it must be writable for this user"
+            return ConfigError(f"captain.database: {self.path} {what} ({said})")
+        shown = driver_url(self.url).set(drivername="postgresql").render_as_string(hide_password=True)
+        what = "does not take us; is it running, and are name, user and password right?"
+        if not away(error):
+            what = "cannot be used; this user must own the database or may create tables and schemas in it"
+        if "read-only" in said:
+            what = "is read-only; name the primary, not a standby"
+        return ConfigError(f"captain.database: {shown} {what} ({said})")
+
+    def _migrate(self) -> None:
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
         head = ScriptDirectory.from_config(config).get_current_head()
         with self.write() as c:
             if not self.sqlite:
+                c.execute(sa.text("set local statement_timeout = 0"))  # a migration takes the time it takes
                 c.execute(sa.text("select pg_advisory_xact_lock(7311842)"))
             if sa.inspect(c).has_table("alembic_version"):
                 at = c.execute(sa.text("select version_num from alembic_version")).scalar()
@@ -104,7 +147,14 @@ class Store:
         """Refuse a second bot on one SQLite file: both would act, neither would know of the other."""
         if self.path is None:
             return
-        handle = self.path.with_suffix(self.path.suffix + ".lock").open("a+")
+        file = self.path.with_suffix(self.path.suffix + ".lock")
+        try:
+            handle = file.open("a+")
+        except OSError as e:
+            raise ConfigError(
+                f"captain.database: {file} cannot be written: {e.strerror}. "
+                "The folder must be writable for the user that runs the bot."
+            ) from e
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as e:
@@ -168,6 +218,22 @@ def _sqlite_connect(connection: sqlite3.Connection, _record: object) -> None:
         connection.execute(f"pragma {pragma}")
 
 
+def _postgres_connect(connection: Any, _record: object) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"set statement_timeout = {STATEMENT_TIMEOUT}")
+        # A process that is frozen in a transaction must not hold up the others with its locks.
+        cursor.execute(f"set idle_in_transaction_session_timeout = {STATEMENT_TIMEOUT}")
+    connection.commit()
+
+
+def away(error: BaseException) -> bool:
+    """True when the database did not answer, as against: answered that it will not."""
+    if isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated:
+        return True
+    # OSError is what ``ping`` says; TimeoutError of the pool, that every connection waits for an answer.
+    return isinstance(error, (OperationalError, InterfaceError, sa.exc.TimeoutError, OSError))
+
+
 def _sqlite_begin(connection: Connection) -> None:
     # A writer takes its lock at once: a deferred lock that is upgraded later can fail half-way.
     connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.info.get("write") else "BEGIN")
@@ -212,12 +278,13 @@ class GroupCommit:
     def waiting(self) -> int:
         return len(self._queue)
 
-    def stop(self) -> None:
+    def stop(self, deadline: float) -> None:
+        """Commit what is queued, then end; waits until ``deadline`` (monotonic s) at most."""
         with self._wake:
             self._closed = True
             self._wake.notify()
         if self._thread.is_alive():
-            self._thread.join(10)
+            self._thread.join(max(0.0, deadline - time.monotonic()))
 
     def _run(self) -> None:
         while True:
@@ -229,12 +296,16 @@ class GroupCommit:
                 batch = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
             self._commit(batch)
 
-    def _commit(self, batch: list[_Entry]) -> None:
+    def _commit(self, batch: list[_Entry], *, again: bool = True) -> None:
         try:
             with self._store.write() as c:
                 results = self._apply(c, [entry.rows for entry in batch])
-        except sa.exc.SQLAlchemyError as e:
-            if len(batch) > 1 and not isinstance(e, OperationalError):
+        except Exception as e:  # noqa: BLE001 - this one thread takes everything in: no entry may end it
+            if again and isinstance(e, sa.exc.DBAPIError) and e.connection_invalidated:
+                # The server was restarted behind the pool's back; the pool has thrown its connections away by now.
+                self._commit(batch, again=False)
+                return
+            if len(batch) > 1 and not away(e):
                 # One bad entry must not take the others down: each has its own transaction now.
                 for entry in batch:
                     self._commit([entry])
