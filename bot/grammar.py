@@ -86,12 +86,17 @@ def commands(subjects: Mapping[str, Mapping[str, Verb]]) -> dict[tuple[str, str]
     return made
 
 
+def plain(text: str) -> str:
+    """Text that every database and service takes: no NUL, no half of a surrogate pair."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+
+
 def split(line: str) -> list[str]:
     """The words of a line, as a shell would see them; typographic quotes count as quotes. Raises Refused."""
     if len(line) > MAX_LINE:
         raise Refused(f"That command has {len(line)} characters; at most {MAX_LINE} can be read. Shorten the title.")
     # An em dash typed before a word is how phones write `--option`; anywhere else it is prose.
-    text = "".join(_plain(line, i, ch) for i, ch in enumerate(line))
+    text = plain("".join(_unfancy(line, i, ch) for i, ch in enumerate(line)))
     try:
         return shlex.split(text, comments=False)
     except ValueError:
@@ -106,7 +111,7 @@ def split(line: str) -> list[str]:
             return text.replace('"', "").split()
 
 
-def _plain(line: str, i: int, ch: str) -> str:
+def _unfancy(line: str, i: int, ch: str) -> str:
     if ch in "\u2013\u2014":
         starts = i == 0 or line[i - 1].isspace()
         word = i + 1 < len(line) and line[i + 1].isalpha()

@@ -15,6 +15,7 @@ from typing import Any
 
 from bot.config import nearest
 from bot.errors import Problem
+from bot.grammar import plain
 from handlers.catalogue import Policy, Service
 
 MAX_LABELS = 64
@@ -133,7 +134,7 @@ def _texts(value: Any, name: str) -> dict[str, str]:
     for key, text in value.items():
         if not isinstance(text, str):
             raise ValueError(f"{name}.{key[:80]} must be a string, not {type(text).__name__}")  # noqa: TRY004
-    return {key: text[:MAX_VALUE].replace("\0", "\ufffd") for key, text in value.items()}
+    return {plain(key): plain(text[:MAX_VALUE]) for key, text in value.items()}
 
 
 def _instant(value: Any, name: str) -> int | None:

@@ -53,7 +53,8 @@ def _judge(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
 
 def _firing(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int]:
     alert = entry.alert
-    environment = alert.labels.get(desk.policy.environment_label) or desk.services[alert.service].environment
+    named = alert.labels.get(desk.policy.environment_label, "")[:100]
+    environment = named or desk.services[alert.service].environment
     key = rules.incident_key(alert.labels, service=alert.service, environment=environment)
     severity = severity_of(desk, alert.labels)
     row = _lock_open(tx, key)

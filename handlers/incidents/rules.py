@@ -6,6 +6,9 @@ import hashlib
 from collections.abc import Mapping
 from enum import StrEnum
 
+LONGEST_PART = 100
+"""Characters of one part of an incident's key; a label value may have thousands, an index row may not."""
+
 
 class Severity(StrEnum):
     """How bad. sev1 and sev2 page; sev3 makes a ticket."""
@@ -58,7 +61,14 @@ def incident_key(labels: Mapping[str, str], *, service: str, environment: str) -
     A fast and a slow burn of one SLO are one incident; the same SLO in another environment is another one.
     """
     subject = labels.get("slo") or labels["alertname"]
-    return "/".join(part.replace("/", "%2F") for part in (environment, service, subject))
+    return "/".join(_part(part) for part in (environment, service, subject))
+
+
+def _part(text: str) -> str:
+    """One part of a key: short enough for any index, and two long ones that differ stay two."""
+    if len(text) > LONGEST_PART:
+        text = f"{text[:LONGEST_PART]}~{incident_uid(text)}"
+    return text.replace("%", "%25").replace("/", "%2F")
 
 
 def incident_uid(*parts: str) -> str:

@@ -71,7 +71,7 @@ def test_any_line_is_understood_or_refused(line):
 def test_a_title_survives_quoting(title):
     quoted = '"' + title.replace("\\", "\\\\").replace('"', '\\"') + '"'
     words = grammar.split(f"incident open sev1 docs-api {quoted}")
-    plain = "".join(grammar._plain(title, i, ch) for i, ch in enumerate(title))
+    plain = grammar.plain("".join(grammar._unfancy(title, i, ch) for i, ch in enumerate(title)))
     assert " ".join(words[4:]).split() == plain.split() or '"' in plain or "\\" in plain
 
 

@@ -119,3 +119,8 @@ def test_any_alert_is_taken_or_refused_with_a_sentence(changes):
         assert str(e).startswith("alerts[0]: ")
     else:
         assert len(body.alerts) == 1
+
+
+def test_half_a_surrogate_pair_is_replaced_not_stored():
+    body = read(alert(annotations={"summary": "a\ud800b"}, labels={"x\udfff": "y"}))
+    "".join([*body.alerts[0].annotations.values(), *body.alerts[0].labels]).encode()
