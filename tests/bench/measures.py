@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -198,9 +199,8 @@ def _pages(bench: Bench, bot: subject.Product, count: int, delay: int, faults: l
     faults += subject.wrong(seen)
     late = [(paged[name] - at) * 1000 for name, at in due.items() if name in paged]
     done = _all_answered(calls, due, delay / 1000)
-    methods: dict[str, float] = {}
-    for _, service, method, _ in calls:
-        methods[f"{service} {method}"] = round(methods.get(f"{service} {method}", 0) + 1 / count, 2)
+    counted = Counter(f"{service} {method}" for _, service, method, _ in calls)
+    methods = {name: round(times / count, 2) for name, times in counted.items()}
     more = {"delay_ms": delay, "calls": len(calls) / count, "by_method": methods, "all_ms": percentile(done, 0.5)}
     return _latency("product", late, busy, **more)
 
@@ -347,10 +347,11 @@ def kills(bench: Bench, size: Size) -> Iterator[Row]:
         roots = [key for _, _, m, key in calls if m == "chat.postMessage" and key.endswith(":root")]
         tickets = [key for _, _, m, key in calls if m == "create"]
         again = [key for key, (_, count) in bench.outside.pages().items() if count > 1]
-        if subject.repeated(tickets):
-            faults.append(f"tickets made twice: {subject.repeated(tickets)}")
+        for what, keys in (("tickets", tickets), ("threads", roots)):
+            if subject.repeated(keys):
+                faults.append(f"{what} made twice: {subject.repeated(keys)}")
         run = {"of": "product", "killed_after_s": after, "acked": len(heard.taken), "lost": len(gone)}
-        runs.append(run | {"pages_sent_again": len(again), "roots_sent_again": len(subject.repeated(roots))})
+        runs.append(run | {"pages_sent_again": len(again)})
     if lost:
         faults.append(f"{lost} acknowledged alerts were lost")
     yield Row("P13 acknowledged alerts lost by kill -9", lost, "alerts", size.kills, None, "0", at_most=0,

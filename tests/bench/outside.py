@@ -24,6 +24,7 @@ class Outside:
         self.calls: list[tuple[float, str, str, str]] = []
         self.delay = 0.0
         self.labels: dict[str, str] = {}
+        self.posts: list[dict[str, Any]] = []
         self.count = itertools.count(1)
 
     def answer(self, at: float, url: str, body: bytes) -> tuple[int, Any, float]:
@@ -44,7 +45,7 @@ class Outside:
             return 200, self.calls, 0.0
         if url.startswith("/-/reset/"):
             self.delay = float(url.rsplit("/", 1)[1]) / 1000
-            self.calls, self.labels = [], {}
+            self.calls, self.labels, self.posts = [], {}, []
             return 200, {}, 0.0
         self.calls.append((at, "unknown", url, ""))
         return 404, {}, 0.0
@@ -55,11 +56,12 @@ class Outside:
             metadata = _given(body).get("metadata") or {}
             metadata = json.loads(metadata) if isinstance(metadata, str) else metadata
             key = metadata.get("event_payload", {}).get("key", "")
+            ts = f"1700000000.{len(self.posts) + 1:06d}"
+            self.posts.append({"type": "message", "ts": ts, "metadata": metadata})
         self.calls.append((at, "slack", method, key))
-        n = next(self.count)
-        said: dict[str, Any] = {"ok": True, "channel": "C0BENCH01", "ts": f"1700000000.{n:06d}"}
+        said: dict[str, Any] = {"ok": True, "channel": "C0BENCH01", "ts": f"1700000000.{len(self.posts):06d}"}
         if "history" in method or "replies" in method:
-            said["messages"] = []
+            said["messages"] = self.posts[:-201:-1]  # a restarted product looks whether it has posted before
         return 200, said, self.delay
 
     def _jira(self, at: float, url: str, body: bytes) -> tuple[int, Any, float]:
