@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import sqlalchemy as sa
@@ -144,6 +144,9 @@ class Engine:
         self._closing.set()
         for lane in self._lanes.values():
             lane.close()
+        if not self._answers():
+            # Nothing that is in flight can be written down: the next process looks what has become of it.
+            deadline = min(deadline, time.monotonic() + 1.0)
         for lane in self._lanes.values():
             lane.join(deadline)
         with self._flight:
@@ -154,6 +157,22 @@ class Engine:
         leave.join(max(1.0, deadline - time.monotonic()))
         if leave.is_alive():
             log.warning("the database does not answer; the next process takes over when the lease has run out")
+
+    def _answers(self) -> bool:
+        """True when the database answers within a second."""
+        answered = threading.Event()
+
+        def ask() -> None:
+            for _ in range(2):  # the first may get a connection that died in the pool
+                with suppress(OSError, sa.exc.SQLAlchemyError):
+                    self.store.ping()
+                    answered.set()
+                    return
+
+        asked = threading.Thread(target=ask, name="ask", daemon=True)
+        asked.start()
+        asked.join(1.0)
+        return answered.is_set()
 
     def _leave(self) -> None:
         """Say goodbye, so that the next process need not wait for the lease, and end the durable executor."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
@@ -49,6 +50,9 @@ def serve(config_file: ConfigOption = DEFAULT_CONFIG) -> None:
     except ConfigError as e:
         _fail(str(e))
     Serving(captain).run()
+    logging.shutdown()
+    # A thread that still waits for an outside call or a database is not waited for: what it does is handed over.
+    os._exit(0)
 
 
 class Serving:
