@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from ground.town import Town
 from ground.waiting import until
@@ -28,6 +30,7 @@ def test_killed_right_after_the_ack_everything_is_still_done(town: Town, alertma
     one_of_each(town)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("service", ["pagerduty", "slack", "jira"])
 def test_killed_while_a_call_hangs_the_next_process_does_it(town: Town, alertmanager_body, service):
     """The call has not acted; the new process must act."""
@@ -42,7 +45,10 @@ def test_killed_while_a_call_hangs_the_next_process_does_it(town: Town, alertman
     one_of_each(town)
 
 
-@pytest.mark.parametrize("service", ["pagerduty", "slack", "jira"])
+@pytest.mark.parametrize(
+    "service",
+    ["pagerduty", pytest.param("slack", marks=pytest.mark.slow), pytest.param("jira", marks=pytest.mark.slow)],
+)
 def test_killed_after_a_call_acted_and_before_it_answered_nothing_is_done_twice(town: Town, alertmanager_body, service):
     """The call has acted and its answer never came: the new process must look before it acts."""
     fake = getattr(town, service)
@@ -70,6 +76,20 @@ def test_sigterm_hands_over_at_once(town: Town, alertmanager_body):
     until(lambda: town.roots() and "retry" in town.shown(town.roots()[0]), timeout=15)
     bot.stop()
     assert bot.process.returncode == 0
+    town.pagerduty.faults.mend()
+    town.spawn()
+    one_of_each(town)
+
+
+def test_sigterm_while_a_call_hangs_waits_for_its_timeout_and_no_longer(town: Town, alertmanager_body):
+    bot = town.spawn()
+    town.pagerduty.faults.breaks("hang")
+    bot.alert(alertmanager_body("firing-single"))
+    until(lambda: any(call.service == "pagerduty" for call in town.calls.calls))
+    began = time.monotonic()
+    bot.stop()
+    assert bot.process.returncode == 0
+    assert time.monotonic() - began < town.config["pagerduty"]["timeout"] + 3
     town.pagerduty.faults.mend()
     town.spawn()
     one_of_each(town)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
+import psycopg
 import pytest
 from ground.town import Town
 from ground.waiting import until
+
+from bot.errors import ConfigError
 
 
 @pytest.fixture
@@ -38,17 +46,41 @@ def test_two_replicas_that_hear_the_same_alert_page_once(shared: Town, alertmana
 
 
 @pytest.mark.slow
-def test_a_living_replica_takes_over_what_a_dead_one_left(shared: Town, alertmanager_body):
+@pytest.mark.parametrize("service", ["pagerduty", "slack", "jira"])
+@pytest.mark.parametrize("fault", ["hang", "late"])
+def test_a_living_replica_takes_over_what_a_dead_one_had_in_hand(shared: Town, alertmanager_body, service, fault):
+    """``hang``: the call has not acted, the heir must. ``late``: it has, and the answer never came; the heir must look."""
     shared.config["captain"]["lease"] = 2
+    fake = getattr(shared, service)
+    made = {"pagerduty": shared.pages, "slack": shared.roots, "jira": shared.tickets}
     doomed, heir = shared.spawn(), shared.spawn()
-    shared.pagerduty.faults.breaks("hang", times=1)
+    if fault == "hang":
+        fake.faults.breaks("hang")
+    else:
+        fake.faults.breaks("late", delay=30, only={"jira": "/issue"}.get(service, ""))
     doomed.alert(alertmanager_body("firing-single"))
-    until(lambda: shared.tickets() and shared.roots())
+    for name, held in made.items():
+        until(
+            lambda held=held: held(), message=f"{name} was never asked"
+        ) if fault == "late" or name != service else None
+    until(lambda: any(call.service == service for call in shared.calls.calls))
     doomed.kill()
-    shared.pagerduty.faults.mend()
-    until(lambda: len(shared.pages()) == 1, timeout=6, message="nobody took over within two leases")
+    fake.faults.mend()
+    until(lambda: all(held() for held in made.values()), timeout=6, message="nobody took over within two leases")
     until(lambda: heir.ask("incident list")["data"][0]["paged_at"])
-    assert len(shared.tickets()) == len(shared.roots()) == 1
+    until(lambda: "PagerDuty ✔" in shared.shown(shared.roots()[0]) and "Jira ✔" in shared.shown(shared.roots()[0]))
+    assert len(shared.pages()) == len(shared.tickets()) == len(shared.roots()) == 1
+
+
+@pytest.mark.slow
+def test_a_living_replica_decides_what_a_dead_one_had_only_taken(shared: Town, alertmanager_body):
+    shared.config["captain"]["lease"] = 2
+    doomed, _heir = shared.spawn(), shared.spawn()
+    assert doomed.alert(alertmanager_body("firing-single")).status_code == 202
+    doomed.kill()
+    until(lambda: shared.pages() and shared.tickets() and shared.roots(), timeout=8, message="nobody took over")
+    until(lambda: "PagerDuty ✔" in shared.shown(shared.roots()[0]) and "Jira ✔" in shared.shown(shared.roots()[0]))
+    assert len(shared.pages()) == len(shared.tickets()) == len(shared.roots()) == 1
 
 
 def test_a_database_that_is_down_is_answered_with_503_in_time_and_heals(shared: Town, postgres, alertmanager_body):
@@ -77,3 +109,103 @@ def test_a_database_that_dies_under_an_open_effect_loses_nothing(shared: Town, p
     postgres.start()
     until(lambda: shared.roots() and "PagerDuty ✔" in shared.shown(shared.roots()[0]), timeout=30)
     assert len(shared.pages()) == len(shared.roots()) == 1
+
+
+def test_a_database_restarted_behind_our_back_costs_no_webhook(shared: Town, postgres, alertmanager_body):
+    """The pool holds connections that died; Alertmanager must not be told to come again for that."""
+    bot = shared.start()
+    fire = alertmanager_body("firing-single")
+    later = fire["alerts"][0] | {"fingerprint": "00000000000000ff", "status": "resolved"}
+    assert bot.alert(fire | {"alerts": [later]}).status_code == 202
+    postgres.restart("immediate")
+    assert bot.alert(fire).status_code == 202
+    until(lambda: shared.pages() and shared.tickets() and shared.roots())
+
+
+@contextmanager
+def frozen(postgres) -> Iterator[None]:
+    """Every process of the server stands still: connections stay open and nothing answers."""
+    main = postgres.server._process.pid
+    pids = [main, *map(int, Path(f"/proc/{main}/task/{main}/children").read_text().split())]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_a_database_that_freezes_is_answered_with_503_in_time_and_heals(shared: Town, postgres, alertmanager_body):
+    bot = shared.start()
+    fire = alertmanager_body("firing-single")
+    with frozen(postgres):
+        began = time.monotonic()
+        assert bot.alert(fire).status_code == 503
+        assert time.monotonic() - began < 2.5
+    # What was on its way when it froze is committed now: it is a duplicate, and it is decided about.
+    until(lambda: bot.alert(fire).status_code == 202)
+    until(lambda: shared.pages() and shared.tickets() and shared.roots())
+    assert len(shared.pages()) == len(shared.tickets()) == len(shared.roots()) == 1
+
+
+def test_sigterm_while_the_database_is_down_ends_in_time_and_loses_nothing(shared: Town, postgres, alertmanager_body):
+    bot = shared.spawn()
+    shared.pagerduty.faults.breaks("500")
+    bot.alert(alertmanager_body("firing-single"))
+    until(lambda: shared.roots() and "retry" in shared.shown(shared.roots()[0]), timeout=15)
+    postgres.stop("immediate")
+    began = time.monotonic()
+    bot.stop()
+    assert bot.process.returncode == 0
+    assert time.monotonic() - began < 8
+    postgres.start()
+    shared.pagerduty.faults.mend()
+    shared.spawn()
+    until(lambda: len(shared.pages()) == 1, message="the page was lost with the database")
+    assert len(shared.tickets()) == len(shared.roots()) == 1
+
+
+def test_sigterm_while_the_database_is_frozen_ends_in_time(shared: Town, postgres, alertmanager_body):
+    bot = shared.spawn()
+    bot.alert(alertmanager_body("firing-single"))
+    until(lambda: shared.roots())
+    with frozen(postgres):
+        began = time.monotonic()
+        bot.stop()
+        assert bot.process.returncode == 0
+        assert time.monotonic() - began < 8
+
+
+@pytest.mark.slow
+def test_after_a_long_outage_a_new_page_goes_out_at_once(shared: Town, postgres, alertmanager_body):
+    """Long for the executor, whose own pauses double: none of them may stand before a new page."""
+    bot = shared.start()
+    shared.pagerduty.faults.breaks("500")
+    fire = alertmanager_body("firing-single")
+    bot.alert(fire)
+    until(lambda: shared.roots())
+    postgres.stop("immediate")
+    time.sleep(8)  # the outage itself
+    postgres.start()
+    shared.pagerduty.faults.mend()
+    other = fire["alerts"][0] | {
+        "fingerprint": "00000000000000ff",
+        "labels": fire["alerts"][0]["labels"] | {"service": "gateway"},
+    }
+    until(lambda: bot.alert(fire | {"alerts": [other]}).status_code == 202)
+    until(lambda: len(shared.pages()) == 2, timeout=8, message="a page waits for the executor")
+
+
+def test_a_database_that_is_read_only_is_refused_with_a_sentence(shared: Town, postgres):
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {postgres.database} SET default_transaction_read_only = on")
+    with pytest.raises(ConfigError, match="is read-only; name the primary"):
+        shared.start()
+
+
+def test_a_database_that_is_not_there_is_refused_with_a_sentence_and_without_the_password(shared: Town, postgres):
+    shared.config["captain"]["database"] = postgres.url.replace("captain@", "captain:hunter2@") + "_gone"
+    with pytest.raises(ConfigError, match="does not take us; is it running") as refused:
+        shared.start()
+    assert "hunter2" not in str(refused.value)
