@@ -260,13 +260,16 @@ class Lane:
             else:
                 # Waited for by the clock that is never set: an hour put back must not be an hour of nobody being woken.
                 heapq.heappush(self._later, (time.monotonic() + pause, urgency, -n, key, attempt))
-            if self._idle:
-                self._wake.notify()
-            elif len(self._threads) < self.rule.workers:
-                name = f"lane-{self.rule.name}-{len(self._threads)}"
-                thread = threading.Thread(target=self._work, name=name, daemon=True)
-                self._threads.append(thread)
-                thread.start()
+            self._hire()
+
+    def _hire(self) -> None:
+        """Wake or start a thread, so that no try waits behind another's slow call while the lane has room."""
+        self._wake.notify()
+        if max(1, len(self._ready)) > self._idle and len(self._threads) < self.rule.workers:
+            name = f"lane-{self.rule.name}-{len(self._threads)}"
+            thread = threading.Thread(target=self._work, name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     def holds(self, key: str, attempt: int) -> bool:
         """True when this try waits or runs here."""
@@ -301,6 +304,8 @@ class Lane:
                     heapq.heappush(self._ready, (urgency, n, key, attempt))
                 if self._ready:
                     _, _, key, attempt = heapq.heappop(self._ready)
+                    if self._ready or self._later:
+                        self._hire()
                     return key, attempt
                 self._idle += 1
                 self._wake.wait(self._later[0][0] - now if self._later else None)
