@@ -1,0 +1,472 @@
+"""The engine: what is owed is done once, retried, parked, repaired, found again, and taken over from the dead."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from dbos import DBOS, SetWorkflowID
+from ground.waiting import until
+
+from bot.effects import EFFECTS, Effect, LaneRule, Outcome, Performer, Settled, State, Task
+from bot.engine import Engine
+from bot.errors import GiveUp, Retry
+from bot.store import Store
+
+RULES = [LaneRule("a", workers=2, first=0.05, cap=0.1), LaneRule("b", workers=1, first=0.05, cap=0.1, patience_h=1.0)]
+
+
+@dataclass
+class Bench:
+    """An engine on a fresh file; ``does`` says what the performer of kind "do" does."""
+
+    file: Path
+    store: Store
+    engine: Engine
+    tasks: list[Task] = field(default_factory=list)
+    told: list[Settled] = field(default_factory=list)
+    does: Callable[[Task], Outcome] = lambda _task: Outcome({"ok": True})
+    open: bool = False
+
+    def run(self, task: Task) -> Outcome:
+        self.tasks.append(task)
+        return self.does(task)
+
+    def launch(self) -> None:
+        self.engine.perform([Performer("do", self.run)])
+        self.engine.settled.append(lambda _tx, done: self.told.append(done))
+        self.engine.launch()
+        self.open = True
+
+    def close(self) -> None:
+        if self.open:
+            self.engine.close(5)
+            self.open = False
+
+    def again(self) -> None:
+        """A new process, as far as the engine can tell."""
+        self.close()
+        self.engine = Engine(self.store, RULES, lease=2.0, poll=0.1)
+        self.launch()
+
+    def owe(self, *effects: Effect) -> list[bool]:
+        with self.engine.transaction(time.time()) as tx:
+            return [tx.owe(effect) for effect in effects]
+
+    def row(self, key: str):
+        with self.store.read() as c:
+            return c.execute(sa.select(EFFECTS()).where(EFFECTS().c.key == key)).one()
+
+    def state(self, key: str) -> State:
+        return State(self.row(key).state)
+
+    def done(self) -> list[str]:
+        return [task.key for task in self.tasks]
+
+    def executor_sql(self, sql: str, *values: object) -> list[tuple]:
+        """Look into the executor's own tables, as only a test may."""
+        with contextlib.closing(sqlite3.connect(self.file.with_suffix(".dbos.db"), timeout=10)) as c, c:
+            return c.execute(sql, values).fetchall()
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    file = tmp_path / "bot.db"
+    store = Store(f"sqlite:///{file}")
+    store.migrate()
+    made = Bench(file, store, Engine(store, RULES, lease=2.0, poll=0.1))
+    yield made
+    made.close()
+    store.close()
+
+
+def do(key: str, **more) -> Effect:
+    return Effect(**({"key": key, "kind": "do", "lane": "a"} | more))
+
+
+# ---- one effect -------------------------------------------------------------------------------------------------
+
+
+def test_an_effect_is_done_once_however_often_it_is_owed(bench: Bench):
+    bench.launch()
+    assert bench.owe(do("x", args={"n": 1}), do("x", args={"n": 2})) == [True, False]
+    until(lambda: bench.state("x") is State.DONE)
+    assert bench.owe(do("x")) == [False]
+    assert [(task.key, task.args) for task in bench.tasks] == [("x", {"n": 1})]
+    assert bench.row("x").result == '{"ok": true}'
+
+
+def test_what_is_owed_in_a_transaction_that_rolls_back_is_not_done(bench: Bench):
+    bench.launch()
+    with contextlib.suppress(ZeroDivisionError), bench.engine.transaction(time.time()) as tx:
+        tx.owe(do("x"))
+        1 / 0  # noqa: B018
+    bench.owe(do("y"))
+    until(lambda: bench.done() == ["y"])
+
+
+def test_a_retry_is_tried_again_and_counts(bench: Bench):
+    def does(task: Task) -> Outcome:
+        if task.attempt < 3:
+            raise Retry("the outside is down")
+        return Outcome()
+
+    bench.does = does
+    bench.launch()
+    bench.owe(do("x"))
+    until(lambda: bench.state("x") is State.DONE)
+    assert [task.attempt for task in bench.tasks] == [1, 2, 3]
+    assert [(done.state, done.reason) for done in bench.told[:2]] == [(State.RETRYING, "the outside is down")] * 2
+
+
+def test_retry_after_is_kept_to(bench: Bench):
+    times = []
+
+    def does(task: Task) -> Outcome:
+        times.append(time.monotonic())
+        if task.attempt == 1:
+            raise Retry("slow down", after=0.6)
+        return Outcome()
+
+    bench.does = does
+    bench.launch()
+    bench.owe(do("x"))
+    until(lambda: len(times) == 2)
+    assert 0.55 <= times[1] - times[0] < 3
+
+
+def test_a_performer_that_raises_what_nobody_expected_is_retried_and_shown(bench: Bench, caplog):
+    def does(task: Task) -> Outcome:
+        if task.attempt == 1:
+            raise KeyError("oops")
+        return Outcome()
+
+    bench.does = does
+    bench.launch()
+    with caplog.at_level(logging.ERROR, "bot.engine"):
+        bench.owe(do("x"))
+        until(lambda: bench.state("x") is State.DONE)
+    assert bench.told[0].state is State.RETRYING
+    assert bench.told[0].reason == "a fault of mine, please report it: KeyError: 'oops'"
+    assert "effect x broke" in caplog.text
+
+
+def test_give_up_parks_and_repair_owes_it_again(bench: Bench):
+    broken = True
+
+    def does(_task: Task) -> Outcome:
+        if broken:
+            raise GiveUp("the channel does not exist; make it")
+        return Outcome()
+
+    bench.does = does
+    bench.launch()
+    bench.owe(do("x"))
+    until(lambda: bench.state("x") is State.GAVE_UP)
+    assert bench.row("x").reason == "the channel does not exist; make it"
+    assert bench.engine.sweep(grace=None) == 0, "parked is parked"
+    broken = False
+    with bench.engine.transaction(time.time()) as tx:
+        assert bench.engine.repair(tx, "x")
+        assert not bench.engine.repair(tx, "unheard of")
+    until(lambda: bench.state("x") is State.DONE)
+    with bench.engine.transaction(time.time()) as tx:
+        assert not bench.engine.repair(tx, "x"), "what is done is not done again"
+    assert [task.attempt for task in bench.tasks] == [1, 2]
+
+
+def test_patience_ends_in_giving_up_with_the_reason(bench: Bench):
+    def does(_task: Task) -> Outcome:
+        raise Retry("no answer")
+
+    bench.does = does
+    bench.launch()
+    with bench.engine.transaction(time.time() - 3601) as tx:
+        tx.owe(do("x", lane="b"))
+    until(lambda: bench.state("x") is State.GAVE_UP)
+    assert bench.row("x").reason == "no success in 1 h: no answer"
+
+
+def test_an_effect_of_an_unknown_kind_is_parked(bench: Bench):
+    bench.launch()
+    bench.owe(do("x", kind="teleport"))
+    until(lambda: bench.state("x") is State.GAVE_UP)
+    assert "does not know how to do 'teleport'" in bench.row("x").reason
+
+
+def test_acting_is_committed_before_the_call(bench: Bench):
+    seen = []
+
+    def does(task: Task) -> Outcome:
+        task.acting()
+        seen.append((bench.row("x").tried, task.tried, task.tried_at > 0))
+        if task.attempt == 1:
+            raise Retry("timeout", unknown=True)
+        return Outcome()
+
+    bench.does = does
+    bench.launch()
+    bench.owe(do("x"))
+    until(lambda: bench.state("x") is State.DONE)
+    assert seen == [(1, 0, False), (2, 1, True)]
+
+
+def test_an_outcome_is_applied_in_the_transaction_that_settles(bench: Bench):
+    def apply(tx) -> None:
+        tx.owe(do("next"))
+        if bench.done().count("x") == 1:
+            raise sa.exc.OperationalError("", {}, Exception("the database went away"))
+
+    bench.does = lambda task: Outcome(apply=apply) if task.key == "x" else Outcome()
+    bench.launch()
+    bench.owe(do("x"))
+    until(lambda: len(bench.told) == 0 and len(bench.tasks) == 1)
+    bench.tasks.append(bench.tasks[0])  # from now on it goes through
+    until(lambda: bench.state("x") is State.DONE and bench.state("next") is State.DONE)
+
+
+# ---- after ------------------------------------------------------------------------------------------------------
+
+
+def test_after_waits_until_the_other_is_settled_and_then_goes(bench: Bench):
+    gate = threading.Event()
+
+    def does(task: Task) -> Outcome:
+        if task.key == "first":
+            gate.wait(5)
+        return Outcome()
+
+    bench.does = does
+    bench.launch()
+    bench.owe(do("first"), do("second", after="first"), do("third", after="second"), do("apart"))
+    until(lambda: bench.state("apart") is State.DONE)
+    assert bench.state("second") is State.WAITING
+    assert bench.state("third") is State.WAITING
+    gate.set()
+    until(lambda: bench.state("third") is State.DONE)
+    assert [key for key in bench.done() if key != "apart"] == ["first", "second", "third"]
+
+
+@pytest.mark.parametrize("how", [State.GAVE_UP, State.SKIPPED])
+def test_after_is_released_by_any_end(bench: Bench, how):
+    def does(task: Task) -> Outcome:
+        if task.key == "first" and how is State.GAVE_UP:
+            raise GiveUp("no")
+        return Outcome(skipped="not wanted" if task.key == "first" else "")
+
+    bench.does = does
+    bench.launch()
+    bench.owe(do("first"), do("second", after="first"))
+    until(lambda: bench.state("second") is State.DONE)
+    assert bench.state("first") is how
+
+
+def test_after_something_settled_or_never_owed_goes_at_once(bench: Bench):
+    bench.launch()
+    bench.owe(do("first"))
+    until(lambda: bench.state("first") is State.DONE)
+    bench.owe(do("second", after="first"), do("third", after="never owed"))
+    until(lambda: bench.state("second") is bench.state("third") is State.DONE)
+
+
+# ---- found again ------------------------------------------------------------------------------------------------
+
+
+def lose(bench: Bench, *effects: Effect, at: float | None = None) -> None:
+    """Commit what is owed and forget to start it, as a kill between the two does."""
+    from bot.effects import Tx
+
+    with bench.store.write() as c:
+        tx = Tx(c, time.time() if at is None else at)
+        for effect in effects:
+            tx.owe(effect)
+
+
+def test_a_sweep_finds_what_a_kill_lost_between_commit_and_start(bench: Bench):
+    bench.launch()
+    lose(bench, do("x"), at=time.time() - 60)
+    assert bench.engine.sweep(grace=5.0) == 1
+    until(lambda: bench.state("x") is State.DONE)
+    assert bench.engine.sweep(grace=0.0) == 0
+
+
+def test_a_start_takes_up_everything_also_what_is_due_later(bench: Bench):
+    lose(bench, do("now"), do("soon", delay=0.4))
+    bench.launch()
+    until(lambda: bench.state("now") is State.DONE)
+    assert bench.state("soon") is State.OWED
+    until(lambda: bench.state("soon") is State.DONE, timeout=3)
+
+
+def test_a_clean_stop_hands_a_pending_retry_to_the_next_process_at_once(bench: Bench):
+    def does(task: Task) -> Outcome:
+        if task.attempt == 1:
+            raise Retry("down", after=1.0)
+        return Outcome()
+
+    bench.does = does
+    bench.launch()
+    bench.owe(do("x"))
+    until(lambda: bench.state("x") is State.RETRYING)
+    began = time.monotonic()
+    bench.close()
+    assert time.monotonic() - began < 1
+    with bench.store.read() as c:
+        assert c.exec_driver_sql("select count(*) from replicas").scalar() == 0
+    bench.again()
+    until(lambda: bench.state("x") is State.DONE, timeout=3)
+    assert [task.attempt for task in bench.tasks] == [1, 2]
+
+
+def test_a_try_that_ended_without_settling_anything_takes_a_new_number(bench: Bench):
+    """A fault inside the executor: its record says that try 1 is over, the ledger says that nothing was done."""
+    bench.launch()
+    bench.owe(do("other"))
+    until(lambda: bench.state("other") is State.DONE)
+    lose(bench, do("x"))
+    until(
+        lambda: (
+            bench.executor_sql("select status from workflow_status where workflow_uuid = 'other#1'") == [("SUCCESS",)]
+        )
+    )
+    bench.executor_sql(
+        "update workflow_status set workflow_uuid = 'x#1', status = 'ERROR' where workflow_uuid = 'other#1'"
+    )
+    assert bench.engine.sweep(grace=0.0) == 1
+    until(lambda: bench.state("x") is State.DONE)
+    assert bench.row("x").attempt == 2
+
+
+def test_a_try_that_is_ours_on_paper_and_in_no_hand_is_given_up_only_when_seen_twice(bench: Bench):
+    bench.launch()
+    bench.owe(do("other"))
+    until(lambda: bench.state("other") is State.DONE)
+    lose(bench, do("x"))
+    until(
+        lambda: (
+            bench.executor_sql("select status from workflow_status where workflow_uuid = 'other#1'") == [("SUCCESS",)]
+        )
+    )
+    bench.executor_sql(
+        "update workflow_status set workflow_uuid = 'x#1', status = 'PENDING' where workflow_uuid = 'other#1'"
+    )
+    assert bench.engine.sweep(grace=0.0) == 0
+    assert bench.engine.sweep(grace=0.0) == 1
+    until(lambda: bench.state("x") is State.DONE)
+
+
+def test_a_try_in_flight_is_not_swept(bench: Bench):
+    gate = threading.Event()
+    bench.does = lambda _task: Outcome({"waited": gate.wait(5)})
+    bench.launch()
+    bench.owe(do("x"))
+    until(lambda: bench.done() == ["x"])
+    for _ in range(3):
+        assert bench.engine.sweep(grace=None) == 0
+    gate.set()
+    until(lambda: bench.state("x") is State.DONE)
+    assert bench.done() == ["x"]
+
+
+# ---- the contract with the executor -----------------------------------------------------------------------------
+
+
+def test_recovery_takes_only_rows_of_the_dead_and_counts_the_attempts(bench: Bench):
+    gate, ran = threading.Event(), []
+
+    def does(task: Task) -> Outcome:
+        ran.append(task.key)
+        if task.key == "ours":
+            gate.wait(5)
+        return Outcome()
+
+    bench.does = does
+    bench.launch()
+    bench.owe(do("theirs"), do("ours"))
+    until(lambda: bench.state("theirs") is State.DONE and "ours" in ran)
+    status = "select status, recovery_attempts, executor_id from workflow_status where workflow_uuid = ?"
+    until(lambda: bench.executor_sql(status, "theirs#1")[0][0] == "SUCCESS")
+    before = bench.executor_sql(status, "theirs#1")[0][1]
+    # As a dead process leaves it: begun, never ended.
+    with bench.store.write() as c:
+        c.exec_driver_sql("update effects set state = 'owed', attempt = 0 where key = 'theirs'")
+    bench.executor_sql("delete from operation_outputs where workflow_uuid = 'theirs#1'")
+    bench.executor_sql(
+        "update workflow_status set status = 'PENDING', executor_id = 'the dead' where workflow_uuid = 'theirs#1'"
+    )
+    assert bench.executor_sql(status, "ours#1")[0][::2] == ("PENDING", bench.engine.id)
+    handles = DBOS._recover_pending_workflows(["the dead"])
+    assert [handle.get_workflow_id() for handle in handles] == ["theirs#1"]
+    until(lambda: bench.executor_sql(status, "theirs#1")[0][0] == "SUCCESS")
+    assert ran.count("theirs") == 2
+    assert bench.executor_sql(status, "theirs#1")[0][1] > before
+    assert ran.count("ours") == 1
+    assert bench.executor_sql(status, "ours#1")[0][::2] == ("PENDING", bench.engine.id)
+    gate.set()
+    until(lambda: bench.state("ours") is State.DONE)
+
+
+def test_a_start_takes_over_what_a_dead_process_began(bench: Bench):
+    bench.launch()
+    bench.owe(do("x"))
+    until(lambda: bench.state("x") is State.DONE)
+    bench.close()
+    with bench.store.write() as c:
+        c.exec_driver_sql("update effects set state = 'owed', attempt = 0 where key = 'x'")
+    bench.executor_sql("delete from operation_outputs where workflow_uuid = 'x#1'")
+    bench.executor_sql("update workflow_status set status = 'PENDING' where workflow_uuid = 'x#1'")
+    bench.again()
+    until(lambda: bench.state("x") is State.DONE, timeout=5)
+    assert bench.done() == ["x", "x"]
+    assert bench.row("x").attempt == 1
+
+
+def test_the_same_workflow_id_runs_once(bench: Bench):
+    bench.launch()
+    bench.owe(do("x"))
+    until(lambda: bench.state("x") is State.DONE)
+    with SetWorkflowID("x#1"):
+        assert bench.engine._effect("x", 1) == "done"
+    assert bench.done() == ["x"]
+
+
+def test_a_tick_heard_twice_runs_once(bench: Bench):
+    import datetime as dt
+
+    slots = []
+    bench.engine.tick("purge", slots.append)
+    bench.launch()
+    at = dt.datetime(2026, 11, 23, 3, 17, tzinfo=dt.UTC)
+    bench.engine.ticked("purge", at)
+    bench.engine.ticked("purge", at.astimezone(dt.timezone(dt.timedelta(hours=5))))
+    bench.engine.ticked("purge", at + dt.timedelta(days=1))
+    until(lambda: len(slots) == 2)
+    assert sorted(slots) == [at.timestamp(), at.timestamp() + 86400]
+
+
+def test_purge_forgets_workflows_and_not_the_ledger(bench: Bench):
+    bench.launch()
+    bench.owe(do("x"), do("y"))
+    until(lambda: bench.state("x") is bench.state("y") is State.DONE)
+    done = "select count(*) from workflow_status where status = 'SUCCESS' and workflow_uuid like '_#1'"
+    until(lambda: bench.executor_sql(done) == [(2,)])
+    assert bench.engine.purge(days=1) == 0
+    assert bench.engine.purge(days=-1) == 2
+    assert bench.engine.purge(days=-1) == 0
+    assert bench.owe(do("x")) == [False]
+
+
+def test_owed_counts_each_lane_and_its_oldest(bench: Bench):
+    lose(bench, do("x"), do("y", lane="b", after="x"), at=time.time() - 30)
+    owed = bench.engine.owed()
+    assert set(owed) == {"a"}, "what waits for another is not late"
+    assert owed["a"][0] == 1
+    assert 29 < owed["a"][1] < 40
