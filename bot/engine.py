@@ -323,7 +323,8 @@ class Engine:
             except (sa.exc.DBAPIError, sa.exc.TimeoutError, OSError) as e:
                 if self._closing.is_set() or not away(e):
                     raise
-                log.warning("the database does not answer, trying again in %.1f s: %s", pause, e)
+                said = str(getattr(e, "orig", e)).splitlines()[:1]
+                log.warning("the database does not answer, trying again in %.1f s: %s", pause, "".join(said))
                 self._closing.wait(pause)
                 pause = min(2.0, pause * 2)
 
