@@ -111,6 +111,7 @@ class Store:
         try:
             self._migrate()
         except sa.exc.DBAPIError as e:
+            self.close()
             raise self.unusable(e) from e
 
     def unusable(self, error: sa.exc.DBAPIError) -> ConfigError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -186,7 +187,7 @@ def test_after_a_long_outage_a_new_page_goes_out_at_once(shared: Town, postgres,
     bot.alert(fire)
     until(lambda: shared.roots())
     postgres.stop("immediate")
-    time.sleep(8)  # the outage itself
+    threading.Event().wait(8)  # the outage itself
     postgres.start()
     shared.pagerduty.faults.mend()
     other = fire["alerts"][0] | {
