@@ -333,7 +333,8 @@ def kills(bench: Bench, size: Size) -> Iterator[Row]:
         with bench.product(folder=folder) as bot:
             killer = threading.Timer(after, bot.process.kill)
             killer.start()
-            heard = load.closed(bot.port, requests)
+            with Load(bench.pids) as busy:
+                heard = load.closed(bot.port, requests)
             killer.join()
         with bench.product(folder=folder) as bot:
             kept = bot.fingerprints()
@@ -351,6 +352,7 @@ def kills(bench: Bench, size: Size) -> Iterator[Row]:
             if subject.repeated(keys):
                 faults.append(f"{what} made twice: {subject.repeated(keys)}")
         run = {"of": "product", "killed_after_s": after, "acked": len(heard.taken), "lost": len(gone)}
+        run["other_cpu"] = busy.other_cpu
         runs.append(run | {"pages_sent_again": len(again)})
     if lost:
         faults.append(f"{lost} acknowledged alerts were lost")
