@@ -37,8 +37,9 @@ def there(sandbox):
     Remote(sandbox.port).act("mend", {})
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
+    """Of one module: Playwright leaves an event loop running in this thread for as long as it is open."""
     playwright = pytest.importorskip("playwright.sync_api", reason="the playwright package is not installed")
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if found is None:
