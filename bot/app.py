@@ -132,6 +132,7 @@ class Captain:
             decide=self._decide,
             urgency=self._urgency,
             undecided=lambda c, before: journal.undecided(c, before=before),
+            batch=8,
         )
         self.requests: Intake[Request] = Intake(
             self.store,
@@ -142,6 +143,7 @@ class Captain:
             undecided=inbox.undone,
             broke=self._sorry,
             workers=4,
+            rest=0.003,
         )
         self.ready = threading.Event()
 
@@ -152,6 +154,7 @@ class Captain:
         self.engine.perform([*effects.performers(self.desk), Performer("reply", self._reply)])
         self.engine.settled.append(lambda tx, done: decide.settled(self.desk, tx, done))
         self.engine.settled.append(self._meter)
+        self.engine.pressed = self.alerts.pressed
         self.engine.tick("purge", self._purge)
         self.engine.chores += [self.alerts.refresh, self.requests.refresh]
         self.engine.launch()
@@ -180,8 +183,8 @@ class Captain:
             return 1, 0
         return 0, decide.severity_of(self.desk, entry.alert.labels).rank
 
-    def _decide(self, entry: Entry) -> None:
-        decide.on_alert(self.desk, entry)
+    def _decide(self, entries: Sequence[Entry]) -> None:
+        decide.on_alerts(self.desk, entries)
 
     # ---- people -----------------------------------------------------------------------------------------------------
 
@@ -213,8 +216,12 @@ class Captain:
         self.meter.commands.labels(asker.door, "done").inc()
         return reply
 
-    def _answer(self, request: Request) -> None:
-        """Do what a stored request asks, and owe the answer in the transaction that marks it as done."""
+    def _answer(self, requests: Sequence[Request]) -> None:
+        """Do what stored requests ask, and owe each answer in the transaction that marks it as done."""
+        for request in requests:
+            self._answer_one(request)
+
+    def _answer_one(self, request: Request) -> None:
         given = request.payload
         answer: Mapping[str, Any] | None = None
         if request.kind == "home":

@@ -164,7 +164,7 @@ class Tx:
             "reason": "",
             "result": "{}",
         }
-        if not insert_once(self.c, t, row):
+        if insert_once(self.c, t, row) is None:
             return False
         self._mine.add(effect.key)
         if state is State.OWED:
@@ -193,11 +193,11 @@ def EFFECTS() -> sa.Table:  # noqa: N802 - it is the table
     return EffectRow.__table__  # type: ignore[attr-defined,no-any-return]
 
 
-def insert_once(c: Connection, table: sa.Table, row: Mapping[str, Any]) -> bool:
-    """INSERT … ON CONFLICT DO NOTHING; True when the row is new. Works the same on SQLite and PostgreSQL."""
+def insert_once(c: Connection, table: sa.Table, row: Mapping[str, Any]) -> Any:
+    """INSERT … ON CONFLICT DO NOTHING; the new row's key, or None. Works the same on SQLite and PostgreSQL."""
     made = (postgresql if c.dialect.name == "postgresql" else sqlite).insert(table).values(**row)
     # RETURNING says it on both databases; the row count does not where the driver fetches the new key itself.
-    return c.execute(made.on_conflict_do_nothing().returning(*table.primary_key.columns)).first() is not None
+    return c.execute(made.on_conflict_do_nothing().returning(*table.primary_key.columns)).first()
 
 
 def effect_of(row: Any) -> Effect:

@@ -36,7 +36,8 @@ class Intake(Generic[T]):
     """A journal in front of a decision.
 
     ``write(connection, deliveries)`` journals and returns, for each delivery, the items that are new.
-    ``decide(items)`` decides a few items, most urgent first, each in a transaction of its own making.
+    ``decide(items)`` decides a few items, most urgent first, in one transaction of its own making.
+    ``rest`` is the seconds an item waits before it is decided, so that its acknowledgement leaves first.
     ``broke(item)`` hears of an item whose decision raised what nobody expected, so that somebody is told; without it
     such an item is looked at again every half a minute.
     ``undecided(connection, before)`` finds items journaled by ``before`` (UNIX s) that nobody has decided about; deciding
@@ -50,11 +51,13 @@ class Intake(Generic[T]):
         *,
         name: str,
         write: Callable[[Connection, Sequence[Sequence[Any]]], list[list[T]]],
-        decide: Callable[[T], None],
+        decide: Callable[[Sequence[T]], None],
         urgency: Callable[[T], tuple[int, ...]],
         undecided: Callable[[Connection, float], list[T]],
         broke: Callable[[T], None] | None = None,
         workers: int = 1,
+        batch: int = 1,
+        rest: float = 0.0,
     ) -> None:
         self._store = store
         self._name = name
@@ -62,6 +65,9 @@ class Intake(Generic[T]):
         self._urgency = urgency
         self._undecided = undecided
         self._broke = broke
+        self._batch = batch
+        self._rest = rest
+        self._breath = threading.Event()
         self._heap: list[tuple[tuple[int, ...], int, T]] = []
         self._order = itertools.count()
         self._busy: list[T] = []
@@ -123,36 +129,69 @@ class Intake(Generic[T]):
 
     def _committed(self, results: Sequence[Sequence[T]]) -> None:
         with self._wake:
+            new = 0
             for items in results:
                 for item in items:
                     heapq.heappush(self._heap, (self._urgency(item), -next(self._order), item))
-            self._wake.notify_all()
+                    new += 1
+            self._wake.notify(new)
+
+    def pressed(self) -> bool:
+        """True while deliveries come faster than one at a time: what nobody waits for takes a rest."""
+        return self._commits.pressed()
 
     def _work(self) -> None:
-        while True:
-            with self._wake:
-                while not self._heap and not self._closed:
-                    self._wake.wait()
-                if self._closed:
-                    return
-                urgency, order, item = heapq.heappop(self._heap)
-                if item not in self._busy:
-                    self._busy.append(item)
-            again = 0.0
+        while taken := self._take():
+            if self._rest:
+                self._breath.wait(self._rest)
+            began = time.monotonic()
             try:
-                self._decide(item)
-            except Later:
-                again = PAUSE
-            except Exception as e:  # noqa: BLE001 - the journal keeps the item; one that breaks must not stop the others
-                again = self._failed(item, e)
-            if again:
-                timer = threading.Timer(again, self._again, (urgency, order, item))
-                timer.daemon = True
-                timer.start()
+                self._decide([item for _, _, item in taken])
+            except Exception as e:  # noqa: BLE001 - the journal keeps the items; one that breaks must not stop the others
+                if len(taken) == 1:
+                    self._look_again(taken[0], e)
+                else:
+                    self._one_by_one(taken)
             else:
-                with self._wake:
-                    if item in self._busy:
-                        self._busy.remove(item)
+                self._done_with(taken)
+            if self.pressed():
+                # The senders come first: they hold a connection, and their alerts are safe only once committed.
+                self._breath.wait(min(0.02, 2 * (time.monotonic() - began)))
+
+    def _take(self) -> list[tuple[tuple[int, ...], int, T]]:
+        """The most urgent items, or nothing when the end has come."""
+        with self._wake:
+            while not self._heap and not self._closed:
+                self._wake.wait()
+            if self._closed:
+                return []
+            taken = [heapq.heappop(self._heap) for _ in range(min(self._batch, len(self._heap)))]
+            self._busy += [item for _, _, item in taken if item not in self._busy]
+            return taken
+
+    def _one_by_one(self, taken: Sequence[tuple[tuple[int, ...], int, T]]) -> None:
+        for one in taken:
+            try:
+                self._decide([one[2]])
+            except Exception as e:  # noqa: BLE001 - as above
+                self._look_again(one, e)
+            else:
+                self._done_with([one])
+
+    def _look_again(self, one: tuple[tuple[int, ...], int, T], error: Exception) -> None:
+        again = PAUSE if isinstance(error, Later) else self._failed(one[2], error)
+        if again:
+            timer = threading.Timer(again, self._again, one)
+            timer.daemon = True
+            timer.start()
+        else:
+            self._done_with([one])
+
+    def _done_with(self, taken: Sequence[tuple[tuple[int, ...], int, T]]) -> None:
+        with self._wake:
+            for _, _, item in taken:
+                if item in self._busy:
+                    self._busy.remove(item)
 
     def _failed(self, item: T, error: Exception) -> float:
         """A decision raised: seconds until it is looked at again, 0 when somebody has been told instead."""

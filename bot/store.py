@@ -37,6 +37,8 @@ NOTICE_A_DEAD_SERVER: Mapping[str, int] = {
 """libpq's settings (s, the last in ms): a server that vanished without a word is noticed in seconds, not in hours."""
 STATEMENT_TIMEOUT = 30_000
 """Milliseconds after which PostgreSQL ends a statement of ours, or a transaction that we hold and do not use."""
+PRESSED = 0.004
+"""Seconds since the last commit within which the intake counts as busy: alerts at 250 a second and more."""
 BATCH = 200
 """Most entries one group commit carries: bounds how long an entry can wait behind others."""
 
@@ -68,6 +70,48 @@ def driver_url(url: str) -> URL:
     return parsed
 
 
+class Gate:
+    """One writer at a time, in turns: what people and alerts wait for does not stand behind what nobody waits for.
+
+    Whoever says ``first`` goes before the others, but never twice in a row while another waits.
+    """
+
+    def __init__(self) -> None:
+        self._change = threading.Condition()
+        self._held = False
+        self._firsts = 0
+        self._others = 0
+        self._others_turn = False
+
+    @contextmanager
+    def turn(self, *, first: bool) -> Iterator[None]:
+        """Hold the gate."""
+        with self._change:
+            self._count(first, 1)
+            while self._held or self._yields(first):
+                self._change.wait()
+            self._count(first, -1)
+            self._held = True
+        try:
+            yield
+        finally:
+            with self._change:
+                self._held = False
+                self._others_turn = first
+                self._change.notify_all()
+
+    def _count(self, first: bool, by: int) -> None:
+        if first:
+            self._firsts += by
+        else:
+            self._others += by
+
+    def _yields(self, first: bool) -> bool:
+        if first:
+            return self._others_turn and self._others > 0
+        return not self._others_turn and self._firsts > 0
+
+
 class Store:
     """One database. ``write`` is a transaction that may write; ``read`` is one that may not.
 
@@ -77,7 +121,7 @@ class Store:
     def __init__(self, url: str) -> None:
         self.url = url
         self.path = sqlite_path(url)
-        self._gate = threading.RLock()
+        self._gate = Gate()
         self._lock_file: IO[str] | None = None
         options: dict[str, Any] = {"pool_size": 16, "max_overflow": 16, "pool_timeout": 5}
         if self.path:
@@ -172,13 +216,16 @@ class Store:
         self._lock_file = handle
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """A transaction that commits when the block ends and rolls back when it raises."""
+    def write(self, *, first: bool = False) -> Iterator[Connection]:
+        """A transaction that commits when the block ends and rolls back when it raises.
+
+        ``first``: somebody waits for this commit. Not to be entered twice by one thread.
+        """
         if not self.sqlite:
             with self.engine.begin() as c:
                 yield c
             return
-        with self._gate, self.engine.connect() as c:
+        with self._gate.turn(first=first), self.engine.connect() as c:
             c.info["write"] = True
             try:
                 with c.begin():
@@ -250,7 +297,7 @@ class GroupCommit:
     """Writes entries of many callers in one transaction, on one thread, and tells each when it is durable.
 
     ``apply(connection, entries)`` writes a batch and returns one result for each entry, in order.
-    ``done(results)`` is called once a batch, after the commit, before the callers hear of it.
+    ``done(results)`` is called once a batch, after the commit, after the callers have heard of it.
     """
 
     def __init__(
@@ -265,6 +312,7 @@ class GroupCommit:
         self._queue: deque[_Entry] = deque()
         self._wake = threading.Condition()
         self._closed = False
+        self._last = 0.0
         self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
 
     def start(self) -> None:
@@ -276,8 +324,9 @@ class GroupCommit:
             self._queue.append(_Entry(rows, done))
             self._wake.notify()
 
-    def waiting(self) -> int:
-        return len(self._queue)
+    def pressed(self) -> bool:
+        """True while entries come faster than one at a time."""
+        return bool(self._queue) or time.monotonic() - self._last < PRESSED
 
     def stop(self, deadline: float) -> None:
         """Commit what is queued, then end; waits until ``deadline`` (monotonic s) at most."""
@@ -299,7 +348,7 @@ class GroupCommit:
 
     def _commit(self, batch: list[_Entry], *, again: bool = True) -> None:
         try:
-            with self._store.write() as c:
+            with self._store.write(first=True) as c:
                 results = self._apply(c, [entry.rows for entry in batch])
         except Exception as e:  # noqa: BLE001 - this one thread takes everything in: no entry may end it
             if again and isinstance(e, sa.exc.DBAPIError) and e.connection_invalidated:
@@ -315,9 +364,11 @@ class GroupCommit:
             for entry in batch:
                 entry.done(None, e)
             return
-        self._done(results)
+        # Who waits for an answer hears first; what follows from it takes its turn.
         for entry, result in zip(batch, results, strict=True):
             entry.done(result, None)
+        self._done(results)
+        self._last = time.monotonic()
 
 
 def now() -> float:

@@ -104,17 +104,11 @@ def alert_of(row: Any) -> Alert:
     return Alert(row.fingerprint, row.starts_at, firing, row.ends_at, labels, annotations, row.service, row.group_key)
 
 
-def still_undecided(c: Connection, entry: Entry) -> bool:
-    """True when nobody has decided about this entry; holds its row, so that two replicas do not decide at once."""
+def decided(c: Connection, entry: Entry, *, verdict: str, incident: int | None) -> bool:
+    """Write down what was decided about an alert; False when another replica has decided about it already."""
     t = JOURNAL()
-    row = c.execute(sa.select(t.c.verdict).where(t.c.id == entry.id).with_for_update()).first()
-    return row is not None and row.verdict is None
-
-
-def decided(c: Connection, entry: Entry, *, verdict: str, incident: int | None) -> None:
-    """Write down what was decided about an alert."""
-    t = JOURNAL()
-    c.execute(t.update().where(t.c.id == entry.id).values(verdict=verdict, incident=incident))
+    mine = (t.c.id == entry.id) & t.c.verdict.is_(None)
+    return c.execute(t.update().where(mine).values(verdict=verdict, incident=incident)).rowcount == 1
 
 
 def sibling(c: Connection, alert: Alert) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,19 +22,33 @@ from handlers.incidents import rules, table
 from handlers.incidents.rules import Deed, Severity, Status
 from handlers.incidents.table import INCIDENTS
 
+
+class Twice(Exception):
+    """Another replica has decided about this alert: everything written down here is taken back."""
+
+
 KEPT = ("summary", "description", "runbook_url", "dashboard", "slo", "burn")
 """What of an alert's annotations and labels is kept on the incident."""
 
 
-def on_alert(desk: Desk, entry: Entry) -> None:
-    """Decide about one journaled alert and write down what follows."""
-    with desk.engine.transaction(time.time()) as tx:
-        if not journal.still_undecided(tx.c, entry):
-            return
-        verdict, incident = _judge(desk, tx, entry)
-        journal.decided(tx.c, entry, verdict=verdict, incident=incident)
-        if incident is not None and not entry.alert.firing:
-            _ended(desk, tx, incident)
+def on_alerts(desk: Desk, entries: Sequence[Entry]) -> None:
+    """Decide about journaled alerts and write down what follows, all or nothing."""
+    try:
+        with desk.engine.transaction(time.time()) as tx:
+            for entry in entries:
+                _on_alert(desk, tx, entry)
+    except Twice:
+        if len(entries) > 1:
+            for entry in entries:
+                on_alerts(desk, [entry])
+
+
+def _on_alert(desk: Desk, tx: Tx, entry: Entry) -> None:
+    verdict, incident = _judge(desk, tx, entry)
+    if not journal.decided(tx.c, entry, verdict=verdict, incident=incident):
+        raise Twice
+    if incident is not None and not entry.alert.firing:
+        _ended(desk, tx, incident)
 
 
 def _judge(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
@@ -221,10 +235,10 @@ def _open(desk: Desk, tx: Tx, values: dict[str, Any]) -> int | None:
     """
     row = values | {"status": Status.TRIGGERED.value}
     defaults = {"acked_by": "", "resolved_by": "", "channel": "", "thread_ts": "", "ticket_key": "", "ticket_url": ""}
-    if not insert_once(tx.c, INCIDENTS(), row | defaults | {"checks": "", "panel": 0, "panel_owed": False}):
+    made = insert_once(tx.c, INCIDENTS(), row | defaults | {"checks": "", "panel": 0, "panel_owed": False})
+    if made is None:
         return None
-    uid, service = row["uid"], row["service"]
-    number = int(tx.c.execute(sa.select(INCIDENTS().c.number).where(INCIDENTS().c.uid == uid)).scalar_one())
+    uid, service, number = row["uid"], row["service"], int(made[0])
     severity, entry = Severity(row["severity"]), desk.services[service]
     table.add_event(tx.c, incident=number, at=tx.now, kind="opened", actor=row["opened_by"], text=row["title"])
     if severity.pages:

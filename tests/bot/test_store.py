@@ -19,7 +19,7 @@ from ground.waiting import until
 
 from bot.errors import ConfigError
 from bot.intake import Intake, Later
-from bot.store import BATCH, GroupCommit, Store, away
+from bot.store import BATCH, Gate, GroupCommit, Store, away
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_a_caller_hears_after_the_commit_and_not_before(store: Store):
     commits.put(["a"], lambda result, error: seen.append(("told", written(store), result)))
     until(lambda: len(seen) == 2)
     commits.stop(time.monotonic() + 5)
-    assert seen == [("handed over", {"a"}, [["a"]]), ("told", {"a"}, ["a"])]
+    assert seen == [("told", {"a"}, ["a"]), ("handed over", {"a"}, [["a"]])]
 
 
 @pytest.mark.parametrize("bad", ["bad", "\ud800", object()], ids=["refused by the database", "no text", "no row"])
@@ -121,7 +121,12 @@ def intake(store: Store, decide, **options) -> Intake[str]:
         return list(c.exec_driver_sql("select text from notes where done = 0 order by text").scalars())
 
     options = {"urgency": lambda item: (0,), "undecided": undecided} | options
-    return Intake(store, name="notes", write=insert, decide=decide, **options)
+
+    def each(items):
+        for item in items:
+            decide(item)
+
+    return Intake(store, name="notes", write=insert, decide=each, **options)
 
 
 def test_later_is_looked_at_again(store: Store):
@@ -291,3 +296,50 @@ def test_a_database_that_is_read_only_says_so():
 )
 def test_away_is_told_from_refused(error, expected):
     assert away(error) is expected
+
+
+def test_a_batch_in_which_one_item_breaks_is_decided_one_by_one(store: Store):
+    decided, gate = [], threading.Event()
+
+    def decide(items):
+        assert gate.wait(5)
+        if len(items) > 1 and "odd" in items:
+            raise ValueError("all or nothing")
+        if items == ["odd"]:
+            raise ValueError("this one")
+        decided.extend(items)
+
+    taken = Intake(
+        store, name="notes", write=insert, decide=decide, urgency=lambda _: (0,), undecided=lambda _c, _b: [],
+        broke=lambda item: decided.append(f"broken {item}"), batch=8,
+    )  # fmt: skip
+    taken.start()
+    taken.put(["first"], lambda _new, _error: None)
+    until(lambda: taken.waiting() == 0)
+    for item in ("a", "odd", "b"):
+        taken.put([item], lambda _new, _error: None)
+    until(lambda: taken.waiting() == 3)
+    gate.set()
+    until(lambda: len(decided) == 4)
+    assert sorted(decided) == ["a", "b", "broken odd", "first"]
+    taken.stop(time.monotonic() + 5)
+
+
+def test_the_gate_lets_first_ones_pass_but_starves_nobody():
+    gate, order, ready = Gate(), [], threading.Event()
+
+    def enter(name, first):
+        with gate.turn(first=first):
+            order.append(name)
+
+    with gate.turn(first=False):
+        threads = [threading.Thread(target=enter, args=(f"other {n}", False)) for n in range(3)]
+        threads += [threading.Thread(target=enter, args=(f"first {n}", True)) for n in range(3)]
+        for thread in threads:
+            thread.start()
+        until(lambda: gate._firsts == 3 and gate._others == 3)
+        ready.set()
+    for thread in threads:
+        thread.join(5)
+    kinds = [name.split()[0] for name in order]
+    assert kinds == ["first", "other", "first", "other", "first", "other"]
