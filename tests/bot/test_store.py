@@ -299,9 +299,10 @@ def test_away_is_told_from_refused(error, expected):
 
 
 def test_a_batch_in_which_one_item_breaks_is_decided_one_by_one(store: Store):
-    decided, gate = [], threading.Event()
+    decided, gate, begun = [], threading.Event(), threading.Event()
 
     def decide(items):
+        begun.set()
         assert gate.wait(5)
         if len(items) > 1 and "odd" in items:
             raise ValueError("all or nothing")
@@ -315,7 +316,7 @@ def test_a_batch_in_which_one_item_breaks_is_decided_one_by_one(store: Store):
     )  # fmt: skip
     taken.start()
     taken.put(["first"], lambda _new, _error: None)
-    until(lambda: taken.waiting() == 0)
+    assert begun.wait(5)
     for item in ("a", "odd", "b"):
         taken.put([item], lambda _new, _error: None)
     until(lambda: taken.waiting() == 3)
