@@ -334,7 +334,7 @@ class Engine:
             values["done_at"] = now
         with self.transaction(now) as tx:
             fresh = t.c.attempt < done.attempt
-            if tx.c.execute(t.update().where(t.c.key == done.key, fresh).values(**values)).rowcount == 0:
+            if tx.c.execute(t.update().where(t.c.key == done.key, fresh), values).rowcount == 0:
                 return
             if outcome.apply is not None:
                 outcome.apply(tx)

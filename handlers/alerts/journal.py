@@ -108,7 +108,7 @@ def decided(c: Connection, entry: Entry, *, verdict: str, incident: int | None) 
     """Write down what was decided about an alert; False when another replica has decided about it already."""
     t = JOURNAL()
     mine = (t.c.id == entry.id) & t.c.verdict.is_(None)
-    return c.execute(t.update().where(mine).values(verdict=verdict, incident=incident)).rowcount == 1
+    return c.execute(t.update().where(mine), {"verdict": verdict, "incident": incident}).rowcount == 1
 
 
 def sibling(c: Connection, alert: Alert) -> Any:

@@ -99,7 +99,7 @@ def effects_about(c: Connection, number: int) -> Sequence[Any]:
 
 def add_event(c: Connection, *, incident: int, at: float, kind: str, actor: str, text: str) -> None:
     """Put one line into the timeline."""
-    c.execute(TIMELINE().insert().values(incident=incident, at=at, kind=kind, actor=actor, text=text))
+    c.execute(TIMELINE().insert(), {"incident": incident, "at": at, "kind": kind, "actor": actor, "text": text})
 
 
 def timeline(c: Connection, number: int, *, limit: int = 200) -> Sequence[Any]:
