@@ -228,6 +228,30 @@ class Guard:
             _abort(scope)
 
 
+class Addressed(Protocol):
+    """What ``Notice`` asks of a stand-in: ``base_url`` has no trailing slash."""
+
+    base_url: str
+
+    def announce(self) -> None: ...
+
+
+class Notice:
+    """ASGI wrapper: remembers the address the stand-in is reached by, and announces after each request but a GET."""
+
+    def __init__(self, fake: Addressed, app: ASGIApp) -> None:
+        self.fake = fake
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            host = dict(scope["headers"]).get(b"host", b"localhost").decode("latin-1")
+            self.fake.base_url = f"{scope['scheme']}://{host}{scope.get('root_path', '')}"
+        await self.app(scope, receive, send)
+        if scope["type"] == "http" and scope["method"] != "GET":
+            self.fake.announce()
+
+
 def _into(held: list[Message]) -> Send:
     async def keep(message: Message) -> None:
         held.append(message)

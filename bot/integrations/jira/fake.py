@@ -5,26 +5,36 @@ from __future__ import annotations
 import html
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
-from bot.integrations.jira.fake_hooks import Hooks
 from bot.integrations.jira.fake_lists import Lists
 from bot.integrations.jira.fake_rest import Door, Issues, Rest
 from bot.integrations.jira.fake_site import PEOPLE, Invalid, Issue, Project, Site, User
 from bot.integrations.jira.fake_views import Views
-from bot.standin import CallLog, Faults, Guard
+from bot.standin import CallLog, Faults, Guard, Notice
+from bot.standin_hooks import Hooks, Manner
 
 EMAIL = "captain@example.com"
 API_TOKEN = "jira-sandbox-token"
 BOT_ID = "5b10a2844c20165700ede200"
+AGAIN = (0, 408, 409, 425, 429)
+"""Answers after which a webhook is sent again, beside every 5xx; 0 stands for no answer."""
 SEARCH_DELAY = 0.3
 """Seconds by which Cloud's search is late, unless told otherwise; Data Center's is not."""
+WEBHOOKS = Manner(
+    name="jira",
+    signed=("X-Hub-Signature", "sha256="),
+    again=lambda status: status in AGAIN or status >= 500,
+    headers={"Content-Type": "application/json; charset=UTF-8", "User-Agent": "Atlassian HttpClient"},
+    count_header="X-Atlassian-Webhook-Retry",
+)
 
 
 class FakeJira:
@@ -61,13 +71,14 @@ class FakeJira:
         self.webhook_url = webhook_url
         self.webhook_secret = webhook_secret
         self.base_url = ""
-        self.hooks = Hooks()
+        self.hooks = Hooks(WEBHOOKS)
+        self._event_numbers = count()
         self.cloud = cloud
         self._door = Door(bot, api_token, cloud)
         rest, lists, issues = Rest(self.site, self._door), Lists(self.site, cloud=cloud), Issues(self.site)
         routes = [*rest.routes(lists.opened(), opened=True), *rest.routes(lists.table()), *rest.routes(issues.table())]
         pages = Starlette(routes=[*routes, Route("/browse/{key}", self._browse)])
-        self.app: ASGIApp = Guard(self.name, _Notice(self, pages), self.faults, calls)
+        self.app: ASGIApp = Guard(self.name, Notice(self, pages), self.faults, calls)
 
     @property
     def search_delay(self) -> float:
@@ -176,7 +187,9 @@ class FakeJira:
             body["changelog"] = {"id": change["id"], "items": change["items"]}
         if "comment" in extra:
             body["comment"] = views.comment(issue, extra["comment"])
-        self.hooks.send(self.webhook_url, self.webhook_secret, body)
+        identifier = f"captain-{body['timestamp']}-{next(self._event_numbers)}"
+        headers = {"X-Atlassian-Webhook-Identifier": identifier}
+        self.hooks.send(self.webhook_url, self.webhook_secret, body, headers)
 
     async def _browse(self, request: Request) -> HTMLResponse:
         """The page behind a ticket's link, for whoever follows it in the sandbox."""
@@ -197,19 +210,3 @@ def _page(row: Mapping[str, Any]) -> str:
         f'<!doctype html><meta charset="utf-8"><title>{title}</title><h1>{title}</h1><dl>{facts}</dl>'
         f"<pre>{html.escape(row['description'])}</pre><ul>{comments}</ul>"
     )
-
-
-class _Notice:
-    """Remembers the address the stand-in is reached by, and announces after each request that may have changed it."""
-
-    def __init__(self, fake: FakeJira, app: ASGIApp) -> None:
-        self.fake = fake
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            host = dict(scope["headers"]).get(b"host", b"localhost").decode("latin-1")
-            self.fake.base_url = f"{scope['scheme']}://{host}{scope.get('root_path', '')}"
-        await self.app(scope, receive, send)
-        if scope["type"] == "http" and scope["method"] != "GET":
-            self.fake.announce()

@@ -12,18 +12,24 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from bot.integrations.pagerduty.fake_account import USERS, Account, Incident
 from bot.integrations.pagerduty.fake_events import Events
-from bot.integrations.pagerduty.fake_hooks import Hooks
 from bot.integrations.pagerduty.fake_rest import Rest
 from bot.integrations.pagerduty.fake_views import Views
-from bot.standin import CallLog, Faults, Guard
+from bot.standin import CallLog, Faults, Guard, Notice
+from bot.standin_hooks import Hooks, Manner
 
 API_TOKEN = "pd-sandbox-token"
 ROUTING_KEYS = {"d0c5a91d0c5a91d0c5a91d0c5a91d0c5": "docs-api", "6a7e3a96a7e3a96a7e3a96a7e3a96a7e": "gateway"}
 """Routing key (32 characters) → service name."""
+WEBHOOKS = Manner(
+    name="pagerduty",
+    signed=("X-PagerDuty-Signature", "v1="),
+    again=lambda status: not 200 <= status < 300,
+    headers={"Content-Type": "application/json", "User-Agent": "PagerDuty-Webhook/V3.0"},
+)
 
 
 class FakePagerDuty:
@@ -54,14 +60,14 @@ class FakePagerDuty:
         self.webhook_url = webhook_url
         self.webhook_secret = webhook_secret
         self.base_url = ""
-        self.hooks = Hooks()
+        self.hooks = Hooks(WEBHOOKS)
         self.account.told.append(self._told)
         self._events = Events(self.account, keys)
         self._events.limit = limit_events_per_minute
         self._rest = Rest(self.account, api_token, self.account.user_id(token_user) if token_user else "")
         page = Route("/pages/incidents/{id}", self._page)
         routes = Starlette(routes=[*self._events.routes(), *self._rest.routes(), page])
-        self.app: ASGIApp = Guard(self.name, _Notice(self, routes), self.faults, calls)
+        self.app: ASGIApp = Guard(self.name, Notice(self, routes), self.faults, calls)
 
     @property
     def limit_events_per_minute(self) -> int | None:
@@ -193,19 +199,3 @@ class FakePagerDuty:
 
 def _email(user: str) -> str:
     return USERS[user][1] if user else ""
-
-
-class _Notice:
-    """Remembers the address the stand-in is reached by, and announces after each request that may have changed it."""
-
-    def __init__(self, fake: FakePagerDuty, app: ASGIApp) -> None:
-        self.fake = fake
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            host = dict(scope["headers"]).get(b"host", b"localhost").decode("latin-1")
-            self.fake.base_url = f"{scope['scheme']}://{host}{scope.get('root_path', '')}"
-        await self.app(scope, receive, send)
-        if scope["type"] == "http" and scope["method"] != "GET":
-            self.fake.announce()

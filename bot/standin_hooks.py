@@ -1,4 +1,4 @@
-"""Sends the pretend PagerDuty's v3 webhooks: signed, in the background, and again when they fail."""
+"""Sends a stand-in's webhooks: signed, in the background, and again when the listener does not take them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import count
 from typing import Any
@@ -19,33 +20,45 @@ WAITS = (0.2, 1.0, 3.0)
 TIMEOUT = 5.0
 
 
-def signature(secret: str, body: bytes) -> str:
-    """The value of X-PagerDuty-Signature for one secret."""
-    return "v1=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+@dataclass(frozen=True)
+class Manner:
+    """How one service delivers.
+
+    ``signed``: the header that carries the HMAC-SHA256 of the body, and what stands before the hex digits.
+    ``again``: whether it tries again after a status; 0 stands for no answer.
+    ``headers``: sent with every event. ``count_header``: says on each repetition which one it is; "" for a service that does not.
+    """
+
+    name: str
+    signed: tuple[str, str]
+    again: Callable[[int], bool]
+    headers: Mapping[str, str]
+    count_header: str = ""
 
 
 class Hooks:
     """Deliveries that are due, sent by one thread that lives only while there are any. ``sent``: (status or 0, event)."""
 
-    def __init__(self) -> None:
+    def __init__(self, manner: Manner) -> None:
+        self.manner = manner
         self.sent: list[tuple[int, dict[str, Any]]] = []
-        self.heard: list[Callable[[], None]] = []
-        self._due: list[tuple[float, int, int, str, bytes, Mapping[str, str]]] = []
+        self._due: list[tuple[float, int, int, str, bytes, dict[str, str]]] = []
         self._order = count()
         self._wake = threading.Condition()
         self._thread: threading.Thread | None = None
 
-    def send(self, url: str, secret: str, event: Mapping[str, Any]) -> None:
-        """Queue one event for delivery and come back at once."""
+    def send(self, url: str, secret: str, event: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> None:
+        """Queue one event for delivery and come back at once. ``headers``: those of this event alone."""
         body = json.dumps(event).encode()
-        headers = {"Content-Type": "application/json", "User-Agent": "PagerDuty-Webhook/V3.0"}
+        every = {**self.manner.headers, **(headers or {})}
         if secret:
-            headers["X-PagerDuty-Signature"] = signature(secret, body)
+            header, scheme = self.manner.signed
+            every[header] = scheme + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
         with self._wake:
-            heappush(self._due, (time.monotonic(), next(self._order), 0, url, body, headers))
+            heappush(self._due, (time.monotonic(), next(self._order), 0, url, body, every))
             self._wake.notify()
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="pagerduty-webhooks", daemon=True)
+                self._thread = threading.Thread(target=self._run, name=f"{self.manner.name}-webhooks", daemon=True)
                 self._thread.start()
 
     def _run(self) -> None:
@@ -60,12 +73,12 @@ class Hooks:
                     continue
                 _, order, tried, url, body, headers = heappop(self._due)
             status = _post(url, body, headers)
-            self.sent.append((status, json.loads(body)["event"]))
-            if not 200 <= status < 300 and tried < len(WAITS):
+            self.sent.append((status, json.loads(body)))
+            if self.manner.again(status) and tried < len(WAITS):
+                counted = {self.manner.count_header: str(tried + 1)} if self.manner.count_header else {}
                 with self._wake:
-                    heappush(self._due, (time.monotonic() + WAITS[tried], order, tried + 1, url, body, headers))
-            for hear in self.heard:
-                hear()
+                    due = time.monotonic() + WAITS[tried]
+                    heappush(self._due, (due, order, tried + 1, url, body, {**headers, **counted}))
 
 
 def _post(url: str, body: bytes, headers: Mapping[str, str]) -> int:
