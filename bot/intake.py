@@ -75,7 +75,8 @@ class Intake(Generic[T]):
         self._wake = threading.Condition()
         self._closed = False
         self._known: OrderedDict[Hashable, None] = OrderedDict()
-        self._commits = GroupCommit(store, write, self._committed)
+        # A person waits for the answer; of an alert, what matters is the page.
+        self._commits = GroupCommit(store, write, self._committed, answer_first=rest > 0)
         self._threads = [threading.Thread(target=self._work, name=f"{name}-{i}", daemon=True) for i in range(workers)]
 
     def start(self) -> None:

@@ -297,7 +297,8 @@ class GroupCommit:
     """Writes entries of many callers in one transaction, on one thread, and tells each when it is durable.
 
     ``apply(connection, entries)`` writes a batch and returns one result for each entry, in order.
-    ``done(results)`` is called once a batch, after the commit, after the callers have heard of it.
+    ``done(results)`` is called once a batch, after the commit: before the callers hear of it, or after that with
+    ``answer_first``.
     """
 
     def __init__(
@@ -305,7 +306,10 @@ class GroupCommit:
         store: Store,
         apply: Callable[[Connection, Sequence[Sequence[Any]]], Sequence[Any]],
         done: Callable[[Sequence[Any]], None],
+        *,
+        answer_first: bool = False,
     ) -> None:
+        self._answer_first = answer_first
         self._store = store
         self._apply = apply
         self._done = done
@@ -364,10 +368,12 @@ class GroupCommit:
             for entry in batch:
                 entry.done(None, e)
             return
-        # Who waits for an answer hears first; what follows from it takes its turn.
+        if not self._answer_first:
+            self._done(results)
         for entry, result in zip(batch, results, strict=True):
             entry.done(result, None)
-        self._done(results)
+        if self._answer_first:
+            self._done(results)
         self._last = time.monotonic()
 
 

@@ -57,14 +57,20 @@ def written(store: Store) -> set[str]:
 # ---- group commit -----------------------------------------------------------------------------------------------
 
 
-def test_a_caller_hears_after_the_commit_and_not_before(store: Store):
+@pytest.mark.parametrize("answer_first", [False, True])
+def test_a_caller_hears_after_the_commit_and_not_before(store: Store, answer_first):
     seen = []
-    commits = GroupCommit(store, insert, lambda results: seen.append(("handed over", written(store), results)))
+
+    def handed_over(results):
+        seen.append(("handed over", written(store), results))
+
+    commits = GroupCommit(store, insert, handed_over, answer_first=answer_first)
     commits.start()
     commits.put(["a"], lambda result, error: seen.append(("told", written(store), result)))
     until(lambda: len(seen) == 2)
     commits.stop(time.monotonic() + 5)
-    assert seen == [("told", {"a"}, ["a"]), ("handed over", {"a"}, [["a"]])]
+    wanted = [("handed over", {"a"}, [["a"]]), ("told", {"a"}, ["a"])]
+    assert seen == (wanted[::-1] if answer_first else wanted)
 
 
 @pytest.mark.parametrize("bad", ["bad", "\ud800", object()], ids=["refused by the database", "no text", "no row"])
