@@ -1,0 +1,57 @@
+"""Real alerts: a real Prometheus sees the burn, a real Alertmanager tells it, and somebody is paged once."""
+
+from __future__ import annotations
+
+import pytest
+import requests
+from ground.town import WEBHOOK_SECRET, Town
+from ground.waiting import free_port, until
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_burn_that_prometheus_sees_is_paged_threaded_ticketed_and_closed(town: Town, real_prometheus):
+    port = free_port()
+    hook = f"http://127.0.0.1:{port}/webhooks/alertmanager"
+    real = real_prometheus(webhook=hook, bearer=WEBHOOK_SECRET)
+    town.config["prometheus"]["url"] = real.url
+    town.config["alertmanager"]["url"] = real.alertmanager_url
+    bot = town.spawn(port=port)
+
+    # 30 % of the requests fail: the error budget of 99.9 % burns three hundred times too fast.
+    real.set(err=0.3)
+    until(lambda: len(town.pages()) == 1, timeout=40, message="a real burn paged nobody")
+    until(lambda: town.tickets() and town.roots(), timeout=10)
+    root = town.roots()[0]
+    until(lambda: any("Checks of docs-api" in text for text in town.thread(root)), timeout=20)
+    until(lambda: "PagerDuty ✔" in town.shown(town.roots()[0]))
+    assert "docs-api-availability" in town.shown(town.roots()[0])
+    alerts = requests.get(f"{real.alertmanager_url}/api/v2/alerts", timeout=5).json()
+    assert {alert["labels"]["slo"] for alert in alerts if "slo" in alert["labels"]} == {"docs-api-availability"}
+
+    real.set(err=0.0)
+    until(lambda: town.pages()[0]["status"] == "resolved", timeout=60, message="the page outlives the burn")
+    until(lambda: town.tickets()[0]["status_category"] == "done")
+    until(lambda: any("Resolved" in text for text in town.thread(root)))
+    assert len(town.pages()) == len(town.tickets()) == len(town.roots()) == 1
+    assert bot.metric('captain_webhooks_total{source="alertmanager",status="202"}') >= 2
+
+
+def test_a_real_alertmanager_sends_again_what_was_answered_with_503(town: Town, real_prometheus):
+    """The bot is not there when the alert fires; Alertmanager's own patience and ours together lose nothing."""
+    port = free_port()
+    real = real_prometheus(webhook=f"http://127.0.0.1:{port}/webhooks/alertmanager", bearer=WEBHOOK_SECRET)
+    town.config["prometheus"]["url"] = real.url
+    fired = [{"labels": {"alertname": "Burn", "service": "docs-api", "severity": "page", "slo": "s"}}]
+    assert requests.post(f"{real.alertmanager_url}/api/v2/alerts", json=fired, timeout=5).status_code == 200
+    refused = 'alertmanager_notifications_failed_total{integration="webhook"'
+
+    def failed() -> bool:
+        lines = requests.get(f"{real.alertmanager_url}/metrics", timeout=5).text.splitlines()
+        return any(line.startswith(refused) and float(line.rsplit(" ", 1)[1]) > 0 for line in lines)
+
+    until(failed, timeout=30, message="Alertmanager did not try")
+    town.spawn(port=port)
+    until(lambda: len(town.pages()) == 1, timeout=30, message="the alert was lost")
+    until(lambda: town.roots() and town.tickets())
+    assert len(town.pages()) == len(town.tickets()) == len(town.roots()) == 1

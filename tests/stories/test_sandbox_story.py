@@ -1,0 +1,151 @@
+"""The sandbox as a stranger meets it: one command, one page, the whole main job, without an account."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ground.waiting import free_port, until
+
+pytestmark = pytest.mark.slow
+CAPTAIN = str(Path(sys.executable).with_name("captain"))
+FIRE = Path(__file__).parent.parent / "data" / "alertmanager" / "firing-single.json"
+ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync", "--no-first-run"]
+
+
+class Sandbox:
+    """``captain sandbox`` in a process of its own, driven by its own commands."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self) -> str:
+        """Returns its address once the bot is up."""
+        command = [
+            CAPTAIN,
+            "sandbox",
+            "--data",
+            str(self.folder),
+            "--port",
+            str(self.port),
+            "--bot-port",
+            str(free_port()),
+        ]
+        with (self.folder.parent / "sandbox.log").open("w") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, text=True)
+        until(lambda: self.run("state").startswith("bot         ready"), timeout=40, message="the bot did not come up")
+        return f"http://127.0.0.1:{self.port}"
+
+    def run(self, *words: str) -> str:
+        """One of its commands; an answer on either stream."""
+        env = {**os.environ, "CAPTAIN_SANDBOX_PORT": str(self.port)}
+        done = subprocess.run(
+            [CAPTAIN, "sandbox", *words], capture_output=True, text=True, timeout=30, env=env, check=False
+        )
+        return done.stdout + done.stderr
+
+    def state(self) -> dict[str, Any]:
+        return json.loads(self.run("state", "--json"))
+
+    def stop(self) -> int:
+        """Ctrl-C."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(10)
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
+    made = Sandbox(tmp_path / "data")
+    yield made
+    if made.process is not None and made.process.poll() is None:
+        made.process.send_signal(signal.SIGTERM)
+        made.process.wait(15)
+
+
+def panel(state: dict[str, Any], number: int = 1) -> str:
+    """All that is shown in an incident's root message."""
+    roots = [
+        m
+        for m in state["slack"]["messages"]
+        if f"INC-{number} " in m["text"] and m["blocks"] and "header" in str(m["blocks"])
+    ]
+    return json.dumps(roots[0]["blocks"], ensure_ascii=False) if roots else ""
+
+
+def test_the_main_job_from_a_script(sandbox: Sandbox):
+    sandbox.start()
+    assert sandbox.run("send", str(FIRE)).startswith("The bot answered 202")
+    until(lambda: "PagerDuty ✔" in panel(sandbox.state()) and "Jira ✔" in panel(sandbox.state()), timeout=15)
+    state = sandbox.state()
+    assert {"slack", "pagerduty", "jira", "kubernetes", "calls"} <= set(state)
+    assert {"channels", "messages"} <= set(state["slack"])
+    assert len(state["pagerduty"]["incidents"]) == len(state["jira"]["issues"]) == 1
+    assert any("Checks of docs-api" in m["text"] for m in state["slack"]["messages"])
+
+    assert "pressed" in sandbox.run("press", "INC-1", "Acknowledge")
+    until(lambda: sandbox.state()["pagerduty"]["incidents"][0]["status"] == "acknowledged", timeout=10)
+    assert "1 incident open" in sandbox.run("say", "#docs-api", "/incident list", "--wait", "5s")
+
+    # PagerDuty is broken while another service burns, and the bot is killed in the middle of it.
+    sandbox.run("break", "pagerduty", "500")
+    sandbox.run("burn", "gateway")
+    until(lambda: "PagerDuty ⏳ retry" in panel(sandbox.state(), 2), timeout=15, message="the panel hides the truth")
+    assert sandbox.run("kill").startswith("killed")
+    sandbox.run("mend")
+    until(lambda: len(sandbox.state()["pagerduty"]["incidents"]) == 2, timeout=40, message="the page was lost")
+    until(lambda: "PagerDuty ✔" in panel(sandbox.state(), 2), timeout=20)
+
+    sandbox.run("calm", "gateway")
+    sandbox.run("press", "INC-1", "Resolve")
+    until(lambda: {i["status"] for i in sandbox.state()["pagerduty"]["incidents"]} == {"resolved"}, timeout=15)
+    until(lambda: {i["status_category"] for i in sandbox.state()["jira"]["issues"]} == {"done"}, timeout=15)
+    state = sandbox.state()
+    assert len(state["pagerduty"]["incidents"]) == len(state["jira"]["issues"]) == 2
+
+    # Ctrl-C, and the next start remembers.
+    assert sandbox.stop() == 0
+    sandbox.start()
+    assert len(sandbox.state()["pagerduty"]["incidents"]) == 2
+    assert "INC-1" in sandbox.run("say", "#docs-api", "/incident list --all", "--wait", "5s")
+
+
+@pytest.mark.browser
+def test_the_main_job_on_the_page(sandbox: Sandbox):
+    playwright = pytest.importorskip("playwright.sync_api", reason="the playwright package is not installed")
+    found = shutil.which("chromium") or shutil.which("google-chrome")
+    if found is None:
+        pytest.skip("no Chromium here: apt-get install chromium")
+    url = sandbox.start()
+    with playwright.sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=found, args=ARGS)
+        page = browser.new_page(viewport={"width": 1280, "height": 860}, color_scheme="light")
+        page.goto(url)
+        page.get_by_role("button", name="docs-api").first.click()
+        page.get_by_role("button", name="Fast burn").first.click()
+        shown = page.locator("#messages")
+        shown.get_by_text("INC-1").first.wait_for(timeout=15_000)
+        shown.get_by_text("PagerDuty ✔").wait_for(timeout=15_000)
+        shown.get_by_role("button", name="1 reply").click()
+        page.locator("#thread").get_by_text("Checks of docs-api").wait_for(timeout=15_000)
+        shown.get_by_role("button", name="Acknowledge").click()
+        shown.get_by_text("acknowledged by alice").wait_for(timeout=15_000)
+        page.locator("#thread").get_by_text("✋ Acknowledged by alice.").wait_for(timeout=15_000)
+        page.get_by_role("tab", name="PagerDuty").click()
+        page.get_by_text("acknowledged", exact=True).first.wait_for(timeout=10_000)
+        if picture := os.environ.get("CAPTAIN_SCREENSHOT"):
+            page.screenshot(path=picture)
+        shown.get_by_role("button", name="Resolve").click()
+        shown.get_by_text("resolved by alice").wait_for(timeout=15_000)
+        browser.close()
+    assert sandbox.stop() == 0
