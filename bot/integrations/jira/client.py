@@ -10,17 +10,12 @@ from typing import Any
 
 import requests
 from jira import JIRA, JIRAError
-from urllib3.exceptions import MaxRetryError, NewConnectionError
 from urllib3.util import Timeout
 
 from bot.errors import GiveUp, Retry
+from bot.http_client import no_answer, retry_after
 from bot.integrations.jira import JiraSettings, Ticket, TicketRef
 
-NO_ADDRESS = (
-    requests.exceptions.InvalidURL,
-    requests.exceptions.InvalidSchema,
-    requests.exceptions.MissingSchema,
-)
 MAX_SUMMARY = 255
 MAX_TEXT = 32_767
 MAX_STEPS = 6
@@ -162,7 +157,7 @@ class JiraClient:
         except requests.exceptions.InvalidJSONError as error:
             raise Retry(UNREADABLE, unknown=True) from error
         except requests.RequestException as error:
-            raise self._unreachable(error) from error
+            raise no_answer(error, "Jira", "jira.url", self._settings.timeout) from error
         except (ValueError, KeyError, TypeError, IndexError) as error:
             raise Retry(UNREADABLE, unknown=True) from error
         finally:
@@ -185,26 +180,15 @@ class JiraClient:
         site.deploymentType = "Cloud" if self._cloud else "Server"
         return site
 
-    def _unreachable(self, error: requests.RequestException) -> Retry | GiveUp:
-        """No answer. It may have acted unless the connection was never made."""
-        if isinstance(error, NO_ADDRESS):
-            return GiveUp("Jira's address is not one: check jira.url in captain.yml.")
-        if isinstance(error, requests.exceptions.SSLError):
-            return Retry("Jira's certificate is not trusted here; check the proxy or REQUESTS_CA_BUNDLE.")
-        if isinstance(error, requests.exceptions.ConnectTimeout) or _never_connected(error):
-            return Retry("Jira cannot be reached: no connection.")
-        if isinstance(error, requests.exceptions.Timeout):
-            return Retry(f"Jira has not answered within {self._settings.timeout:g} s; it may have acted.", unknown=True)
-        return Retry("The connection to Jira broke before it answered; it may have acted.", unknown=True)
-
     def _refusal(self, error: JIRAError, what: str, project: str) -> Exception:
-        status, response = error.status_code, error.response
+        status = error.status_code
+        after = retry_after(error.response.headers) if error.response is not None else None
         said = f": {str(error.text).rstrip('.')[:300]}" if error.text and "<html" not in str(error.text).lower() else ""
         if status == 429:
-            return Retry(f"Jira asks to slow down{said}.", after=_after(response))
+            return Retry(f"Jira asks to slow down{said}.", after=after)
         if status is None or status in (408, 409) or status >= 500:
             # 503 is said at the door; after the others the change may have been made.
-            return Retry(f"Jira answered {status}{said}.", after=_after(response), unknown=status != 503)
+            return Retry(f"Jira answered {status}{said}.", after=after, unknown=status != 503)
         if status == 404 and what in ("read", "move", "comment"):
             return _Missing(f"Jira does not know this issue, or may not show it to the bot{said}.")
         return GiveUp(f"Jira refused to {ASKED[what]} ({status}){said}; {self._hint(status, said, project)}.")
@@ -276,18 +260,6 @@ def _no_way(key: str, status: str, category: str, offered: list[dict[str, Any]])
         f"{key} cannot be moved from {status} to a {category} status: its workflow offers {names or 'nothing'}; "
         "move it by hand, or let the bot's account use that transition."
     )
-
-
-def _never_connected(error: requests.RequestException) -> bool:
-    inner = error.args[0] if error.args else None
-    reason = inner.reason if isinstance(inner, MaxRetryError) else inner
-    return isinstance(error, requests.exceptions.ProxyError) or isinstance(reason, NewConnectionError)
-
-
-def _after(response: requests.Response | None) -> float | None:
-    """Seconds to wait as the answer says it."""
-    text = response.headers.get("Retry-After", "") if response is not None else ""
-    return float(text) if text.isdigit() else None
 
 
 def _quoted(text: str) -> str:

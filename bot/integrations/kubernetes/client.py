@@ -14,6 +14,7 @@ from kubernetes import client, config
 from kubernetes.config.config_exception import ConfigException
 
 from bot.errors import GiveUp, Retry
+from bot.http_client import retry_after
 from bot.integrations.kubernetes import KubernetesSettings, ObjectRef
 
 MANAGER = "release-captain"
@@ -183,18 +184,13 @@ def _read(
     if status == 429 or status >= 500 or status == 408:
         # A refusal with 429 or 503 comes before the call is carried out; other failures may come after.
         unknown = may_act and status not in (429, 503)
-        raise Retry(f"Kubernetes could not {doing} ({status}): {why}", after=_after(headers), unknown=unknown)
+        raise Retry(f"Kubernetes could not {doing} ({status}): {why}", after=retry_after(headers), unknown=unknown)
     raise GiveUp(f"Kubernetes refused to {doing} ({status}): {why}; {_next(status, body)}")
 
 
 def _raced(body: Mapping[str, Any]) -> bool:
     """A 409 that is nobody's claim to a field: two writers met."""
     return not (body.get("details") or {}).get("causes")
-
-
-def _after(headers: Mapping[str, str]) -> float | None:
-    text = headers.get("Retry-After", "")
-    return float(text) if text.isdigit() else None
 
 
 def _next(status: int, body: Mapping[str, Any]) -> str:

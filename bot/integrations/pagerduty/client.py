@@ -13,10 +13,10 @@ from typing import Any
 import requests
 from pydantic import SecretStr
 from requests.utils import get_environ_proxies
-from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
 from urllib3.util import Timeout
 
 from bot.errors import GiveUp, Retry
+from bot.http_client import no_answer, retry_after
 from bot.integrations.pagerduty import Accepted, OnCall, Page, PagerDutySettings, PageRef, Trigger
 
 with warnings.catch_warnings():
@@ -24,11 +24,6 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message='The package "pdpyras" is deprecated', category=UserWarning)
     import pdpyras
 
-NO_ADDRESS = (
-    requests.exceptions.InvalidURL,
-    requests.exceptions.InvalidSchema,
-    requests.exceptions.MissingSchema,
-)
 MAX_SUMMARY = 1024
 UNREADABLE = "PagerDuty's answer could not be read; is a proxy or a login page answering in its place?"
 MAX_EVENT = 500_000
@@ -159,41 +154,24 @@ def _told(what: str, settings: PagerDutySettings) -> Iterator[None]:
     except pdpyras.PDHTTPError as error:
         raise _refusal(error.response, what) from error
     except pdpyras.PDClientError as error:
-        cause = error.__cause__
-        raise (_unreachable(cause, settings) if cause else Retry(f"PagerDuty: {error}", unknown=True)) from error
+        if error.__cause__ is None:
+            raise Retry(f"PagerDuty: {error}", unknown=True) from error
+        where = "pagerduty.events_url and rest_url"
+        raise no_answer(error.__cause__, "PagerDuty", where, settings.timeout) from error
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise Retry(UNREADABLE, unknown=True) from error
-
-
-def _unreachable(cause: BaseException, settings: PagerDutySettings) -> Retry | GiveUp:
-    """No answer. It may have acted unless the connection was never made."""
-    if isinstance(cause, NO_ADDRESS):
-        return GiveUp("PagerDuty's address is not one: check pagerduty.events_url and rest_url in captain.yml.")
-    if isinstance(cause, requests.exceptions.SSLError):
-        return Retry("PagerDuty's certificate is not trusted here; check the proxy or REQUESTS_CA_BUNDLE.")
-    if isinstance(cause, requests.exceptions.ConnectTimeout) or _never_connected(cause):
-        return Retry("PagerDuty cannot be reached: no connection.")
-    if isinstance(cause, requests.exceptions.Timeout):
-        return Retry(f"PagerDuty has not answered within {settings.timeout:g} s; it may have acted.", unknown=True)
-    return Retry("The connection to PagerDuty broke before it answered; it may have acted.", unknown=True)
-
-
-def _never_connected(cause: BaseException) -> bool:
-    inner = cause.args[0] if cause.args else None
-    reason = inner.reason if isinstance(inner, MaxRetryError) else inner
-    return isinstance(cause, requests.exceptions.ProxyError) or (
-        isinstance(reason, HTTPError) and isinstance(reason, NewConnectionError)
-    )
 
 
 def _refusal(response: requests.Response, what: str) -> Retry | GiveUp:
     """An answer that is not a yes. ``what``: an event (no token, a routing key) or a REST request."""
     status, said = response.status_code, _said(response)
+    # The REST API says it by a name of its own.
+    after = retry_after(response.headers, "Retry-After", "ratelimit-reset")
     if status == 429:
-        return Retry(f"PagerDuty asks to slow down{said}.", after=_after(response))
+        return Retry(f"PagerDuty asks to slow down{said}.", after=after)
     if status == 408 or status >= 500:
         # 503 is said at the door; after the others the event may have been taken.
-        return Retry(f"PagerDuty answered {status}{said}.", after=_after(response), unknown=status != 503)
+        return Retry(f"PagerDuty answered {status}{said}.", after=after, unknown=status != 503)
     if status < 400:
         return Retry(UNREADABLE, unknown=True)
     if what == "event" and status not in (400, 413):
@@ -228,15 +206,6 @@ def _said(response: requests.Response) -> str:
     reasons = error.get("errors")
     text = "; ".join(str(r) for r in reasons) if isinstance(reasons, list) and reasons else error.get("message", "")
     return f": {str(text).rstrip('.')[:300]}" if text else ""
-
-
-def _after(response: requests.Response) -> float | None:
-    """Seconds to wait as the answer's headers say it; PagerDuty's REST API calls it ratelimit-reset."""
-    for name in ("Retry-After", "ratelimit-reset"):
-        text = response.headers.get(name, "")
-        if text.isdigit():
-            return float(text)
-    return None
 
 
 def _page(row: Mapping[str, Any]) -> Page:

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import requests
 from prometheus_api_client import PrometheusConnect
-from urllib3.exceptions import HTTPError
-from urllib3.util.retry import Retry as NoRetry
 
 from bot.errors import GiveUp, Retry
+from bot.http_client import Bearer, Got, Reader, no_retries, retry_after
 from bot.integrations.prometheus import Answer, PrometheusSettings, RangeAnswer, Sample, Series
 
-MAX_BODY = 32 * 1024 * 1024
 LONG_QUERY = 1500
 """Characters from which a query goes by POST: longer addresses are cut by some proxies."""
 
@@ -30,13 +27,14 @@ class PrometheusClient:
 
     def __init__(self, settings: PrometheusSettings) -> None:
         self._timeout = settings.timeout
+        self._reader = Reader("Prometheus", "prometheus.url", settings.timeout, ": aggregate more in the query")
         self._session = requests.Session()
         if settings.bearer_token is not None:
-            self._session.auth = _Bearer(settings.bearer_token.get_secret_value())
+            self._session.auth = Bearer(settings.bearer_token.get_secret_value())
         self._prometheus = PrometheusConnect(
             url=settings.url.rstrip("/"),
             session=self._session,
-            retry=NoRetry(total=0, read=False),  # read=False lets a timeout be told from a lost connection
+            retry=no_retries(),
             timeout=settings.timeout,
         )
 
@@ -70,72 +68,34 @@ class PrometheusClient:
 
     def _ask(self, path: str, asked: Mapping[str, str]) -> tuple[Any, tuple[str, ...]]:
         """``data`` and ``warnings`` of an answer that says success; anything else is raised."""
-        status, headers, text = self._call(f"{self._prometheus.url}/api/v1/{path}", asked)
+        got = self._call(f"{self._prometheus.url}/api/v1/{path}", asked)
+        status, text = got.status, got.body
         body = _json(text)
         if status >= 500 or status == 429:
-            raise Retry(f"Prometheus answered {status}: {_said(body, text)}", after=_after(headers))
+            raise Retry(f"Prometheus answered {status}: {_said(body, text)}", after=retry_after(got.headers))
         if status in (401, 403):
             raise GiveUp(f"Prometheus refused us ({status}): set prometheus.bearer_token, or grant it read access")
         if status >= 400:
             hint = "" if body else ": check prometheus.url"
             raise GiveUp(f"Prometheus refused the call ({status}): {_said(body, text)}{hint}")
         if body is None or body.get("status") != "success" or "data" not in body:
-            kind = headers.get("content-type", "no content type")
+            kind = got.headers.get("content-type", "no content type")
             raise Retry(f"What answered at {self._prometheus.url} is not Prometheus' API ({status}, {kind})")
         warnings = body.get("warnings") or ()
         return body["data"], tuple(str(warning) for warning in warnings)
 
-    def _call(self, url: str, asked: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
+    def _call(self, url: str, asked: Mapping[str, str]) -> Got:
         # The server is told the limit too, so that it stops working on what nobody waits for any more.
         params = {**asked, "timeout": f"{self._timeout:g}"} if "query" in asked else dict(asked)
         long = len(asked.get("query", "")) > LONG_QUERY
-        deadline = time.monotonic() + self._timeout
-        try:
-            with self._session.request(
-                "POST" if long else "GET",
-                url,
-                params=None if long else params,
-                data=params if long else None,
-                headers={"Accept": "application/json"},
-                timeout=self._timeout,
-                stream=True,
-            ) as response:
-                return response.status_code, response.headers, _read(response, deadline, self._timeout)
-        except (
-            requests.exceptions.InvalidURL,
-            requests.exceptions.InvalidSchema,
-            requests.exceptions.MissingSchema,
-        ) as e:
-            raise GiveUp(f"prometheus.url is not an address that can be called: {e}") from e
-        except requests.exceptions.Timeout as e:
-            raise Retry(f"Prometheus did not answer within {self._timeout:g} s") from e
-        except (requests.exceptions.RequestException, HTTPError, OSError) as e:
-            raise Retry(f"Prometheus cannot be reached: {_cause(e)}") from e
-
-
-class _Bearer(requests.auth.AuthBase):
-    """Sets the token as auth, so that a .netrc of the machine cannot put another in its place."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
-
-
-def _read(response: requests.Response, deadline: float, timeout: float) -> bytes:
-    """The whole body by the deadline, however slowly it drips."""
-    parts: list[bytes] = []
-    size = 0
-    while part := response.raw.read1(65_536, decode_content=True):
-        parts.append(part)
-        size += len(part)
-        if size > MAX_BODY:
-            raise GiveUp(f"Prometheus' answer is larger than {MAX_BODY // 1024**2} MB: aggregate more in the query")
-        if time.monotonic() > deadline:
-            raise Retry(f"Prometheus did not finish its answer within {timeout:g} s")
-    return b"".join(parts)
+        return self._reader.call(
+            self._session,
+            "POST" if long else "GET",
+            url,
+            params=None if long else params,
+            data=params if long else None,
+            headers={"Accept": "application/json"},
+        )
 
 
 def _json(text: bytes) -> dict[str, Any] | None:
@@ -156,21 +116,6 @@ def _said(body: Mapping[str, Any] | None, text: bytes) -> str:
 
 def _short(text: str) -> str:
     return text if len(text) <= 200 else text[:199] + "…"
-
-
-def _after(headers: Mapping[str, str]) -> float | None:
-    try:
-        return max(0.0, float(headers["retry-after"]))
-    except (KeyError, ValueError):
-        return None
-
-
-def _cause(problem: BaseException) -> str:
-    """The innermost error's text: the outer ones say the same with object addresses around it."""
-    inner = problem
-    while inner.__context__ is not None:
-        inner = inner.__context__
-    return _short(str(inner) or type(inner).__name__)
 
 
 def _result(data: Any) -> tuple[str, Any]:
