@@ -91,7 +91,6 @@ class Engine:
         self._closing = threading.Event()
         self._flight = threading.Condition()
         self._flying: set[str] = set()
-        self._led = -math.inf
         self._threads: list[threading.Thread] = []
         self._seen: tuple[set[str], set[str]] = ({self.id}, set())
         self._dropped: set[str] = set()
@@ -250,21 +249,13 @@ class Engine:
     def _try_politely(self, key: str, attempt: int) -> None:
         """As ``_try``, but for at most a second it lets alerts come in and pages go out."""
         until = time.monotonic() + 1.0
-        while (self.pressed() or self._leading()) and time.monotonic() < until and not self._closing.wait(0.01):
+        while self.pressed() and time.monotonic() < until and not self._closing.wait(0.02):
             pass
         self._try(key, attempt)
-
-    def _leading(self) -> bool:
-        """True while something goes out that somebody is waiting for, and has not for long: a slow call is no reason."""
-        with self._flight:
-            return time.monotonic() - self._led < HEAD_START
 
     def _try(self, key: str, attempt: int) -> None:
         """A lane's thread: run one try as a durable workflow. A try that exists already is not run again."""
         try:
-            if key.endswith(":page"):
-                with self._flight:
-                    self._led = time.monotonic()
             if not self.store.sqlite:
                 # The executor waits up to a minute and a half between its looks at a database that is away; we do not.
                 self._patiently(self.store.ping)
