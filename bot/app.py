@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field
 
 from bot import config, grammar, inbox
-from bot.config import CaptainSettings, Place
+from bot.config import CaptainSettings
 from bot.effects import Effect, Outcome, Performer, Settled, State, Task, Tx
 from bot.engine import Engine
 from bot.errors import ConfigError, GiveUp, Refused, Retry
@@ -29,6 +29,7 @@ from bot.integrations.prometheus import PrometheusSettings
 from bot.integrations.slack import Respond, SlackSettings
 from bot.meter import Meter
 from bot.store import Store
+from bot.yaml_lines import Place
 from handlers.alerts import journal, payload
 from handlers.alerts.journal import Entry
 from handlers.catalogue import Policy, Service

@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from bot.errors import ConfigError
+from bot.yaml_lines import Document, Place, parse
 
 M = TypeVar("M", bound=BaseModel)
-Place = tuple[str | int, ...]
 
 ENV_REF = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 MAX_BYTES = 1_000_000
@@ -77,18 +76,17 @@ def load(
         raise ConfigError(f"{path} cannot be read: {e}") from e
     if len(text) > MAX_BYTES:
         raise ConfigError(f"{path} is larger than {MAX_BYTES} bytes; this cannot be a captain.yml")
-    lines: dict[Place, int] = {}
-    raw = _parse(path, text, lines)
+    document = _sections(path, text)
     problems: list[str] = []
-    data = _environment(raw, environ, path, lines, problems)
+    data = _environment(document.values, environ, document, problems)
     for name, value in sorted(environ.items()):
         _override(data, name, value, model)
     try:
         made = model.model_validate(data)
     except ValidationError as e:
-        problems += [_say(path, lines, model, error) for error in e.errors()]
+        problems += [_say(document, model, error) for error in e.errors()]
         raise ConfigError("\n".join(problems)) from None
-    problems += [f"{path}:{_line(lines, place)}: {_dotted(place)}: {why}" for place, why in judge(made)]
+    problems += [f"{path}:{document.line(place)}: {_dotted(place)}: {why}" for place, why in judge(made)]
     if problems:
         raise ConfigError("\n".join(problems))
     return made
@@ -103,56 +101,23 @@ def nearest(name: str, valid: Iterator[str] | list[str]) -> str:
     return f" Valid: {', '.join(names[:20])}." if names else ""
 
 
-def _parse(path: Path, text: str, lines: dict[Place, int]) -> dict[str, Any]:
-    try:
-        for token in yaml.scan(text, Loader=yaml.SafeLoader):
-            if isinstance(token, yaml.AliasToken):
-                line = token.start_mark.line + 1
-                raise ConfigError(f"{path}:{line}: aliases (*{token.value}) are not used here; write the value out")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as e:
-        line = e.problem_mark.line + 1 if e.problem_mark else 1
-        raise ConfigError(f"{path}:{line}: not valid YAML: {e.problem}") from e
-    except yaml.YAMLError as e:
-        raise ConfigError(f"{path}: not valid YAML: {e}") from e
-    if node is None:
+def _sections(path: Path, text: str) -> Document:
+    document = parse(path, text, aliases="are not used here")
+    document.settle()
+    if document.values is None:
         raise ConfigError(f"{path} is empty; start from captain.example.yml")
-    made = _build(path, node, (), lines)
-    if not isinstance(made, dict):
+    if not isinstance(document.values, dict):
         raise ConfigError(f"{path}:1: the file must be a mapping of sections (captain:, slack:, services: …)")
-    return made
-
-
-def _build(path: Path, node: yaml.Node, place: Place, lines: dict[Place, int]) -> Any:
-    lines[place] = node.start_mark.line + 1
-    if isinstance(node, yaml.MappingNode):
-        made: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            key = str(key_node.value)
-            line = key_node.start_mark.line + 1
-            if key in made:
-                raise ConfigError(
-                    f"{path}:{line}: '{key}' stands here twice; the first is on line {lines[*place, key]}"
-                )
-            made[key] = _build(path, value_node, (*place, key), lines)
-            lines[*place, key] = line
-        return made
-    if isinstance(node, yaml.SequenceNode):
-        return [_build(path, item, (*place, i), lines) for i, item in enumerate(node.value)]
-    loader = yaml.SafeLoader("")
-    try:
-        return loader.construct_object(node)
-    finally:
-        loader.dispose()
+    return document
 
 
 def _environment(
-    value: Any, environ: Mapping[str, str], path: Path, lines: dict[Place, int], problems: list[str], place: Place = ()
+    value: Any, environ: Mapping[str, str], document: Document, problems: list[str], place: Place = ()
 ) -> Any:
     if isinstance(value, dict):
-        return {k: _environment(v, environ, path, lines, problems, (*place, k)) for k, v in value.items()}
+        return {k: _environment(v, environ, document, problems, (*place, k)) for k, v in value.items()}
     if isinstance(value, list):
-        return [_environment(v, environ, path, lines, problems, (*place, i)) for i, v in enumerate(value)]
+        return [_environment(v, environ, document, problems, (*place, i)) for i, v in enumerate(value)]
     if not isinstance(value, str):
         return value
 
@@ -162,9 +127,8 @@ def _environment(
             return environ[name]
         if default is not None:
             return default
-        problems.append(
-            f"{path}:{lines.get(place, 1)}: {_dotted(place)} needs the environment variable {name}, which is not set"
-        )
+        where = f"{document.path}:{document.line(place)}: {_dotted(place)}"
+        problems.append(f"{where} needs the environment variable {name}, which is not set")
         return "unset"
 
     return ENV_REF.sub(fill, value)
@@ -181,26 +145,18 @@ def _override(data: dict[str, Any], name: str, value: str, model: type[BaseModel
             inner[field] = value
 
 
-def _say(path: Path, lines: dict[Place, int], model: type[BaseModel], error: Any) -> str:
+def _say(document: Document, model: type[BaseModel], error: Any) -> str:
     place: Place = tuple(error["loc"])
-    line = _line(lines, place)
+    where = f"{document.path}:{document.line(place)}: {_dotted(place)}"
     if error["type"] == "extra_forbidden":
         valid = _fields(model, place[:-1])
-        return f"{path}:{line}: {_dotted(place)} is not known here.{nearest(str(place[-1]), valid)}"
+        return f"{where} is not known here.{nearest(str(place[-1]), valid)}"
     if error["type"] == "missing":
-        return f"{path}:{line}: {_dotted(place)} is missing"
+        return f"{where} is missing"
     given = error.get("input")
     shown = "" if isinstance(given, (dict, list)) or _secret(model, place) else f" (it is {given!r})"
     message = str(error["msg"]).removeprefix("Value error, ")
-    return f"{path}:{line}: {_dotted(place)}: {message[0].lower() + message[1:]}{shown}"
-
-
-def _line(lines: Mapping[Place, int], place: Place) -> int:
-    """The line of a place, or of the nearest section around it that stands in the file."""
-    known = place
-    while known and known not in lines:
-        known = known[:-1]
-    return lines.get(known, 1)
+    return f"{where}: {message[0].lower() + message[1:]}{shown}"
 
 
 def _secret(model: type[BaseModel], place: Place) -> bool:

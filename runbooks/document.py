@@ -1,41 +1,15 @@
-"""Reads a YAML document into plain values and remembers the line of each, so that every mistake can be pointed at."""
+"""Reads a runbook's file, and says the nearest name to one that is not known."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from bot.errors import ConfigError
+from bot.yaml_lines import Document, parse
 
-Place = tuple[str | int, ...]
 MAX_BYTES = 256_000
-MAX_DEPTH = 20
-
-
-@dataclass
-class Document:
-    """A file's values, the line of each place in it, and what has been found wrong so far."""
-
-    path: Path
-    values: Any = None
-    lines: dict[Place, int] = field(default_factory=dict)
-    problems: list[tuple[int, str]] = field(default_factory=list)
-
-    def wrong(self, place: Place, why: str) -> None:
-        """Note a mistake at a place, or at the nearest one above it that has a line."""
-        while place not in self.lines and place:
-            place = place[:-1]
-        self.problems.append((self.lines.get(place, 1), why))
-
-    def settle(self) -> None:
-        """Raise ConfigError with every mistake noted, a line each, in the order of the file."""
-        if self.problems:
-            raise ConfigError("\n".join(f"{self.path}:{line}: {why}" for line, why in sorted(self.problems)))
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
@@ -55,45 +29,4 @@ def read(path: Path) -> Document:
         raise ConfigError(f"{path}: cannot be read: {problem}") from problem
     if len(text) > MAX_BYTES:
         raise ConfigError(f"{path}:1: larger than {MAX_BYTES} bytes; this cannot be a runbook")
-    document = Document(path)
-    try:
-        depth = 0
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            line = event.start_mark.line + 1 if event.start_mark else 1
-            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            if depth > MAX_DEPTH:
-                raise ConfigError(f"{path}:{line}: nested more than {MAX_DEPTH} deep")
-            if isinstance(event, yaml.AliasEvent):
-                raise ConfigError(f"{path}:{line}: aliases (*{event.anchor}) are refused; write the value out")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        if node is not None:
-            document.values = _built(document, node, ())
-    except yaml.MarkedYAMLError as problem:
-        mark = problem.problem_mark or problem.context_mark
-        raise ConfigError(f"{path}:{mark.line + 1 if mark else 1}: not valid YAML: {problem.problem}") from problem
-    except (yaml.YAMLError, ValueError) as problem:
-        first = str(problem).partition("\n")[0]
-        raise ConfigError(f"{path}:1: not valid YAML: {first}") from problem
-    return document
-
-
-def _built(document: Document, node: yaml.Node, place: Place) -> Any:
-    document.lines.setdefault(place, node.start_mark.line + 1)
-    if isinstance(node, yaml.SequenceNode):
-        return [_built(document, item, (*place, i)) for i, item in enumerate(node.value)]
-    if isinstance(node, yaml.MappingNode):
-        made: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            key, line = str(key_node.value), key_node.start_mark.line + 1
-            if key in made:
-                first = document.lines[*place, key]
-                document.problems.append((line, f"'{key}' stands here twice; the first is on line {first}"))
-                continue
-            document.lines[*place, key] = line
-            made[key] = _built(document, value_node, (*place, key))
-        return made
-    loader = yaml.SafeLoader("")
-    try:
-        return loader.construct_object(node)
-    finally:
-        loader.dispose()
+    return parse(path, text, aliases="are refused")

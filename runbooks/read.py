@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from bot.errors import ConfigError
-from runbooks.document import Document, Place, nearest, read
+from bot.yaml_lines import Document, Place
+from runbooks.document import nearest, read
 from runbooks.kind import Field, Filling, Kind, Shape, fitted
 from runbooks.kinds import KINDS
 from runbooks.parameters import NAME, filled, references

@@ -1,0 +1,88 @@
+"""Reads YAML into plain values and remembers the line of each, so that every mistake can be pointed at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bot.errors import ConfigError
+
+Place = tuple[str | int, ...]
+MAX_DEPTH = 20
+
+
+@dataclass
+class Document:
+    """A file's values (None when it is empty), the line of each place in it, and what has been found wrong so far."""
+
+    path: Path
+    values: Any = None
+    lines: dict[Place, int] = field(default_factory=dict)
+    problems: list[tuple[int, str]] = field(default_factory=list)
+
+    def line(self, place: Place) -> int:
+        """The line of a place, or of the nearest one above it that stands in the file."""
+        while place not in self.lines and place:
+            place = place[:-1]
+        return self.lines.get(place, 1)
+
+    def wrong(self, place: Place, why: str) -> None:
+        """Note a mistake at a place, or at the nearest one above it that has a line."""
+        self.problems.append((self.line(place), why))
+
+    def settle(self) -> None:
+        """Raise ConfigError with every mistake noted, a line each, in the order of the file."""
+        if self.problems:
+            raise ConfigError("\n".join(f"{self.path}:{line}: {why}" for line, why in sorted(self.problems)))
+
+
+def parse(path: Path, text: str, *, aliases: str) -> Document:
+    """The document in ``text``; keys that stand twice are noted in it. ``aliases``: what is said of them, as "are refused".
+
+    Raises ConfigError for what is no YAML, for aliases, and for nesting deeper than MAX_DEPTH.
+    """
+    document = Document(path)
+    try:
+        depth = 0
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            line = event.start_mark.line + 1 if event.start_mark else 1
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:
+                raise ConfigError(f"{path}:{line}: nested more than {MAX_DEPTH} deep")
+            if isinstance(event, yaml.AliasEvent):
+                raise ConfigError(f"{path}:{line}: aliases (*{event.anchor}) {aliases}; write the value out")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        if node is not None:
+            document.values = _built(document, node, ())
+    except yaml.MarkedYAMLError as problem:
+        mark = problem.problem_mark or problem.context_mark
+        raise ConfigError(f"{path}:{mark.line + 1 if mark else 1}: not valid YAML: {problem.problem}") from problem
+    except (yaml.YAMLError, ValueError) as problem:
+        first = str(problem).partition("\n")[0]
+        raise ConfigError(f"{path}:1: not valid YAML: {first}") from problem
+    return document
+
+
+def _built(document: Document, node: yaml.Node, place: Place) -> Any:
+    document.lines.setdefault(place, node.start_mark.line + 1)
+    if isinstance(node, yaml.SequenceNode):
+        return [_built(document, item, (*place, i)) for i, item in enumerate(node.value)]
+    if isinstance(node, yaml.MappingNode):
+        made: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key, line = str(key_node.value), key_node.start_mark.line + 1
+            if key in made:
+                first = document.lines[*place, key]
+                document.problems.append((line, f"'{key}' stands here twice; the first is on line {first}"))
+                continue
+            document.lines[*place, key] = line
+            made[key] = _built(document, value_node, (*place, key))
+        return made
+    loader = yaml.SafeLoader("")
+    try:
+        return loader.construct_object(node)
+    finally:
+        loader.dispose()
