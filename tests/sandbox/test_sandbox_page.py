@@ -89,6 +89,26 @@ def test_a_thread_is_opened_answered_and_closed(open_page, there):
     assert page.locator("#messages").get_by_text("my answer").count() == 0
 
 
+def test_a_long_thread_opens_at_its_end(open_page, there):
+    root = there.act("say", {"channel": "#incidents", "text": "a long thread", "user": "bob"})["ts"]
+    for n in range(12):
+        there.act("say", {"channel": "#incidents", "text": f"reply {n}\n\n\n more", "user": "bob", "thread_ts": root})
+    page = open_page()
+    message(page, root).get_by_text("12 replies").click()
+    page.locator("#thread .replies").get_by_text("reply 11").wait_for()
+    left = "(() => { const r = document.querySelector('.replies'); return r.scrollHeight - r.scrollTop - r.clientHeight; })()"
+    assert page.evaluate(left) < 3
+
+
+def test_the_tools_of_a_message_hide_none_of_its_words(open_page, there):
+    said = there.act("say", {"channel": "#incidents", "text": "words " * 40, "user": "bob"})
+    page = open_page()
+    shown = message(page, said["ts"])
+    shown.hover()
+    tools, words = shown.locator(".tools").bounding_box(), shown.locator(".words").first.bounding_box()
+    assert tools["y"] + tools["height"] <= words["y"]
+
+
 def test_a_modal_holds_the_focus_says_what_is_wrong_and_is_sent(open_page, there):
     ts = incident(there, "fill the form")
     page = open_page()
@@ -204,7 +224,8 @@ def test_the_world_is_broken_and_mended(open_page, there):
 def test_a_burn_is_fired_and_followed_through_the_panels(open_page, there):
     page = open_page()
     page.locator(".turn", has_text="docs-api").get_by_role("button", name="Fast burn").click()
-    page.get_by_role("button", name="Resolve the burn of docs-api").wait_for()
+    page.get_by_role("button", name="End the burn of docs-api").wait_for()
+    page.locator("#told").get_by_text("Watch #docs-api").wait_for()
     page.get_by_role("tab", name="PagerDuty").click()
     page.locator("#panel .card", has_text="docs-api burns").first.get_by_role(
         "button", name="Acknowledge as alice"

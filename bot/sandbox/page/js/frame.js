@@ -3,7 +3,7 @@
 import { $, fill, h, icon } from "./dom.js";
 import { face } from "./messages.js";
 import { mrkdwn } from "./mrkdwn.js";
-import { act, channelOf, choose, people, slack, store, ui, unread, userOf } from "./store.js";
+import { act, channelOf, choose, people, slack, store, tell, ui, unread, userOf } from "./store.js";
 
 const BOT = { ready: "Bot is up", starting: "Bot is starting", down: "Bot is down", stopped: "Bot is stopped" };
 
@@ -43,11 +43,12 @@ export function showRail(root) {
     h("h2", { key: "apps" }, "Release Captain"), home, letters.map(row),
     h("h2", { key: "channels" }, "Channels"), open.map(row),
     old.length ? h("details.archived", { key: "old" }, h("summary", {}, `Archived (${old.length})`), old.map(row)) : null,
-    h("p.legend", { key: "legend" }, h("kbd", {}, "/"), " message box  ", h("kbd", {}, "↑↓"), " walk lists  ", h("kbd", {}, "Esc"), " close"),
+    h("p.legend", { key: "legend" }, LEGEND.flatMap(([key, does]) => [h("span", { key }, h("kbd", {}, key), ` ${does}`), " "])),
   ]);
   root.onkeydown = walk;
 }
 
+const LEGEND = [["/", "message box"], ["↑↓", "walk lists"], ["Esc", "close"]];
 const direct = (c) => c.is_im || c.id.startsWith("D");
 const sees = (c) => !c.is_private || (c.members ?? []).includes(ui.user);
 
@@ -61,6 +62,7 @@ function row(c) {
 
 /** Go to a channel, or to the app's home when `channel` is null. */
 export function enter(channel) {
+  if (store.error) tell("");
   choose({ channel: channel ?? ui.channel, home: channel === null, thread: null, place: "chat", editing: null });
   if (channel === null) act("open_home", { user: ui.user });
 }

@@ -21,8 +21,9 @@ export function showThread(root) {
     h("button.tool", { type: "button", "aria-label": "Close the thread", title: "Close (Esc)", onclick: closeThread }, "✕")]);
   const list = $(".replies", root);
   list.dataset.scope = ui.thread;
-  showReplies(list, parent, replies);
+  // The box first: it takes its height from the list, and the list then ends where the reader looks.
   composer($("form", root), "thread-box", ui.thread);
+  showReplies(list, parent, replies);
 }
 
 export function closeThread() {

@@ -1,7 +1,7 @@
 // The world around the bot: what burns, what is broken, how it does, and whether the bot lives.
 
 import { $, h } from "../dom.js";
-import { act, choose, render, store, tell, ui } from "../store.js";
+import { act, channelOf, choose, render, store, tell, ui } from "../store.js";
 import { since, tag } from "./parts.js";
 
 const NAMES = { slack: "Slack", pagerduty: "PagerDuty", jira: "Jira", kubernetes: "Kubernetes", prometheus: "Prometheus", alertmanager: "Alertmanager" };
@@ -22,10 +22,16 @@ function burns(w) {
     (w.services ?? []).map((name) => {
       const mine = alerts.filter((a) => a.labels?.service === name);
       return h("div.turn", { key: name }, h("div.turn-name", {}, h("strong", {}, name), mine.map((a) => tag(`${a.labels?.burn ?? a.labels?.alertname ?? "alert"} burn`, "bad")),
-          mine.length ? undo("Resolve", `Resolve the burn of ${name}`, () => act("calm", { service: name })) : null),
-        h("div.row", {}, h("button.danger.small", { type: "button", onclick: () => act("burn", { service: name, kind: "fast" }) }, "Fast burn"),
-          h("button.plain.small", { type: "button", onclick: () => act("burn", { service: name, kind: "slow" }) }, "Slow burn")));
+          mine.length ? undo("End", `End the burn of ${name}`, () => act("calm", { service: name })) : null),
+        h("div.row", {}, h("button.danger.small", { type: "button", onclick: () => burn(name, "fast") }, "Fast burn"),
+          h("button.plain.small", { type: "button", onclick: () => burn(name, "slow") }, "Slow burn")));
     }));
+}
+
+// Whoever looks at another channel is told where the answer will be.
+async function burn(service, kind) {
+  const away = ui.home || channelOf(ui.channel)?.name !== service;
+  if (await act("burn", { service, kind }) && away && channelOf(service)) tell(`${service} burns. Watch #${service}.`);
 }
 
 const stateOf = (a) => a.status?.state ?? a.status ?? a.state ?? "";
