@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["ground.postgres", "ground.real_prometheus", "ground.bodies"]
+pytest_plugins = ["ground.postgres", "ground.real_prometheus", "ground.bodies", "ground.doors"]
 
 # How fast a shared machine draws examples is no property of ours.
 settings.register_profile("captain", deadline=None, suppress_health_check=[HealthCheck.too_slow])

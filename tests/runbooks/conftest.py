@@ -1,4 +1,4 @@
-"""Grounds for runbooks: files to load, the stand-ins' world to look at, and one address behind which apps change."""
+"""Grounds for runbooks: files to load, and checks to run by themselves."""
 
 from __future__ import annotations
 
@@ -6,38 +6,7 @@ import textwrap
 
 import pytest
 
-from bot.standin import serve
 from runbooks import Looks, load, run
-
-
-class Door:
-    """An address that stays while the app behind it changes."""
-
-    def __init__(self) -> None:
-        self.app = None
-        self.served = serve(self)
-        self.url = self.served.url
-
-    async def __call__(self, scope, receive, send) -> None:
-        await self.app(scope, receive, send)
-
-
-@pytest.fixture(scope="session")
-def _door():
-    door = Door()
-    yield door
-    door.served.stop()
-
-
-@pytest.fixture
-def behind(_door):
-    """``behind(app)`` serves the app until the test ends and gives its address."""
-
-    def put(app) -> str:
-        _door.app = app
-        return _door.url
-
-    return put
 
 
 @pytest.fixture

@@ -14,27 +14,6 @@ from bot.errors import GiveUp, Retry
 from bot.integrations.alertmanager import AlertmanagerSettings
 from bot.integrations.alertmanager.client import AlertmanagerClient
 from bot.integrations.alertmanager.fake import FakeAlertmanager
-from bot.standin import CallLog, serve
-
-
-class Behind:
-    app = None
-
-    async def __call__(self, scope, receive, send):
-        await self.app(scope, receive, send)
-
-
-@pytest.fixture(scope="module")
-def door():
-    behind = Behind()
-    served = serve(behind)
-    yield behind, served.url
-    served.stop()
-
-
-@pytest.fixture
-def calls():
-    return CallLog()
 
 
 @pytest.fixture
@@ -49,10 +28,8 @@ def client_of(url, **settings):
 
 
 @pytest.fixture
-def client(fake, door):
-    behind, url = door
-    behind.app = fake.app
-    asked = client_of(url + "/")
+def client(fake, behind):
+    asked = client_of(behind(fake.app) + "/")
     yield asked
     asked.close()
 
@@ -84,9 +61,8 @@ def test_what_may_heal_is_retried_by_the_engine_not_here(client, fake, calls, mo
     assert len(calls.rows()) == 1
 
 
-def test_a_hang_ends_at_the_timeout(fake, door):
-    behind, url = door
-    behind.app = fake.app
+def test_a_hang_ends_at_the_timeout(fake, behind):
+    url = behind(fake.app)
     fake.faults.breaks("hang")
     began = time.monotonic()
     with pytest.raises(Retry, match=r"within 0\.5 s"):
@@ -102,21 +78,20 @@ def test_nobody_listening_is_a_retry_at_once():
         client_of(f"http://127.0.0.1:{port}").ping()
 
 
-def test_what_is_no_alertmanager_is_said(door):
+def test_what_is_no_alertmanager_is_said(behind):
     async def page(request):
         return HTMLResponse("<html>Please sign in</html>")
 
     async def guarded(request):
         return JSONResponse({}, 200 if request.headers.get("authorization") == "Bearer t0ken" else 403)
 
-    behind, url = door
-    behind.app = Starlette(routes=[Route("/api/v2/alerts", page), Route("/api/v2/status", guarded)])
+    url = behind(Starlette(routes=[Route("/api/v2/alerts", page), Route("/api/v2/status", guarded)]))
     with pytest.raises(Retry, match="not Alertmanager's API"):
         client_of(url).active()
     with pytest.raises(GiveUp, match=r"alertmanager\.bearer_token"):
         client_of(url).ping()
     assert client_of(url, bearer_token="t0ken").ping() == "unknown version"
-    behind.app = Starlette()
+    behind(Starlette())
     with pytest.raises(GiveUp, match=r"check alertmanager\.url"):
         client_of(url).ping()
 

@@ -89,25 +89,9 @@ def fake(make):
     return make()
 
 
-@pytest.fixture(scope="module")
-def _api():
-    class Behind:
-        app = None
-
-        async def __call__(self, scope, receive, send):
-            await self.app(scope, receive, send)
-
-    behind = Behind()
-    served = serve(behind)
-    yield behind, served.url
-    served.stop()
-
-
 @pytest.fixture
-def api(_api, fake):
-    behind, url = _api
-    behind.app = fake.app
-    return url + "/api/v2"
+def api(behind, fake):
+    return behind(fake.app) + "/api/v2"
 
 
 @pytest.mark.parametrize("path", BODIES, ids=lambda p: p.stem)

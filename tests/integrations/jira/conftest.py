@@ -2,51 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from types import SimpleNamespace
-
 import pytest
 import requests
+from ground.doors import listening
 from jira import JIRA
 
 from bot.integrations.jira import JiraSettings, Ticket
 from bot.integrations.jira.client import JiraClient
 from bot.integrations.jira.fake import API_TOKEN, EMAIL, FakeJira
-from bot.standin import CallLog, serve
-
-
-class Door:
-    """An address that stays while the app behind it changes: starting a server for each test would cost 0.2 s."""
-
-    def __init__(self):
-        self.app = None
-        self.served = serve(self)
-
-    async def __call__(self, scope, receive, send):
-        await self.app(scope, receive, send)
-
-
-@pytest.fixture(scope="session")
-def _door():
-    door = Door()
-    yield door
-    door.served.stop()
-
-
-@pytest.fixture
-def behind(_door):
-    """``behind(app)`` serves the app until the test ends, or the next call, and gives its address."""
-
-    def put(app):
-        _door.app = app
-        return _door.served.url
-
-    return put
-
-
-@pytest.fixture
-def calls():
-    return CallLog()
 
 
 @pytest.fixture(params=["Cloud", "Server"])
@@ -127,23 +90,6 @@ def make(jira):
 
 @pytest.fixture
 def listener():
-    """Hears webhooks: ``heard`` has (headers, body); ``answers`` are the statuses to give, the last for ever."""
-    ear = SimpleNamespace(heard=[], answers=[200], url="")
-
-    async def app(scope, receive, send):
-        body = b""
-        while True:
-            message = await receive()
-            body += message.get("body", b"")
-            if not message.get("more_body"):
-                break
-        ear.heard.append(({name.decode(): value.decode() for name, value in scope["headers"]}, body))
-        status = ear.answers.pop(0) if len(ear.answers) > 1 else ear.answers[0]
-        await send({"type": "http.response.start", "status": status, "headers": []})
-        await send({"type": "http.response.body", "body": b""})
-
-    ear.events = lambda: [json.loads(body) for _, body in ear.heard]
-    served = serve(app)
-    ear.url = f"{served.url}/webhooks/jira"
-    yield ear
-    served.stop()
+    """Who hears Jira's webhooks."""
+    with listening("/webhooks/jira", 200) as ear:
+        yield ear

@@ -8,40 +8,16 @@ from kubernetes import client
 from bot.integrations.kubernetes import KubernetesSettings
 from bot.integrations.kubernetes.client import KubernetesClient
 from bot.integrations.kubernetes.fake import FakeKubernetes
-from bot.standin import CallLog, serve
-
-
-class Door:
-    """An address that stays while the app behind it changes: starting a server for each test would cost 0.2 s."""
-
-    def __init__(self):
-        self.app = None
-        self.served = serve(self)
-
-    async def __call__(self, scope, receive, send):
-        await self.app(scope, receive, send)
-
-
-@pytest.fixture(scope="session")
-def _door():
-    door = Door()
-    yield door
-    door.served.stop()
 
 
 @pytest.fixture
-def calls():
-    return CallLog()
-
-
-@pytest.fixture
-def api_of(_door):
+def api_of(door):
     """``api_of(token)`` is an ApiClient of the official client, closed after the test."""
     made = []
 
     def make(token=""):
         configuration = client.Configuration()
-        configuration.host = _door.served.url
+        configuration.host = door.url
         if token:
             configuration.api_key["BearerToken"] = f"Bearer {token}"
         made.append(client.ApiClient(configuration))
@@ -53,13 +29,13 @@ def api_of(_door):
 
 
 @pytest.fixture
-def cluster_with(_door, calls):
+def cluster_with(door, calls):
     """``cluster_with(seed=…, rollout_seconds=…)`` is a cluster behind the door until the test ends."""
     made = []
 
     def make(**options):
         made.append(FakeKubernetes(calls, **options))
-        _door.app = made[-1].app
+        door.app = made[-1].app
         return made[-1]
 
     yield make
@@ -79,8 +55,8 @@ def api(cluster, api_of):
 
 
 @pytest.fixture
-def url(_door):
-    return _door.served.url
+def url(door):
+    return door.url
 
 
 @pytest.fixture

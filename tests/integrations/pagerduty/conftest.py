@@ -2,57 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from types import SimpleNamespace
-
 import pytest
 import requests
+from ground.doors import listening
 
 from bot.integrations.pagerduty import PagerDutySettings, Trigger
 from bot.integrations.pagerduty.client import PagerDutyClient
 from bot.integrations.pagerduty.fake import API_TOKEN, ROUTING_KEYS, FakePagerDuty
-from bot.standin import CallLog, serve
 
 DOCS, GATEWAY = ROUTING_KEYS
 
 
 @pytest.fixture
-def calls():
-    return CallLog()
-
-
-@pytest.fixture
 def pagerduty(calls):
     return FakePagerDuty(calls)
-
-
-class Door:
-    """An address that stays while the app behind it changes: starting a server for each test would cost 0.2 s."""
-
-    def __init__(self):
-        self.app = None
-        self.served = serve(self)
-
-    async def __call__(self, scope, receive, send):
-        await self.app(scope, receive, send)
-
-
-@pytest.fixture(scope="session")
-def _door():
-    door = Door()
-    yield door
-    door.served.stop()
-
-
-@pytest.fixture
-def behind(_door):
-    """``behind(app)`` serves the app until the test ends, or the next call, and gives its address."""
-
-    def put(app):
-        _door.app = app
-        return _door.served.url
-
-    return put
 
 
 @pytest.fixture
@@ -118,23 +81,6 @@ def event(url):
 
 @pytest.fixture
 def listener():
-    """Hears webhooks: ``heard`` has (headers, body); ``answers`` are the statuses to give, the last for ever."""
-    ear = SimpleNamespace(heard=[], answers=[202], url="")
-
-    async def app(scope, receive, send):
-        body = b""
-        while True:
-            message = await receive()
-            body += message.get("body", b"")
-            if not message.get("more_body"):
-                break
-        ear.heard.append(({name.decode(): value.decode() for name, value in scope["headers"]}, body))
-        status = ear.answers.pop(0) if len(ear.answers) > 1 else ear.answers[0]
-        await send({"type": "http.response.start", "status": status, "headers": []})
-        await send({"type": "http.response.body", "body": b""})
-
-    ear.events = lambda: [json.loads(body)["event"] for _, body in ear.heard]
-    served = serve(app)
-    ear.url = f"{served.url}/webhooks/pagerduty"
-    yield ear
-    served.stop()
+    """Who hears PagerDuty's webhooks."""
+    with listening("/webhooks/pagerduty", 202, inside="event") as ear:
+        yield ear

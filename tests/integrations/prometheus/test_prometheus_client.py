@@ -15,12 +15,6 @@ from bot.errors import GiveUp, Retry
 from bot.integrations.prometheus import PrometheusSettings
 from bot.integrations.prometheus.client import PrometheusClient
 from bot.integrations.prometheus.fake import FakePrometheus
-from bot.standin import CallLog
-
-
-@pytest.fixture
-def calls():
-    return CallLog()
 
 
 @pytest.fixture

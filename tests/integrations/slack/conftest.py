@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass
 
 import pytest
+from ground.doors import Door
 from ground.waiting import until
 from slack_bolt import App
 from slack_bolt.adapter.socket_mode import SocketModeHandler
@@ -18,19 +19,7 @@ from starlette.routing import Mount, Route
 from bot.integrations.slack import SlackSettings
 from bot.integrations.slack.client import SlackClient
 from bot.integrations.slack.fake import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET, FakeSlack
-from bot.standin import CallLog, serve
-
-
-class Door:
-    """An address that stays while the app behind it changes."""
-
-    def __init__(self) -> None:
-        self.app = None
-        self.served = serve(self)
-        self.url = self.served.url
-
-    async def __call__(self, scope, receive, send) -> None:
-        await self.app(scope, receive, send)
+from bot.standin import CallLog
 
 
 @dataclass
