@@ -199,7 +199,7 @@ def insert_once(c: Connection, table: sa.Table, row: Mapping[str, Any]) -> Any:
     return c.execute(_insert_once(table, postgres=c.dialect.name == "postgresql"), dict(row)).first()
 
 
-@functools.lru_cache(maxsize=32)
+@functools.cache
 def _insert_once(table: sa.Table, *, postgres: bool) -> Any:
     """The statement, built once: its values come as parameters, which is five times quicker than values in it."""
     made = (postgresql if postgres else sqlite).insert(table)

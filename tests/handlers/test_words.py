@@ -47,7 +47,9 @@ def shown(row, *effects) -> str:
 def test_a_tick_only_for_what_is_stored_as_accepted():
     done = effect("page", State.DONE, done_at=NOW - 1.6)
     text = shown(
-        incident(), done, effect("ticket", State.RETRYING, attempt=3, due_at=time.time() + 40, reason="Jira answers 503")
+        incident(),
+        done,
+        effect("ticket", State.RETRYING, attempt=3, due_at=time.time() + 40, reason="Jira answers 503"),
     )
     assert "PagerDuty ✔ 0.4 s" in text
     assert "Jira ⏳ retry 3 in 40 s" in text
