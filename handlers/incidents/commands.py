@@ -47,6 +47,16 @@ def resolve(desk: Desk, asker: Asker, incident: str = "") -> Reply:
     return _do(desk, asker, incident, Deed.RESOLVE)
 
 
+def repair(desk: Desk, asker: Asker, incident: str = "") -> Reply:
+    """Try again what was given up for an incident, once its cause is mended."""
+    with desk.store.read() as c:
+        row = _find(c, asker, incident)
+    again = decide.repair(desk, asker, row.number, now=time.time())
+    if not again:
+        return Reply(f"Nothing was given up for INC-{row.number}; there is nothing to repair.", data=_plain(row))
+    return Reply(f"Trying again for INC-{row.number}: {', '.join(again)}.", data=_plain(row))
+
+
 def open_(desk: Desk, asker: Asker, severity: Severity, service: str, *title: str) -> Reply:
     """Open an incident by hand: sev1 and sev2 page, sev3 makes a ticket."""
     said = " ".join(" ".join(title).split())
@@ -126,4 +136,11 @@ def _plain(row: Any) -> dict[str, Any]:
     return {name: getattr(row, name) for name in kept}
 
 
-VERBS: Mapping[str, Verb] = {"list": list_, "show": show, "ack": ack, "resolve": resolve, "open": open_}
+VERBS: Mapping[str, Verb] = {
+    "list": list_,
+    "show": show,
+    "ack": ack,
+    "resolve": resolve,
+    "open": open_,
+    "repair": repair,
+}

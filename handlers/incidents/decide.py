@@ -164,6 +164,19 @@ def do(desk: Desk, asker: Asker, number: int, deed: Deed, *, now: float) -> tupl
         return table.by_number(tx.c, number), changed
 
 
+def repair(desk: Desk, asker: Asker, number: int, *, now: float) -> list[str]:
+    """Owe again what was given up for an incident; the kinds of effects that are tried again."""
+    with desk.engine.transaction(now) as tx:
+        parked = [row for row in table.effects_about(tx.c, number) if row.state == State.GAVE_UP.value]
+        again = [row.kind for row in parked if desk.engine.repair(tx, row.key)]
+        if again:
+            text = f"tries again: {', '.join(again)}"
+            table.add_event(tx.c, incident=number, at=now, kind="repair", actor=asker.name, text=text)
+            _record(tx, asker, "incident repair", number, {"effects": again})
+            show(desk, tx, number)
+        return again
+
+
 def move(desk: Desk, tx: Tx, row: Any, deed: Deed, *, actor: str, text: str, tell_pager: bool = True) -> bool:
     """Make one move of the state machine and owe what follows from it; False when it does not apply.
 

@@ -122,3 +122,25 @@ def test_resolved_before_it_fired_pages_nobody(town: Town, alertmanager_body):
     until(lambda: bot.captain.alerts.waiting() == 0)
     assert "No incident has ever been opened" in bot.ask("incident list --all")["text"]
     assert town.pages() == []
+
+
+def test_what_was_given_up_is_shown_and_repaired_when_its_cause_is_mended(town: Town, alertmanager_body):
+    """A Jira token that has expired: trying again cannot help until a person changes something."""
+    bot = town.start()
+    right, town.jira._door.token = town.jira._door.token, "another"
+    bot.alert(alertmanager_body("firing-single"))
+    until(lambda: town.roots() and "Jira ✘" in town.shown(town.roots()[0]), message="the panel hides it")
+    assert len(town.pages()) == 1
+    assert town.tickets() == []
+
+    def ticket() -> dict[str, object]:
+        return next(e for e in bot.ask("incident show INC-1")["data"]["effects"] if e["kind"] == "ticket")
+
+    # Repaired too early, it is tried once more and given up again.
+    assert bot.ask("incident repair INC-1")["text"] == "Trying again for INC-1: ticket."
+    until(lambda: (ticket()["state"], ticket()["attempt"]) == ("gave_up", 2))
+    town.jira._door.token = right
+    assert bot.ask("incident repair INC-1")["text"] == "Trying again for INC-1: ticket."
+    until(lambda: len(town.tickets()) == 1)
+    until(lambda: "Jira ✔" in town.shown(town.roots()[0]))
+    assert bot.ask("incident repair INC-1")["text"].startswith("Nothing was given up")

@@ -34,6 +34,7 @@ def test_a_burn_that_prometheus_sees_is_paged_threaded_ticketed_and_closed(town:
     until(lambda: town.tickets()[0]["status_category"] == "done")
     until(lambda: any("Resolved" in text for text in town.thread(root)))
     assert len(town.pages()) == len(town.tickets()) == len(town.roots()) == 1
+    assert "SLOBurnSlow fires too" in bot.ask("incident show INC-1")["text"], "the slow burn joins the same incident"
     assert bot.metric('captain_webhooks_total{source="alertmanager",status="202"}') >= 2
 
 

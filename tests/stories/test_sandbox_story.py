@@ -162,8 +162,13 @@ def test_the_main_job_on_the_page(sandbox: Sandbox):
         page.get_by_text("acknowledged", exact=True).first.wait_for(timeout=10_000)
         if picture := os.environ.get("CAPTAIN_SCREENSHOT"):
             page.screenshot(path=picture)
+        page.get_by_role("tab", name="Jira").click()
+        page.locator("#panel .card", has_text="docs-api burns").get_by_text("To Do", exact=True).wait_for()
         shown.get_by_role("button", name="Resolve").click()
         shown.get_by_text("resolved by alice").wait_for(timeout=15_000)
+        page.locator("#panel .tag", has_text="Done").wait_for()
+        page.get_by_role("tab", name="PagerDuty").click()
+        page.locator("#panel").get_by_text("resolved", exact=True).wait_for()
     assert sandbox.stop() == 0
 
 
