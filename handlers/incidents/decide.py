@@ -205,10 +205,20 @@ def move(desk: Desk, tx: Tx, row: Any, deed: Deed, *, actor: str, text: str, tel
         if tracker:
             ticket = f"{row.uid}:ticket"
             tx.owe(Effect(f"{row.uid}:ticket-done", "ticket-done", "jira", row.number, urgency=4, after=ticket))
-        note = f"✅ Resolved {text}." if actor != "Alertmanager" else "✅ Resolved: every alert has ended."
+        note = f"✅ Resolved {text}.{still(journal.still_firing(tx.c, row.number))}"
+        if actor == "Alertmanager":
+            note = "✅ Resolved: every alert has ended."
     say(tx, row.uid, row.number, status.value, note)
     show(desk, tx, row.number)
     return True
+
+
+def still(firing: int) -> str:
+    """What a person must know who resolves while it still burns; empty when it does not."""
+    if not firing:
+        return ""
+    alerts = "1 alert still fires" if firing == 1 else f"{firing} alerts still fire"
+    return f" ⚠ {alerts}: nobody is paged for them again until they have ended and start anew."
 
 
 def say(tx: Tx, uid: str, number: int, name: str, text: str) -> None:

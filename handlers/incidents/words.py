@@ -28,6 +28,8 @@ OUTCOME_ICON: Mapping[Outcome, str] = {
     Outcome.NO_DATA: "∅",
     Outcome.ERROR: "⚠",
 }
+WORST_FIRST = (Outcome.FAIL, Outcome.ERROR, Outcome.NO_DATA, Outcome.INCONCLUSIVE, Outcome.PASS)
+"""What a reader must see first stands first."""
 SHOWN_EFFECTS = (
     ("page", "PagerDuty"),
     ("page-ack", "PagerDuty acknowledge"),
@@ -58,6 +60,9 @@ def panel(row: Any, effects: Sequence[Any]) -> tuple[str, Blocks]:
             ],
         },
     ]
+    alarm = _alarm(row, effects)
+    if alarm:
+        blocks.insert(1, {"type": "section", "text": {"type": "mrkdwn", "text": alarm}})
     told = _told(row)
     if told:
         blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": told}})
@@ -127,14 +132,26 @@ def _truth(row: Any, effects: Sequence[Any]) -> str:
     """
     bykind = {effect.kind: effect for effect in effects}
     parts = []
-    if Severity(row.severity).pages and "page" not in bykind:
-        parts.append("PagerDuty ✘ *nobody is paged*: it is not configured for this service")
     for kind, name in SHOWN_EFFECTS:
         effect = bykind.get(kind)
         if effect is not None:
             said = row.checks if kind == "checks" and row.checks else _effect(effect)
             parts.append(f"{name} {said}")
     return " · ".join(parts) if parts else "Nothing is owed to PagerDuty or Jira for this incident."
+
+
+def _alarm(row: Any, effects: Sequence[Any]) -> str:
+    """Said in full size while it is true: somebody should have been woken and has not been."""
+    if not table.is_open(row) or not Severity(row.severity).pages:
+        return ""
+    page = next((effect for effect in effects if effect.kind == "page"), None)
+    if page is None:
+        return "⚠ *Nobody is paged:* PagerDuty is not configured for this service. Call the on-call yourself."
+    if State(page.state) is State.GAVE_UP:
+        return f"⚠ *Nobody has been paged:* {escape(page.reason[:300])} Call the on-call yourself."
+    if State(page.state) is State.RETRYING:
+        return f"⚠ *Nobody has been paged yet:* {escape(page.reason[:300])} I keep trying; call the on-call yourself."
+    return ""
 
 
 def _effect(row: Any) -> str:
@@ -166,7 +183,7 @@ def checks(report: Report) -> tuple[str, Blocks]:
     """The results of a runbook, a line each, with value, threshold and what to do next."""
     counts = ", ".join(f"{n} {outcome.value}" for outcome in Outcome if (n := _count(report, outcome)))
     text = f"{OUTCOME_ICON[report.outcome]} Checks of {report.runbook}: {report.outcome.value} ({counts or 'none ran'})"
-    lines = [_check_line(result) for result in report.results]
+    lines = [_check_line(result) for result in sorted(report.results, key=lambda r: WORST_FIRST.index(r.outcome))]
     blocks: Blocks = [{"type": "section", "text": {"type": "mrkdwn", "text": f"*{escape(text)}*"}}]
     blocks += [
         {"type": "section", "text": {"type": "mrkdwn", "text": "\n".join(lines[i : i + 8])}}

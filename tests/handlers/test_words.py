@@ -64,9 +64,23 @@ def test_checks_that_ran_show_their_verdict_not_a_tick():
     assert "Checks ✔" not in text
 
 
-def test_that_nobody_is_paged_is_said():
-    assert "nobody is paged" in shown(incident())
-    assert "nobody is paged" not in shown(incident(severity="sev3"))
+def test_that_nobody_is_paged_is_said_in_full_size():
+    assert "Nobody is paged" in shown(incident())
+    assert "Nobody is paged" not in shown(incident(severity="sev3"))
+    waiting = effect("page", State.RETRYING, reason="PagerDuty answered 500.")
+    row = incident()
+    blocks = words.panel(row, [waiting])[1]
+    assert blocks[1]["type"] == "section"
+    assert "Nobody has been paged yet:* PagerDuty answered 500." in blocks[1]["text"]["text"]
+    assert "Nobody has been paged" not in shown(row, effect("page", State.DONE, done_at=NOW))
+    assert "Nobody has been paged" not in shown(incident(status="resolved", resolved_by="a", resolved_at=NOW), waiting)
+
+
+def test_failed_checks_stand_first():
+    rows = [("fine", Outcome.PASS), ("broken", Outcome.FAIL), ("blind", Outcome.ERROR)]
+    results = [Result(n, "http", o, "", "", "", None, 0.1, 1, "", "", Severity.BLOCKING) for n, o in rows]
+    text = str(words.checks(Report("docs-api", results, 1.0))[1])
+    assert text.index("broken") < text.index("blind") < text.index("fine")
 
 
 def test_buttons_offer_what_still_makes_sense():

@@ -144,3 +144,17 @@ def test_what_was_given_up_is_shown_and_repaired_when_its_cause_is_mended(town: 
     until(lambda: len(town.tickets()) == 1)
     until(lambda: "Jira ✔" in town.shown(town.roots()[0]))
     assert bot.ask("incident repair INC-1")["text"].startswith("Nothing was given up")
+
+
+def test_resolving_while_it_still_burns_says_so(town: Town, alertmanager_body):
+    bot = town.start()
+    fire = alertmanager_body("firing-single")
+    bot.alert(fire)
+    root = until(town.roots)[0]
+    assert "1 alert still fires" in bot.ask("incident resolve INC-1")["text"]
+    until(lambda: any("1 alert still fires" in text for text in town.thread(root)))
+    # The same alert again is no new one; once it has ended, the next is.
+    assert bot.alert(fire).json() == {"accepted": 0, "duplicates": 1}
+    again = fire["alerts"][0] | {"startsAt": "2026-11-23T09:00:00Z"}
+    bot.alert(fire | {"alerts": [fire["alerts"][0] | {"status": "resolved"}, again]})
+    until(lambda: len(town.pages()) == 2, message="a new burn after the old one must page")
