@@ -222,11 +222,11 @@ def test_a_reset_after_acting_pages_once(client, page, pagerduty, calls):
 
 
 def test_an_answer_that_comes_too_late_may_have_acted(settings, page, pagerduty):
-    client = PagerDutyClient(settings(timeout=0.2))
-    pagerduty.faults.breaks("late", delay=0.4, times=1)
+    client = PagerDutyClient(settings(timeout=0.6))
+    pagerduty.faults.breaks("late", delay=1.2, times=1)
     error, _ = retries(lambda: client.trigger(page()))
     assert error.unknown
-    assert len(pagerduty.state()["incidents"]) == 1
+    until(lambda: len(pagerduty.state()["incidents"]) == 1)
 
 
 def test_the_services_own_limit(client, page, pagerduty):
