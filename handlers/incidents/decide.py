@@ -107,10 +107,15 @@ def _joined(desk: Desk, tx: Tx, row: Any, alert: Alert, severity: Severity) -> s
     name = alert.labels["alertname"]
     table.add_event(tx.c, incident=row.number, at=tx.now, kind="alert", actor="Alertmanager", text=f"{name} fires too")
     if severity.rank < Severity(row.severity).rank:
-        tx.c.execute(INCIDENTS().update().where(INCIDENTS().c.number == row.number).values(severity=severity.value))
+        values = {"severity": severity.value}
+        wakes = severity.pages and not Severity(row.severity).pages
+        if wakes:
+            # Whoever took it took a ticket; a page is for the on-call, and somebody has to take it anew.
+            values["status"] = Status.TRIGGERED.value
+        tx.c.execute(INCIDENTS().update().where(INCIDENTS().c.number == row.number).values(**values))
         text = f"severity raised from {row.severity} to {severity.value} by {name}"
         table.add_event(tx.c, incident=row.number, at=tx.now, kind="severity", actor="Alertmanager", text=text)
-        if severity.pages and not Severity(row.severity).pages and row.status == Status.TRIGGERED.value:
+        if wakes:
             _owe_page(desk, tx, row.uid, row.number, row.service, severity)
     show(desk, tx, row.number)
     return f"joined INC-{row.number}"

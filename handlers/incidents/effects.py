@@ -47,8 +47,6 @@ def performers(desk: Desk) -> list[Performer]:
 def page(desk: Desk, task: Task) -> Outcome:
     """Page the service's on-call. The dedup key is the incident's uid, so asking twice pages once."""
     row = _row(desk, task)
-    if not table.is_open(row) and task.attempt == 1:
-        return Outcome(skipped="resolved before PagerDuty was asked")
     if not table.is_open(row):
         # An earlier try may have reached PagerDuty; the resolve that follows this closes it either way.
         return Outcome(skipped="resolved before PagerDuty accepted the page")

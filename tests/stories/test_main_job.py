@@ -158,3 +158,18 @@ def test_resolving_while_it_still_burns_says_so(town: Town, alertmanager_body):
     again = fire["alerts"][0] | {"startsAt": "2026-11-23T09:00:00Z"}
     bot.alert(fire | {"alerts": [fire["alerts"][0] | {"status": "resolved"}, again]})
     until(lambda: len(town.pages()) == 2, message="a new burn after the old one must page")
+
+
+def test_a_ticket_somebody_took_still_pages_when_it_becomes_a_page(town: Town, alertmanager_body):
+    """Taken by day as a slow burn; at night it burns fast: the on-call must be woken, and take it anew."""
+    bot = town.start()
+    fast = alertmanager_body("firing-single")
+    labels = fast["alerts"][0]["labels"] | {"severity": "ticket", "alertname": "SLOBurnSlow", "burn": "slow"}
+    bot.alert(fast | {"alerts": [fast["alerts"][0] | {"labels": labels, "fingerprint": "7af3064281c2acde"}]})
+    until(town.roots)
+    bot.ask("incident ack INC-1", "dora")
+    bot.alert(fast)
+    until(lambda: len(town.pages()) == 1, message="nobody was woken")
+    assert bot.ask("incident show INC-1")["data"]["status"] == "triggered"
+    bot.ask("incident ack INC-1", "erik")
+    until(lambda: town.pages()[0]["status"] == "acknowledged", message="PagerDuty goes on escalating")
