@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 import time
@@ -34,8 +35,8 @@ from handlers.alerts import journal, payload
 from handlers.alerts.journal import Entry
 from handlers.catalogue import Policy, Service
 from handlers.desk import Desk, Outside
-from handlers.incidents import decide, effects, home, phone, table
-from handlers.subjects import SUBJECTS, lanes
+from handlers.incidents import decide, home, phone, table
+from handlers.subjects import PERFORMERS, SUBJECTS, TICKS, lanes
 from runbooks import Runbook, load_folder, shipped
 
 log = logging.getLogger(__name__)
@@ -152,11 +153,15 @@ class Captain:
         """Migrate, take over what was left, start to take. Makes no outside call: alerts are taken before Slack is there."""
         self.store.lock_file()
         self.store.migrate()
-        self.engine.perform([*effects.performers(self.desk), Performer("reply", self._reply)])
+        for performers in PERFORMERS:
+            self.engine.perform(performers(self.desk))
+        self.engine.perform([Performer("reply", self._reply)])
         self.engine.settled.append(lambda tx, done: decide.settled(self.desk, tx, done))
         self.engine.settled.append(self._meter)
         self.engine.pressed = self.alerts.pressed
         self.engine.tick("purge", self._purge)
+        for tick in TICKS:
+            self.engine.tick(tick.name, functools.partial(tick.run, self.desk))
         self.engine.chores += [self.alerts.refresh, self.requests.refresh]
         self.engine.launch()
         self.alerts.start()
@@ -171,6 +176,11 @@ class Captain:
         self.requests.stop(deadline)
         self.engine.close(max(1.0, deadline - time.monotonic()))
         self.store.close()
+
+    @property
+    def ticks(self) -> list[tuple[str, str]]:
+        """What the clock must tell: (name, cron line in UTC)."""
+        return [("purge", "17 3 * * *"), *((tick.name, tick.line) for tick in TICKS)]
 
     # ---- alerts -----------------------------------------------------------------------------------------------------
 

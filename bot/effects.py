@@ -39,6 +39,8 @@ class State(StrEnum):
 
 
 FINAL = (State.DONE, State.SKIPPED, State.GAVE_UP)
+UNSETTLED = (State.OWED.value, State.RETRYING.value)
+"""The states in which an effect is to be tried."""
 
 
 class EffectRow(SQLModel, table=True):
@@ -58,6 +60,8 @@ class EffectRow(SQLModel, table=True):
     tried: int = 0
     tried_at: float | None = None
     due_at: float
+    pause: float = 0.0
+    deadline: float | None = None
     created_at: float
     done_at: float | None = None
     took_ms: float | None = None
@@ -71,6 +75,7 @@ class Effect:
 
     ``key``: ours, unique for ever, carries the occurrence. ``lane``: which outside service. ``about``: incident number.
     ``urgency``: smaller goes first. ``after``: key of the effect that must be settled before. ``delay``: seconds to wait.
+    ``deadline``: UNIX s after which no try is begun: what came too late to be undone in time is not done at all.
     """
 
     key: str
@@ -81,6 +86,7 @@ class Effect:
     urgency: int = 5
     after: str | None = None
     delay: float = 0.0
+    deadline: float | None = None
 
 
 @dataclass(frozen=True)
@@ -161,6 +167,8 @@ class Tx:
             "attempt": 0,
             "tried": 0,
             "due_at": due,
+            "pause": effect.delay,
+            "deadline": effect.deadline,
             "created_at": self.now,
             "reason": "",
             "result": "{}",
@@ -180,6 +188,26 @@ class Tx:
             due = max(self.now, row.due_at)
             self.c.execute(t.update().where(t.c.key == row.key).values(state=State.OWED.value, due_at=due))
             self.started.append((effect_of(row), row.attempt + 1, due))
+
+    def hasten(self, key: str) -> bool:
+        """Do now what was to be done later; False when it is settled, or waits for another effect."""
+        t = EFFECTS()
+        mine = (t.c.key == key) & t.c.state.in_(UNSETTLED)
+        if self.c.execute(t.update().where(mine).values(due_at=self.now, pause=0.0)).rowcount == 0:
+            return False
+        row = self.c.execute(sa.select(t).where(t.c.key == key)).one()
+        self.started.append((effect_of(row), row.attempt + 1, self.now))
+        return True
+
+    def cancel(self, key: str, why: str) -> bool:
+        """Begin no more tries of an effect; False when it is settled. A try that runs already settles as it ends."""
+        t = EFFECTS()
+        mine = (t.c.key == key) & t.c.state.in_((State.WAITING.value, *UNSETTLED))
+        values = {"state": State.SKIPPED.value, "reason": why, "done_at": self.now}
+        if self.c.execute(t.update().where(mine).values(**values)).rowcount == 0:
+            return False
+        self.release(key)
+        return True
 
     def _settled(self, key: str) -> bool:
         if key in self._mine:
@@ -243,7 +271,9 @@ class Lane:
         self._clock = clock
         self._ready: list[tuple[int, int, str, int]] = []
         self._later: list[tuple[float, int, int, str, int]] = []
-        self._held: set[tuple[str, int]] = set()
+        self._held: dict[tuple[str, int], int] = {}
+        """What waits or runs here, and which of its places in the queues counts."""
+        self._asleep: set[tuple[str, int]] = set()
         self._order = itertools.count()
         self._wake = threading.Condition()
         self._threads: list[threading.Thread] = []
@@ -253,18 +283,22 @@ class Lane:
     def put(self, key: str, attempt: int, *, urgency: int, due: float) -> None:
         """Start try ``attempt`` of an effect at ``due`` (UNIX s). Putting the same try twice is one try.
 
+        One that waits for later is started now when it is put again and due now.
         A pause between tries waits here and in the ledger's ``due_at``: it holds no thread, and survives a kill.
         """
+        task = (key, attempt)
         with self._wake:
-            if self._closed or (key, attempt) in self._held:
-                return
-            self._held.add((key, attempt))
-            n = next(self._order)
             pause = due - self._clock()
+            if self._closed or (task in self._held and (pause > 0 or task not in self._asleep)):
+                return
+            n = next(self._order)
+            self._held[task] = -n
             # Newest first among equals: in a storm the new critical page does not stand behind the old ones.
             if pause <= 0:
+                self._asleep.discard(task)
                 heapq.heappush(self._ready, (urgency, -n, key, attempt))
             else:
+                self._asleep.add(task)
                 # Waited for by the clock that is never set: an hour put back must not be an hour of nobody being woken.
                 heapq.heappush(self._later, (time.monotonic() + pause, urgency, -n, key, attempt))
             self._hire()
@@ -300,7 +334,7 @@ class Lane:
                 self._run(key, attempt)
             finally:
                 with self._wake:
-                    self._held.discard(task)
+                    self._held.pop(task, None)
 
     def _next(self) -> tuple[str, int] | None:
         with self._wake:
@@ -308,7 +342,9 @@ class Lane:
                 now = time.monotonic()
                 while self._later and self._later[0][0] <= now:
                     _, urgency, n, key, attempt = heapq.heappop(self._later)
-                    heapq.heappush(self._ready, (urgency, n, key, attempt))
+                    if self._held.get((key, attempt)) == n:  # else it was hastened, and this place counts no more
+                        self._asleep.discard((key, attempt))
+                        heapq.heappush(self._ready, (urgency, n, key, attempt))
                 if self._ready:
                     _, _, key, attempt = heapq.heappop(self._ready)
                     if self._ready or self._later:
@@ -323,6 +359,5 @@ class Lane:
 def overdue(c: Connection, *, before: float) -> Sequence[Any]:
     """Ledger rows that should have been tried by ``before`` and have not been settled, the most urgent first."""
     t = EFFECTS()
-    unsettled = (State.OWED.value, State.RETRYING.value)
-    late = sa.select(t).where(t.c.state.in_(unsettled), t.c.due_at <= before)
+    late = sa.select(t).where(t.c.state.in_(UNSETTLED), t.c.due_at <= before)
     return c.execute(late.order_by(t.c.urgency, t.c.created_at)).all()

@@ -23,6 +23,7 @@ from sqlmodel import Field, SQLModel
 from bot.effects import (
     EFFECTS,
     FINAL,
+    UNSETTLED,
     Lane,
     LaneRule,
     Outcome,
@@ -280,9 +281,20 @@ class Engine:
             # Settled by an earlier run that was killed before its checkpoint.
             return {"state": row.state, "lane": row.lane, "urgency": row.urgency, "due": row.due_at}
         began = time.perf_counter()
-        outcome, state, reason, delay = Outcome(), State.DONE, "", 0.0
+        outcome, state, reason, delay = self._attempt(row, attempt)
+        took = (time.perf_counter() - began) * 1000
+        done = Settled(key, row.kind, row.lane, row.about, state, attempt, took, reason)
+        due = time.time() + delay
+        self._patiently(lambda: self._settle(done, outcome, due, delay))
+        return {"state": state.value, "lane": row.lane, "urgency": row.urgency, "due": due}
+
+    def _attempt(self, row: Any, attempt: int) -> tuple[Outcome, State, str, float]:
+        """Let the performer act: what it achieved, the state that follows, why, and the seconds until the next try."""
+        if row.deadline is not None and time.time() > row.deadline:
+            return Outcome(), State.SKIPPED, "it came too late to be undone in time, so it was not done", 0.0
+        rule = self._lanes[row.lane].rule
         task = Task(
-            key,
+            row.key,
             row.kind,
             row.about,
             json.loads(row.args),
@@ -290,29 +302,24 @@ class Engine:
             tried=row.tried,
             tried_at=row.tried_at or 0.0,
             created_at=row.created_at,
-            acting=lambda: self._acting(key),
+            acting=lambda: self._acting(row.key),
         )
-        rule = self._lanes[row.lane].rule
         try:
             outcome = self._performers.get(row.kind, _unknown(row.kind)).run(task)
-            if outcome.skipped:
-                state, reason = State.SKIPPED, outcome.skipped
         except Retry as e:
-            state, reason, delay = State.RETRYING, e.reason, backoff(attempt, rule, after=e.after)
+            reason, delay = e.reason, backoff(attempt, rule, after=e.after)
         except GiveUp as e:
-            state, reason = State.GAVE_UP, e.reason
+            return Outcome(), State.GAVE_UP, e.reason, 0.0
         except Exception as e:
             # A fault of ours is no reason to leave somebody asleep: it is tried again like any other.
-            log.exception("effect %s broke", key)
-            state, delay = State.RETRYING, backoff(attempt, rule)
+            log.exception("effect %s broke", row.key)
             reason = f"a fault of mine, please report it: {type(e).__name__}: {e}"
-        if state is State.RETRYING and time.time() - row.created_at > rule.patience_h * 3600:
-            state, reason = State.GAVE_UP, f"no success in {rule.patience_h:g} h: {reason}"
-        took = (time.perf_counter() - began) * 1000
-        done = Settled(key, row.kind, row.lane, row.about, state, attempt, took, reason)
-        due = time.time() + delay
-        self._patiently(lambda: self._settle(done, outcome, due))
-        return {"state": state.value, "lane": row.lane, "urgency": row.urgency, "due": due}
+            delay = backoff(attempt, rule)
+        else:
+            return outcome, State.SKIPPED if outcome.skipped else State.DONE, outcome.skipped, 0.0
+        if time.time() - row.created_at > rule.patience_h * 3600:
+            return Outcome(), State.GAVE_UP, f"no success in {rule.patience_h:g} h: {reason}", 0.0
+        return Outcome(), State.RETRYING, reason, delay
 
     def _load(self, key: str) -> Any:
         t = EFFECTS()
@@ -325,15 +332,19 @@ class Engine:
         with self.store.write() as c:
             c.execute(t.update().where(t.c.key == key).values(tried=t.c.tried + 1, tried_at=time.time()))
 
-    def _settle(self, done: Settled, outcome: Outcome, due: float) -> None:
+    def _settle(self, done: Settled, outcome: Outcome, due: float, pause: float) -> None:
         t = EFFECTS()
         now = time.time()
         values: dict[str, Any] = {"state": done.state.value, "attempt": done.attempt, "reason": done.reason}
-        values |= {"took_ms": round(done.took_ms, 1), "due_at": due, "result": json.dumps(dict(outcome.result))}
+        values |= {"took_ms": round(done.took_ms, 1), "result": json.dumps(dict(outcome.result))}
+        values |= {"due_at": due, "pause": pause}
         if done.state in FINAL:
             values["done_at"] = now
         with self.transaction(now) as tx:
             fresh = t.c.attempt < done.attempt
+            if done.state is not State.DONE:
+                # It was cancelled while this try ran: only what was done after all changes that.
+                fresh &= t.c.state.in_(UNSETTLED)
             if tx.c.execute(t.update().where(t.c.key == done.key, fresh), values).rowcount == 0:
                 return
             if outcome.apply is not None:
@@ -468,10 +479,9 @@ class Engine:
     def owed(self) -> Mapping[str, tuple[int, float]]:
         """For each lane: (effects not settled, age of the oldest in seconds)."""
         t = EFFECTS()
-        unsettled = (State.OWED.value, State.RETRYING.value)
         counted = sa.select(t.c.lane, sa.func.count(), sa.func.min(t.c.created_at)).group_by(t.c.lane)
         with self.store.read() as c:
-            rows = c.execute(counted.where(t.c.state.in_(unsettled))).all()
+            rows = c.execute(counted.where(t.c.state.in_(UNSETTLED))).all()
         return {lane: (n, time.time() - oldest) for lane, n, oldest in rows}
 
     def _pulse(self) -> None:

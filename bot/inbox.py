@@ -26,6 +26,7 @@ class InboxRow(SQLModel, table=True):
     kind: str
     payload: str
     done_at: float | None = None
+    verdict: str = ""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ from bot.app import Captain, Settings, build, load
 from bot.errors import ConfigError
 from bot.slack import SlackEar
 from bot.store import Store
-from handlers.subjects import TICKS
 
 DEFAULT_CONFIG = Path("captain.yml")
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", envvar="CAPTAIN_CONFIG", help="the configuration file")]
@@ -74,7 +73,7 @@ class Serving:
             timeout_graceful_shutdown=5,
         )
         self._server = uvicorn.Server(options)
-        self._clock = clock.build(TICKS, captain.engine.ticked)
+        self._clock = clock.build(captain.ticks, captain.engine.ticked)
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT, then finish what is in flight within 20 s and hand the rest over."""

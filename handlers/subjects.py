@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
-from bot.effects import LaneRule
+from bot.effects import LaneRule, Performer
 from bot.grammar import Verb
+from handlers.desk import Desk
 from handlers.incidents import commands as incident_commands
+from handlers.incidents import effects as incident_effects
 
 SUBJECTS: Mapping[str, Mapping[str, Verb]] = {
     "incident": incident_commands.VERBS,
 }
+
+PERFORMERS: Sequence[Callable[[Desk], list[Performer]]] = (incident_effects.performers,)
+"""What each subject knows to do outside."""
+
+
+@dataclass(frozen=True)
+class Tick:
+    """Something the clock asks for: ``line`` is a cron line in UTC; ``run(desk, slot)`` gets the UNIX s it stands for."""
+
+    name: str
+    line: str
+    run: Callable[[Desk, float], None]
+
+
+TICKS: Sequence[Tick] = ()
+"""What the subjects do by the clock; each slot is done once, however many replicas hear it."""
 
 
 def lanes() -> list[LaneRule]:
@@ -22,7 +41,3 @@ def lanes() -> list[LaneRule]:
         LaneRule("jira", workers=4, cap=120.0, patience_h=72.0),
         LaneRule("checks", workers=4, cap=60.0, patience_h=1.0),
     ]
-
-
-TICKS: Sequence[tuple[str, str]] = (("purge", "17 3 * * *"),)
-"""What the clock does: (name, cron line in UTC)."""

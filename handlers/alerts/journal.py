@@ -15,13 +15,16 @@ from handlers.alerts.payload import Alert
 
 
 class JournalRow(SQLModel, table=True):
-    """One alert event. ``received_at`` UNIX seconds; ``starts_at``, ``ends_at`` microseconds since the epoch."""
+    """One alert event. ``received_at``, ``seen_at`` UNIX s; ``starts_at``, ``ends_at`` microseconds since the epoch.
+
+    ``repeats``: how often it came again, last at ``seen_at``.
+    """
 
     __tablename__ = "alerts"
     __table_args__ = (UniqueConstraint("fingerprint", "starts_at", "status"),)
 
     id: int | None = Field(default=None, primary_key=True)
-    received_at: float
+    received_at: float = Field(index=True)
     fingerprint: str
     starts_at: int = Field(sa_type=sa.BigInteger)
     status: str
@@ -32,6 +35,8 @@ class JournalRow(SQLModel, table=True):
     group_key: str = ""
     verdict: str | None = None
     incident: int | None = Field(default=None, index=True)
+    seen_at: float | None = None
+    repeats: int = 0
 
 
 @dataclass(frozen=True)

@@ -470,3 +470,68 @@ def test_owed_counts_each_lane_and_its_oldest(bench: Bench):
     assert set(owed) == {"a"}, "what waits for another is not late"
     assert owed["a"][0] == 1
     assert 29 < owed["a"][1] < 40
+
+
+# ---- deadlines, hastening, cancelling ---------------------------------------------------------------------------
+
+
+def test_what_comes_after_its_deadline_is_not_done(bench: Bench):
+    bench.launch()
+    bench.owe(do("late", deadline=time.time() - 1), do("early", deadline=time.time() + 60))
+    until(lambda: bench.state("early") is State.DONE)
+    until(lambda: bench.state("late") is State.SKIPPED)
+    assert bench.done() == ["early"]
+    assert "too late to be undone" in bench.row("late").reason
+
+
+def test_what_waits_for_later_can_be_hastened(bench: Bench):
+    bench.launch()
+    bench.owe(do("undo", delay=600))
+    assert bench.state("undo") is State.OWED
+    with bench.engine.transaction(time.time()) as tx:
+        assert tx.hasten("undo")
+        assert not tx.hasten("unheard of")
+    until(lambda: bench.state("undo") is State.DONE)
+    with bench.engine.transaction(time.time()) as tx:
+        assert not tx.hasten("undo"), "what is done is not done again"
+    assert bench.done() == ["undo"]
+
+
+def test_what_is_cancelled_is_not_done_and_lets_go_what_waited_for_it(bench: Bench):
+    bench.launch()
+    bench.owe(do("a", delay=600), do("b", after="a"))
+    with bench.engine.transaction(time.time()) as tx:
+        assert tx.cancel("a", "nobody wants it any more")
+        assert not tx.cancel("a", "twice")
+    until(lambda: bench.state("b") is State.DONE)
+    assert bench.done() == ["b"]
+    assert bench.row("a").reason == "nobody wants it any more"
+
+
+@pytest.mark.parametrize("ends", ["done", "retry"])
+def test_what_is_cancelled_while_it_runs_tells_the_truth_when_it_ends(bench: Bench, ends):
+    """Done after all is done; but what failed is not tried again."""
+    began, go = threading.Event(), threading.Event()
+
+    def does(_task: Task) -> Outcome:
+        began.set()
+        assert go.wait(10)
+        if ends == "retry":
+            raise Retry("no answer")
+        return Outcome()
+
+    bench.does = does
+    bench.launch()
+    bench.owe(do("x"))
+    assert began.wait(10)
+    with bench.engine.transaction(time.time()) as tx:
+        assert tx.cancel("x", "stop")
+    go.set()
+    if ends == "done":
+        until(lambda: bench.state("x") is State.DONE)
+    else:
+        bench.owe(do("y", delay=0.5))
+        bench.does = lambda _task: Outcome()
+        until(lambda: bench.state("y") is State.DONE)
+        assert bench.state("x") is State.SKIPPED
+        assert bench.done() == ["x", "y"]
