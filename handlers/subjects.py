@@ -10,12 +10,13 @@ from bot.grammar import Verb
 from handlers.desk import Desk
 from handlers.incidents import commands as incident_commands
 from handlers.incidents import effects as incident_effects
+from handlers.incidents import reconcile
 
 SUBJECTS: Mapping[str, Mapping[str, Verb]] = {
     "incident": incident_commands.VERBS,
 }
 
-PERFORMERS: Sequence[Callable[[Desk], list[Performer]]] = (incident_effects.performers,)
+PERFORMERS: Sequence[Callable[[Desk], list[Performer]]] = (incident_effects.performers, reconcile.performers)
 """What each subject knows to do outside."""
 
 
@@ -28,7 +29,7 @@ class Tick:
     run: Callable[[Desk, float], None]
 
 
-TICKS: Sequence[Tick] = ()
+TICKS: Sequence[Tick] = (Tick("reconcile", "*/3 * * * *", reconcile.tick),)
 """What the subjects do by the clock; each slot is done once, however many replicas hear it."""
 
 
@@ -40,4 +41,5 @@ def lanes() -> list[LaneRule]:
         LaneRule("replies", workers=4, cap=15.0, patience_h=0.5),
         LaneRule("jira", workers=4, cap=120.0, patience_h=72.0),
         LaneRule("checks", workers=4, cap=60.0, patience_h=1.0),
+        LaneRule("reconcile", workers=1, cap=30.0, patience_h=0.05),
     ]

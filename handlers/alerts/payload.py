@@ -88,6 +88,11 @@ def read(body: bytes, services: Mapping[str, Service], policy: Policy) -> Body:
     return Body(tuple(alerts), tuple(refused))
 
 
+def one(raw: Mapping[str, Any], services: Mapping[str, Service], policy: Policy) -> Alert:
+    """Check one alert, in the shape a webhook body has it. Raises ValueError with what is wrong with it."""
+    return _alert(raw, "", services, policy)
+
+
 def _alert(raw: Any, group_key: str, services: Mapping[str, Service], policy: Policy) -> Alert:
     if not isinstance(raw, dict):
         raise ValueError(f"must be an object, not {type(raw).__name__}")  # noqa: TRY004 - all faults of a body are one kind
@@ -135,6 +140,11 @@ def _texts(value: Any, name: str) -> dict[str, str]:
         if not isinstance(text, str):
             raise ValueError(f"{name}.{key[:80]} must be a string, not {type(text).__name__}")  # noqa: TRY004
     return {plain(key): plain(text[:MAX_VALUE]) for key, text in value.items()}
+
+
+def microseconds(text: str) -> int:
+    """An RFC 3339 time as microseconds since the epoch; 0 for the zero time. Raises ValueError."""
+    return _instant(text, "the time") or 0
 
 
 def _instant(value: Any, name: str) -> int | None:

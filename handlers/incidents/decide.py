@@ -10,15 +10,17 @@ from typing import Any
 import sqlalchemy as sa
 
 from bot import audit
-from bot.effects import EFFECTS, Effect, Settled, State, Tx, insert_once
+from bot.effects import Effect, Settled, State, Tx, insert_once
 from bot.errors import Refused
 from bot.grammar import Asker
 from bot.intake import Later
+from bot.integrations.slack.words import escape
 from handlers.alerts import journal
 from handlers.alerts.journal import Entry
 from handlers.alerts.payload import Alert
 from handlers.desk import Desk
-from handlers.incidents import rules, table
+from handlers.incidents import findings, rules, table
+from handlers.incidents.compare import Kind
 from handlers.incidents.rules import Deed, Severity, Status
 from handlers.incidents.table import INCIDENTS
 
@@ -43,12 +45,25 @@ def on_alerts(desk: Desk, entries: Sequence[Entry]) -> None:
                 on_alerts(desk, [entry])
 
 
-def _on_alert(desk: Desk, tx: Tx, entry: Entry) -> None:
+def take_in(desk: Desk, tx: Tx, alert: Alert) -> int | None:
+    """Journal an alert that fires and whose webhook never came, and decide as if it had come now; the incident it is in."""
+    (new,) = journal.write(tx.c, [(tx.now, [alert])])
+    if not new:
+        return None  # it came after all
+    number = _on_alert(desk, tx, new[0], how=", found by looking: no webhook came for it")
+    if number is not None:
+        text = f"{alert.labels['alertname']} was found firing in Alertmanager: its webhook never came"
+        table.add_event(tx.c, incident=number, at=tx.now, kind="found", actor="Release Captain", text=text)
+    return number
+
+
+def _on_alert(desk: Desk, tx: Tx, entry: Entry, *, how: str = "") -> int | None:
     verdict, incident = _judge(desk, tx, entry)
-    if not journal.decided(tx.c, entry, verdict=verdict, incident=incident):
+    if not journal.decided(tx.c, entry, verdict=verdict + how, incident=incident):
         raise Twice
     if incident is not None and not entry.alert.firing:
         _ended(desk, tx, incident)
+    return incident
 
 
 def _judge(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
@@ -123,10 +138,10 @@ def _joined(desk: Desk, tx: Tx, row: Any, alert: Alert, severity: Severity) -> s
 
 def _ended(desk: Desk, tx: Tx, number: int) -> None:
     """An alert of the incident has resolved; when none fires any more, the incident is over."""
+    row = _lock(tx, number)  # before counting: another replica may be putting one more alert into it
     if journal.still_firing(tx.c, number):
         show(desk, tx, number)
         return
-    row = _lock(tx, number)
     if row is not None and table.is_open(row) and row.source == "alert":
         move(desk, tx, row, Deed.RESOLVE, actor="Alertmanager", text="every alert has resolved")
 
@@ -152,7 +167,7 @@ def open_by_person(
         )  # fmt: skip
         if number is not None:
             detail = {"severity": severity.value, "service": service, "title": title[:300]}
-            _record(tx, asker, "incident open", number, detail)
+            record(tx, asker, "incident open", number, detail)
         row = tx.c.execute(sa.select(INCIDENTS()).where(INCIDENTS().c.uid == uid)).one()
     return row, True
 
@@ -165,21 +180,8 @@ def do(desk: Desk, asker: Asker, number: int, deed: Deed, *, now: float) -> tupl
             raise Refused(f"There is no INC-{number}. `incident list --all` shows the latest ones.")
         changed = move(desk, tx, row, deed, actor=asker.name, text=f"by {asker.name}")
         if changed:
-            _record(tx, asker, f"incident {deed.value}", number, {"from": row.status})
+            record(tx, asker, f"incident {deed.value}", number, {"from": row.status})
         return table.by_number(tx.c, number), changed
-
-
-def repair(desk: Desk, asker: Asker, number: int, *, now: float) -> list[str]:
-    """Owe again what was given up for an incident; the kinds of effects that are tried again."""
-    with desk.engine.transaction(now) as tx:
-        parked = [row for row in table.effects_about(tx.c, number) if row.state == State.GAVE_UP.value]
-        again = [row.kind for row in parked if desk.engine.repair(tx, row.key)]
-        if again:
-            text = f"tries again: {', '.join(again)}"
-            table.add_event(tx.c, incident=number, at=now, kind="repair", actor=asker.name, text=text)
-            _record(tx, asker, "incident repair", number, {"effects": again})
-            show(desk, tx, number)
-        return again
 
 
 def move(desk: Desk, tx: Tx, row: Any, deed: Deed, *, actor: str, text: str, tell_pager: bool = True) -> bool:
@@ -198,22 +200,24 @@ def move(desk: Desk, tx: Tx, row: Any, deed: Deed, *, actor: str, text: str, tel
         values |= {"resolved_at": tx.now, "resolved_by": actor, "open_key": None}
     tx.c.execute(t.update().where(t.c.number == row.number).values(**values))
     table.add_event(tx.c, incident=row.number, at=tx.now, kind=status.value, actor=actor, text=text)
-    pager = _paged(tx, row.uid) if tell_pager else None
-    tracker = _owed(tx, f"{row.uid}:ticket")
+    page = table.newest(tx.c, row.number, "page") if tell_pager else None
     if status is Status.ACKNOWLEDGED:
-        if pager:
-            tx.owe(Effect(f"{row.uid}:page-ack", "page-ack", "pagerduty", row.number, urgency=2, after=pager))
+        if page:
+            _owe_after(tx, page, "page-ack", urgency=2)
         note = f"✋ Acknowledged by {actor}."
     else:
-        if pager:
-            tx.owe(Effect(f"{row.uid}:page-resolve", "page-resolve", "pagerduty", row.number, urgency=2, after=pager))
-        if tracker:
-            ticket = f"{row.uid}:ticket"
-            tx.owe(Effect(f"{row.uid}:ticket-done", "ticket-done", "jira", row.number, urgency=4, after=ticket))
+        if page:
+            _owe_after(tx, page, "page-resolve", urgency=2)
+        if ticket := table.newest(tx.c, row.number, "ticket"):
+            # Not beside a move the other way: the last to arrive would win.
+            last = table.newest(tx.c, row.number, "ticket-reopen") or ticket
+            _owe_after(tx, ticket, "ticket-done", urgency=4, after=last.key)
+        findings.answer(tx, row, tuple(Kind), f"Resolved {escape(text)}.")
         note = f"✅ Resolved {text}.{still(journal.still_firing(tx.c, row.number))}"
         if actor == "Alertmanager":
             note = "✅ Resolved: every alert has ended."
-    say(tx, row.uid, row.number, status.value, note)
+    times = table.events_of(tx.c, row.number, status.value)
+    say(tx, row.uid, row.number, status.value if times == 1 else f"{status.value}:{times}", note)
     show(desk, tx, row.number)
     return True
 
@@ -252,7 +256,7 @@ def settled(desk: Desk, tx: Tx, done: Settled) -> None:
     if done.state is State.GAVE_UP:
         text = f"{done.kind} could not be done: {done.reason}"
         table.add_event(tx.c, incident=done.about, at=tx.now, kind="effect", actor="Release Captain", text=text)
-    if done.kind not in ("root", "note") or done.state is not State.DONE:
+    if done.kind not in ("root", "note", "asked") or done.state is not State.DONE:
         show(desk, tx, done.about)
 
 
@@ -285,13 +289,10 @@ def _owe_page(desk: Desk, tx: Tx, uid: str, number: int, service: str, severity:
         tx.owe(Effect(f"{uid}:page", "page", "pagerduty", number, urgency=severity.rank))
 
 
-def _paged(tx: Tx, uid: str) -> str | None:
-    return f"{uid}:page" if _owed(tx, f"{uid}:page") else None
-
-
-def _owed(tx: Tx, key: str) -> bool:
-    t = EFFECTS()
-    return tx.c.execute(sa.select(t.c.key).where(t.c.key == key)).first() is not None
+def _owe_after(tx: Tx, before: Any, kind: str, *, urgency: int, after: str = "") -> None:
+    """Owe what follows from an effect; each page and each ticket has a follow-up of its own."""
+    key = before.key.replace(f":{before.kind}", f":{kind}", 1)
+    tx.owe(Effect(key, kind, before.lane, before.about, urgency=urgency, after=after or before.key))
 
 
 def _lock_open(tx: Tx, key: str) -> Any:
@@ -300,10 +301,10 @@ def _lock_open(tx: Tx, key: str) -> Any:
 
 
 def _lock(tx: Tx, number: int) -> Any:
-    t = INCIDENTS()
-    return tx.c.execute(sa.select(t).where(t.c.number == number).with_for_update()).first()
+    return table.locked(tx.c, number)
 
 
-def _record(tx: Tx, asker: Asker, action: str, number: int, detail: Mapping[str, Any]) -> None:
+def record(tx: Tx, asker: Asker, action: str, number: int, detail: Mapping[str, Any]) -> None:
+    """Put what somebody did to an incident into the audit chain, in the transaction that does it."""
     actor = f"{asker.name} ({asker.id})"
     audit.append(tx.c, at=tx.now, actor=actor, door=asker.door, action=action, subject=f"INC-{number}", detail=detail)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from typing import Any
 
 from bot.integrations.slack.words import escape, fit_view
 from handlers.desk import Desk
-from handlers.incidents import table, words
+from handlers.incidents import stuck, table, words
 
 
 def view(desk: Desk, user: str) -> dict[str, Any]:
     """The Home tab of one person, as Slack's views.publish takes it."""
     with desk.store.read() as c:
         rows = table.open_incidents(c, limit=20)
+        found = stuck.stuck(c, now=time.time())
     owed = desk.engine.owed()
     blocks: list[dict[str, Any]] = [
         {"type": "header", "text": {"type": "plain_text", "text": "Release Captain"}},
@@ -20,12 +23,21 @@ def view(desk: Desk, user: str) -> dict[str, Any]:
         *words.listing(rows, everything=False)[1],
         {"type": "divider"},
         {"type": "section", "text": {"type": "mrkdwn", "text": _owed(owed)}},
+        *_stuck(found),
         {
             "type": "context",
             "elements": [{"type": "mrkdwn", "text": f"`{escape(desk.command)} help` lists what you can ask for."}],
         },
     ]
     return fit_view({"type": "home", "blocks": blocks})
+
+
+def _stuck(found: Sequence[stuck.Stuck]) -> words.Blocks:
+    said = stuck.count_line(found)
+    if not said:
+        return []
+    button = words.button("Repair all", "incident repair", "--all")
+    return [{"type": "section", "text": {"type": "mrkdwn", "text": said}, "accessory": button}]
 
 
 def _owed(owed: Any) -> str:
