@@ -24,7 +24,7 @@ from handlers.incidents.table import INCIDENTS
 PAGERDUTY_SEVERITY: Mapping[Severity, Any] = {
     Severity.SEV1: "critical",
     Severity.SEV2: "error",
-    Severity.SEV3: "warning",
+    Severity.SEV3: "error",  # it is paged only when a person asks for it, and then it must wake somebody
 }
 CLOCK_SLACK = 120.0
 """Seconds by which Slack's clock and ours may differ when a message is looked for."""
@@ -107,8 +107,11 @@ def root(desk: Desk, task: Task) -> Outcome:
         where = {"channel": posted.channel, "thread_ts": posted.ts}
         tx.c.execute(t.update().where(t.c.number == row.number).values(**where))
         if task.key != f"{row.uid}:root":
-            # What changed while the old one was gone had no message to be shown in.
+            # What changed and what was said while the old one was gone had no message to be shown in.
             decide.show(desk, tx, row.number)
+            for lost in table.given_up(table.effects_about(tx.c, row.number)):
+                if lost.kind == "note":
+                    desk.engine.repair(tx, lost.key)
 
     return Outcome({"channel": posted.channel, "ts": posted.ts}, apply)
 

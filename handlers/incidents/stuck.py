@@ -118,12 +118,15 @@ def repair_all(desk: Desk, asker: Asker, *, now: float) -> list[Stuck]:
 def _try_again(
     desk: Desk, tx: Tx, number: int | None, found: Sequence[Stuck], *, by: str
 ) -> tuple[list[str], list[str]]:
-    again = [one.kind for one in found if one.given_up and _revive(desk, tx, one)]
-    hastened = [one.kind for one in found if not one.given_up and tx.hasten(one.key)]
+    rootless = any(_gone(one) for one in found)
+    # What belongs into a thread waits for the new one: the root message takes it along.
+    mine = [one for one in found if not (rootless and one.kind in ("note", "asked"))]
+    again = [one.kind for one in mine if one.given_up and _revive(desk, tx, one)]
+    hastened = [one.kind for one in mine if not one.given_up and tx.hasten(one.key)]
     if number is not None and (again or hastened):
         text = f"tries again: {', '.join([*again, *hastened])}"
         table.add_event(tx.c, incident=number, at=tx.now, kind="repair", actor=by, text=text)
-        if not any(_gone(one) for one in found):
+        if not rootless:
             decide.show(desk, tx, number)
     return again, hastened
 

@@ -149,9 +149,11 @@ def _truth(row: Any, effects: Sequence[Any]) -> str:
 
 def _alarm(row: Any, effects: Sequence[Any]) -> str:
     """Said in full size while it is true: somebody should have been woken and has not been."""
-    if not table.is_open(row) or not Severity(row.severity).pages:
+    if not table.is_open(row):
         return ""
     page = next((effect for effect in reversed(effects) if effect.kind == "page"), None)
+    if page is None and not Severity(row.severity).pages:
+        return ""
     if page is None:
         return "⚠ *Nobody is paged:* PagerDuty is not configured for this service. Call the on-call yourself."
     if State(page.state) is State.GAVE_UP:
