@@ -16,9 +16,10 @@ import sqlalchemy as sa
 from dbos import DBOS, SetWorkflowID
 from ground.waiting import until
 
-from bot.effects import EFFECTS, Effect, LaneRule, Outcome, Performer, Settled, State, Task
+from bot.effects import EFFECTS, Effect, Outcome, Performer, Settled, State, Task
 from bot.engine import Engine
 from bot.errors import GiveUp, Retry
+from bot.lanes import LaneRule
 from bot.store import Store
 
 RULES = [LaneRule("a", workers=2, first=0.05, cap=0.1), LaneRule("b", workers=1, first=0.05, cap=0.1, patience_h=1.0)]
@@ -434,7 +435,7 @@ def test_the_same_workflow_id_runs_once(bench: Bench):
     bench.owe(do("x"))
     until(lambda: bench.state("x") is State.DONE)
     with SetWorkflowID("x#1"):
-        assert bench.engine._effect("x", 1) == "done"
+        assert bench.engine._durable._effect("x", 1) == "done"
     assert bench.done() == ["x"]
 
 
