@@ -19,9 +19,6 @@ VERSION = "1"
 """Constant: open workflows of an older release are carried on by the newer one; changed flows use DBOS.patch."""
 UNFINISHED = ("PENDING", "ENQUEUED", "DELAYED")
 FINISHED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
-POISON = "MAX_RECOVERY_ATTEMPTS_EXCEEDED"
-MAX_DEATHS = 12
-"""How often a process may die while it runs one try of an effect, until that effect is parked as the likely cause."""
 
 
 class _Quick(sqlite3.Connection):
@@ -69,7 +66,7 @@ class Durable:
             "db_engine_kwargs": {"connect_args": connecting},
         }
         DBOS(config=config)
-        self._effect = DBOS.workflow(name="effect", max_recovery_attempts=MAX_DEATHS)(effect_)
+        self._effect = DBOS.workflow(name="effect", max_recovery_attempts=None)(effect_)
         self._tick = DBOS.workflow(name="tick")(tick_)
         DBOS.launch()
         DBOS.register_queue("cron", polling_interval_sec=self._poll, worker_concurrency=2)
@@ -92,11 +89,6 @@ class Durable:
     def step(self, name: str, work: Callable[[], T]) -> T:
         """Inside a workflow: do ``work`` once; its result is stored and given again after a kill."""
         return DBOS.run_step({"name": name}, work)
-
-    def deaths(self, key: str, attempt: int) -> int:
-        """How many processes have died while they ran this try."""
-        status = DBOS.get_workflow_status(f"{key}#{attempt}")
-        return max(0, (status.recovery_attempts or 1) - 1) if status else 0
 
     def states(self, ids: list[str]) -> dict[str, tuple[str, str | None]]:
         """For each try that exists, by ``KEY#attempt``: its status, and who runs it."""

@@ -51,6 +51,7 @@ class EffectRow(SQLModel, table=True):
     attempt: int = 0
     tried: int = 0
     tried_at: float | None = None
+    deaths: int = 0
     bucket: str = ""
     due_at: float
     pause: float = 0.0
@@ -161,6 +162,7 @@ class Tx:
             "state": state.value,
             "attempt": 0,
             "tried": 0,
+            "deaths": 0,
             "due_at": due,
             "pause": effect.delay,
             "deadline": effect.deadline,

@@ -15,7 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bot.durable import MAX_DEATHS, POISON, UNFINISHED, Durable
+from bot.durable import UNFINISHED, Durable
 from bot.effects import (
     EFFECTS,
     FINAL,
@@ -42,8 +42,8 @@ HEAD_START = 0.015
 """Seconds by which they go before the others of the same decision."""
 RELIEF = 0.2
 """Seconds an item in a journal must have been undecided for a process to take it up when another has left."""
-QUARANTINE = 30.0
-"""Longest pause, in seconds, before a try that processes keep dying in is run again: all else goes first."""
+MAX_DEATHS = 5
+"""How often a process may die while it does one thing that was taken over, until that is parked as the likely cause."""
 
 
 @dataclass(frozen=True)
@@ -220,23 +220,15 @@ class Engine:
             lane.put(key, attempt + 1, urgency=told["urgency"], due=told["due"], bucket=bucket, soft=soft)
         return str(told["state"])
 
-    def _quarantine(self, key: str, attempt: int) -> None:
-        """Let what others died in wait, the longer the more often: it may be why they died."""
-        deaths = self._durable.deaths(key, attempt)
-        if deaths > 1:
-            pause = min(QUARANTINE, 2.0 ** (deaths - 2))
-            log.warning("%d processes died while they did %s; it waits %.0f s", deaths, key, pause)
-            self._closing.wait(pause)
-
     def _step(self, key: str, attempt: int) -> dict[str, Any]:
-        if not any(lane.holds(key, attempt) for lane in self._lanes.values()):
-            self._quarantine(key, attempt)  # not of this process's own making: taken over from the dead
         row = self._patiently(lambda: self._load(key))
         if row is None:
             return {"state": State.SKIPPED.value}
         if State(row.state) in FINAL or row.attempt >= attempt:
             # Settled by an earlier run that was killed before its checkpoint.
             return {"state": row.state, "lane": row.lane, "urgency": row.urgency, "due": row.due_at}
+        if not any(lane.holds(key, attempt) for lane in self._lanes.values()) and self._poison(row, attempt):
+            return {"state": State.GAVE_UP.value}
         began = time.perf_counter()
         tried = self._attempt(row, attempt)
         took = (time.perf_counter() - began) * 1000
@@ -296,15 +288,14 @@ class Engine:
     def _acting(self, key: str) -> None:
         """Commit that a call is about to go out that may act without our hearing of it."""
         t = EFFECTS()
-        with self.store.write() as c:
-            c.execute(t.update().where(t.c.key == key).values(tried=t.c.tried + 1, tried_at=time.time()))
+        self._write(t.update().where(t.c.key == key).values(tried=t.c.tried + 1, tried_at=time.time()))
 
     def _settle(self, done: Settled, outcome: Outcome, due: float, pause: float) -> None:
         t = EFFECTS()
         now = time.time()
         values: dict[str, Any] = {"state": done.state.value, "attempt": done.attempt, "reason": done.reason}
         values |= {"took_ms": round(done.took_ms, 1), "result": json.dumps(dict(outcome.result))}
-        values |= {"due_at": due, "pause": pause}
+        values |= {"due_at": due, "pause": pause, "deaths": 0}
         if done.state in FINAL:
             values["done_at"] = now
         with self.transaction(now) as tx:
@@ -394,21 +385,33 @@ class Engine:
                         found += 1
                     elif owner == self.id and not lane.holds(key, n) and f"{key}#{n}" not in self._flying:
                         dropped.add(f"{key}#{n}")
-                    if status == POISON:
-                        self._park(row, n)
-                    elif status is not None and (status not in UNFINISHED or f"{key}#{n}" in dropped & self._dropped):
+                    if status is not None and (status not in UNFINISHED or f"{key}#{n}" in dropped & self._dropped):
                         # That try has ended without settling anything (a fault in the executor): it takes a new number.
                         spent[key] = (row, n + 1)
                 tries = spent
         self._dropped = dropped
         return found
 
-    def _park(self, row: Any, attempt: int) -> None:
-        """Give up an effect that process after process died in: a person has to look, everything else goes on."""
-        reason = f"{MAX_DEATHS} processes of mine died one after the other while they did this; see my log, then repair"
+    def _poison(self, row: Any, attempt: int) -> bool:
+        """Before a try taken over from the dead is run again: True when it is parked instead.
+
+        It may be why they died. So it waits, the longer the more often, and all else goes first; a process that dies
+        while it waits does not count. A person has to look at what is parked; everything else goes on.
+        """
+        t = EFFECTS()
+        if row.deaths < MAX_DEATHS:
+            self._closing.wait(2.0 ** (row.deaths - 1) if row.deaths else 0.0)
+            self._patiently(lambda: self._write(t.update().where(t.c.key == row.key).values(deaths=t.c.deaths + 1)))
+            return False
+        reason = f"{row.deaths} processes of mine died one after the other while they did this; see my log, then repair"
         log.error("effect %s is given up: %s", row.key, reason)
         done = Settled(row.key, row.kind, row.lane, row.about, State.GAVE_UP, attempt, 0.0, reason)
-        self._settle(done, Outcome(), time.time(), 0.0)
+        self._patiently(lambda: self._settle(done, Outcome(), time.time(), 0.0))
+        return True
+
+    def _write(self, statement: sa.Executable) -> None:
+        with self.store.write() as c:
+            c.execute(statement)
 
     def _tell_kept_back(self) -> None:
         """What waits for a service that is down has not failed, but whoever looks must not read "on its way"."""

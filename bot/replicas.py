@@ -117,16 +117,17 @@ class Roster:
 
     def _hear(self, closing: threading.Event, left: Callable[[], None]) -> None:
         borrowed = self._store.engine.raw_connection()
-        borrowed.detach()  # it is kept: the pool is for work
         wire: Any = borrowed.driver_connection
+        borrowed.detach()  # it is kept: the pool is for work
         try:
             wire.autocommit = True
             wire.execute(f"LISTEN {CHANNEL}")
             while not closing.is_set():
-                for _ in wire.notifies(timeout=min(1.0, self._lease / 3), stop_after=1):
-                    left()
+                for word in wire.notifies(timeout=min(1.0, self._lease / 3), stop_after=1):
+                    if word.payload != self.id and not closing.is_set():
+                        left()
         finally:
-            borrowed.close()
+            wire.close()
 
 
 def _driver_error(store: Store) -> type[Exception]:

@@ -14,6 +14,7 @@ def upgrade() -> None:
     op.add_column("effects", sa.Column("pause", sa.Float, nullable=False, server_default="0"))
     op.add_column("effects", sa.Column("deadline", sa.Float))
     op.add_column("effects", sa.Column("bucket", sa.String, nullable=False, server_default=""))
+    op.add_column("effects", sa.Column("deaths", sa.Integer, nullable=False, server_default="0"))
     op.add_column("alerts", sa.Column("seen_at", sa.Float))
     op.add_column("alerts", sa.Column("repeats", sa.Integer, nullable=False, server_default="0"))
     op.create_index("ix_alerts_received_at", "alerts", ["received_at"])
