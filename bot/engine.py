@@ -30,7 +30,7 @@ from bot.effects import (
     overdue,
 )
 from bot.errors import GiveUp, Retry
-from bot.lanes import Lane, LaneRule, backoff
+from bot.lanes import NO_LONGER, Lane, LaneRule, backoff
 from bot.replicas import Roster
 from bot.store import Store, away
 
@@ -78,7 +78,7 @@ class Engine:
         self.pressed: Callable[[], bool] = lambda: False
         """Says whether alerts come in so fast that what wakes nobody should wait."""
         self._lanes = {
-            rule.name: Lane(rule, self._try if rule.name in LEADERS else self._try_politely, claim=self._roster.claim)
+            rule.name: Lane(rule, self._try if rule.name in LEADERS else self._try_politely, claim=self._claim)
             for rule in lanes
         }
         self._closing = threading.Event()
@@ -199,6 +199,16 @@ class Engine:
         while self.pressed() and time.monotonic() < until and not self._closing.wait(0.02):
             pass
         self._try(key, attempt)
+
+    def _claim(self, key: str, attempt: int, bucket: str, pace: float) -> float:
+        """Take a paced call for this process; on a shared database, unless another has made it meanwhile."""
+        if self.store.sqlite:
+            return 0.0
+        with suppress(sa.exc.SQLAlchemyError):
+            row = self._load(key)
+            if row is None or State(row.state) in FINAL or row.attempt >= attempt:
+                return NO_LONGER
+        return self._roster.claim(bucket, pace)
 
     def _try(self, key: str, attempt: int) -> None:
         """A lane's thread: run one try as a durable workflow. A try that exists already is not run again."""
@@ -371,9 +381,10 @@ class Engine:
         """
         with self.store.read() as c:
             rows = overdue(c, before=math.inf if grace is None else time.time() - grace)
+        left = [row for row in rows if not self._lanes[row.lane].holds(row.key, row.attempt + 1)]
         found, dropped = 0, set[str]()
-        for start in range(0, len(rows), 200):
-            tries = {row.key: (row, row.attempt + 1) for row in rows[start : start + 200]}
+        for start in range(0, len(left), 200):
+            tries = {row.key: (row, row.attempt + 1) for row in left[start : start + 200]}
             while tries:
                 states = self._durable.states([f"{key}#{n}" for key, (_, n) in tries.items()])
                 spent: dict[str, tuple[Any, int]] = {}
@@ -389,7 +400,10 @@ class Engine:
                         # That try has ended without settling anything (a fault in the executor): it takes a new number.
                         spent[key] = (row, n + 1)
                 tries = spent
-        self._dropped = dropped
+        if (
+            grace is not None
+        ):  # only the regular look counts: two in a moment could both see a try that is just starting
+            self._dropped = dropped
         return found
 
     def _poison(self, row: Any, attempt: int) -> bool:
@@ -423,7 +437,7 @@ class Engine:
                 with self.transaction(now) as tx:
                     fresh = t.c.key.in_(keys[start : start + 200]) & (t.c.state == State.OWED.value)
                     for row in tx.c.execute(sa.select(t).where(fresh)).all():
-                        reason = f"{lane.rule.name} does not answer; it is asked every {lane.rule.probe:g} s"
+                        reason = f"{lane.rule.title} does not answer; it is asked every {lane.rule.probe:g} s"
                         values = {"state": State.RETRYING.value, "reason": reason}
                         tx.c.execute(t.update().where(t.c.key == row.key).values(**values))
                         told = Settled(row.key, row.kind, row.lane, row.about, State.RETRYING, row.attempt, 0.0, reason)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 @dataclass(frozen=True)
 class LaneRule:
-    """One outside service's lane.
+    """One outside service's lane. ``title``: its name to people.
 
     ``workers``: calls at once. ``first``, ``cap``: shortest and longest pause between tries of one effect, seconds.
     ``patience_h``: hours until an effect is given up.
@@ -31,6 +31,7 @@ class LaneRule:
     trips: int = 5
     probe: float = 5.0
     paces: Mapping[str, float] = field(default_factory=dict)
+    title: str = "the service"
 
     def pace(self, bucket: str) -> float:
         """Seconds from one call to the next in this bucket; 0 when there is no such limit."""
@@ -58,7 +59,11 @@ class _Item(NamedTuple):
         return self.key, self.attempt
 
 
-def _free(_bucket: str, _pace: float) -> float:
+NO_LONGER = -1.0
+"""What a claim says of a call that another process has made meanwhile."""
+
+
+def _free(_key: str, _attempt: int, _bucket: str, _pace: float) -> float:
     """The claim of a process that is alone: its own memory has decided already."""
     return 0.0
 
@@ -68,8 +73,9 @@ class Lane:
 
     It holds keys in memory only to be quick: the ledger is the truth, and whatever a kill loses here is swept up again.
 
-    A bucket that has a pace, or that the service asked to slow down, waits without a thread. ``claim(bucket, pace)``
-    asks whether another replica has used the bucket meanwhile: 0 when the call may go, else the seconds to wait.
+    A bucket that has a pace, or that the service asked to slow down, waits without a thread.
+    ``claim(key, attempt, bucket, pace)`` asks whether another replica has used the bucket meanwhile: 0 when the call may
+    go, NO_LONGER when it is not wanted any more, else the seconds to wait.
 
     A service that has failed ``trips`` times in a row is asked once every ``probe`` seconds, by the most urgent try;
     with its first answer all that waited for it goes.
@@ -81,7 +87,7 @@ class Lane:
         run: Callable[[str, int], None],
         *,
         clock: Callable[[], float] = time.time,
-        claim: Callable[[str, float], float] = _free,
+        claim: Callable[[str, int, str, float], float] = _free,
     ) -> None:
         self.rule = rule
         self._run = run
@@ -206,12 +212,9 @@ class Lane:
     def _work(self) -> None:
         while (item := self._next()) is not None:
             pace = self.rule.pace(item.bucket)
-            if pace and (wait := self._claim(item.bucket, pace)) > 0:
-                with self._wake:
-                    self._free_at[item.bucket] = time.monotonic() + wait
-                    if self._probing == item.name:
-                        self._probing = None
-                    heapq.heappush(self._blocked.setdefault(item.bucket, []), item)
+            wait = self._claim(item.key, item.attempt, item.bucket, pace) if pace else 0.0
+            if wait:
+                self._put_back(item, wait)
                 continue
             try:
                 self._run(item.key, item.attempt)
@@ -221,6 +224,18 @@ class Lane:
                     if self._probing == item.name:
                         self._probing = None
                         self._wake.notify()
+
+    def _put_back(self, item: _Item, wait: float) -> None:
+        """It was not started after all: another process has used the bucket, or has done this very thing."""
+        with self._wake:
+            if self._probing == item.name:
+                self._probing = None
+            if wait == NO_LONGER:
+                self._held.pop(item.name, None)
+                self._free_at[item.bucket] = 0.0
+            else:
+                self._free_at[item.bucket] = time.monotonic() + wait
+                heapq.heappush(self._blocked.setdefault(item.bucket, []), item)
 
     def _next(self) -> _Item | None:
         with self._wake:
