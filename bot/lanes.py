@@ -77,8 +77,8 @@ class Lane:
     ``claim(key, attempt, bucket, pace)`` asks whether another replica has used the bucket meanwhile: 0 when the call may
     go, NO_LONGER when it is not wanted any more, else the seconds to wait.
 
-    A service that has failed ``trips`` times in a row is asked once every ``probe`` seconds, by the most urgent try;
-    with its first answer all that waited for it goes.
+    A service that has failed ``trips`` times in a row is asked once every ``probe`` seconds, by the most urgent try,
+    whatever its own pause; with its first answer all that waited for it goes.
     """
 
     def __init__(
@@ -205,6 +205,16 @@ class Lane:
             heapq.heappush(self._ready, item)
         self._hire()
 
+    def _wake_one_soft(self) -> None:
+        """Nothing is due while the service is down: the most urgent of what only waits for it asks how it is."""
+        soft = [item for _, item in self._later if item.soft and self._counts(item)]
+        if soft:
+            item = min(soft)
+            self._later = [place for place in self._later if place[1] is not item]
+            heapq.heapify(self._later)
+            self._asleep.discard(item.name)
+            heapq.heappush(self._ready, item)
+
     def _counts(self, item: _Item) -> bool:
         """False for a place in a queue that was given up for a better one."""
         return self._held.get(item.name) == item.order
@@ -267,6 +277,8 @@ class Lane:
         """The most urgent try that may start now; those whose bucket is not free are put aside."""
         if self._down and (self._probing is not None or now < self._probe_at):
             return None
+        if self._down and not self._ready:
+            self._wake_one_soft()
         while self._ready:
             item = heapq.heappop(self._ready)
             if not self._counts(item):
@@ -287,6 +299,6 @@ class Lane:
         times = [self._free_at[bucket] for bucket in self._blocked]
         if self._later:
             times.append(self._later[0][0])
-        if self._ready and self._down and self._probing is None:
+        if self._down and self._probing is None and (self._ready or any(item.soft for _, item in self._later)):
             times.append(self._probe_at)
         return max(0.0, min(times) - now) if times else None

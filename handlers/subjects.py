@@ -39,9 +39,9 @@ def lanes(*, slack_pace: float = 1.0) -> list[LaneRule]:
     ``slack_pace``: seconds between messages in one channel, and between edits in the workspace.
     """
     return [
-        LaneRule("pagerduty", workers=16, first=0.25, cap=20.0, patience_h=72.0, probe=2.0, title="PagerDuty"),
+        LaneRule("pagerduty", workers=16, first=0.25, cap=20.0, patience_h=72.0, probe=3.0, title="PagerDuty"),
         LaneRule("slack", workers=4, cap=60.0, paces={"post": slack_pace, "edit": slack_pace}, title="Slack"),
         LaneRule("replies", workers=4, cap=15.0, patience_h=0.5, trips=0),
-        LaneRule("jira", workers=4, cap=120.0, patience_h=72.0, title="Jira"),
+        LaneRule("jira", workers=4, cap=120.0, patience_h=72.0, probe=10.0, title="Jira"),
         LaneRule("checks", workers=4, cap=60.0, patience_h=1.0, trips=0),
     ]

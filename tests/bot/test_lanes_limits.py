@@ -95,6 +95,18 @@ def test_when_it_is_back_all_that_waited_for_it_goes_at_once(make):
     assert time.monotonic() - mended < 2, "a pause of a minute was waited for though the service was back"
 
 
+def test_the_only_try_there_is_asks_while_its_own_pause_is_long(make):
+    """A page that has failed for an hour must not wait out its pause when PagerDuty is back."""
+    outside = make(DOWN)
+    outside.works = False
+    for n in range(1, 4):
+        outside.put("page", attempt=n, due=0.0)
+        until(lambda n=n: len(outside.calls) == n)
+    until(lambda: outside.lane.down)
+    outside.works = True
+    until(lambda: not outside.lane.down, timeout=2, message="nobody asked whether the service is back")
+
+
 def test_a_pause_that_somebody_wanted_is_kept_when_the_service_comes_back(make):
     outside = make(DOWN)
     outside.works = False
