@@ -11,6 +11,7 @@ from bot.grammar import Asker
 from bot.integrations.slack.words import escape
 from handlers.desk import Desk
 from handlers.incidents import decide, findings, table
+from handlers.incidents.buckets import events
 from handlers.incidents.compare import Kind
 from handlers.incidents.rules import Severity, Status
 from handlers.incidents.table import INCIDENTS
@@ -33,7 +34,8 @@ def page(desk: Desk, asker: Asker, number: int, *, now: float) -> str:
             said = "The page had not gone out yet; I try it again now."
         else:
             key = table.another_key(tx.c, row, "page")
-            tx.owe(Effect(key, "page", "pagerduty", number, urgency=Severity(row.severity).rank))
+            rank, bucket = Severity(row.severity).rank, events(row.service)
+            tx.owe(Effect(key, "page", "pagerduty", number, {"since": now}, urgency=rank, bucket=bucket))
             # Whoever had it had the old page: the new one is to be taken anew, or PagerDuty escalates it for ever.
             t = INCIDENTS()
             tx.c.execute(t.update().where(t.c.number == number).values(status=Status.TRIGGERED.value))
@@ -42,7 +44,7 @@ def page(desk: Desk, asker: Asker, number: int, *, now: float) -> str:
                 "and wakes nobody anew."
             )
             times = table.events_of(tx.c, number, "page") + 1
-            decide.say(tx, row.uid, number, f"page:{times}", f"Paged again, asked for by {escape(asker.name)}.")
+            decide.say(desk, tx, row, f"page:{times}", f"Paged again, asked for by {escape(asker.name)}.")
         findings.answer(tx, row, (Kind.PAGE_LOST, Kind.PAGE_RESOLVED), f"{escape(asker.name)} has it paged again.")
         _done(desk, tx, asker, row, "page", "asked for another page")
         return said

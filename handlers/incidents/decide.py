@@ -20,6 +20,7 @@ from handlers.alerts.journal import Entry
 from handlers.alerts.payload import Alert
 from handlers.desk import Desk
 from handlers.incidents import findings, rules, table
+from handlers.incidents.buckets import EDITS, events, posts
 from handlers.incidents.compare import Kind
 from handlers.incidents.rules import Deed, Severity, Status
 from handlers.incidents.table import INCIDENTS
@@ -203,21 +204,21 @@ def move(desk: Desk, tx: Tx, row: Any, deed: Deed, *, actor: str, text: str, tel
     page = table.newest(tx.c, row.number, "page") if tell_pager else None
     if status is Status.ACKNOWLEDGED:
         if page:
-            _owe_after(tx, page, "page-ack", urgency=2)
+            tx.owe(_follow_up(page, "page-ack", urgency=2))
         note = f"✋ Acknowledged by {actor}."
     else:
         if page:
-            _owe_after(tx, page, "page-resolve", urgency=2)
+            tx.owe(_follow_up(page, "page-resolve", urgency=2))
         if ticket := table.newest(tx.c, row.number, "ticket"):
             # Not beside a move the other way: the last to arrive would win.
             last = table.newest(tx.c, row.number, "ticket-reopen") or ticket
-            _owe_after(tx, ticket, "ticket-done", urgency=4, after=last.key)
+            tx.owe(_follow_up(ticket, "ticket-done", urgency=4, after=last.key))
         findings.answer(tx, row, tuple(Kind), f"Resolved {escape(text)}.")
         note = f"✅ Resolved {text}.{still(journal.still_firing(tx.c, row.number))}"
         if actor == "Alertmanager":
             note = "✅ Resolved: every alert has ended."
     times = table.events_of(tx.c, row.number, status.value)
-    say(tx, row.uid, row.number, status.value if times == 1 else f"{status.value}:{times}", note)
+    say(desk, tx, row, status.value if times == 1 else f"{status.value}:{times}", note)
     show(desk, tx, row.number)
     return True
 
@@ -230,10 +231,11 @@ def still(firing: int) -> str:
     return f" ⚠ {alerts}: nobody is paged for them again until they have ended and start anew."
 
 
-def say(tx: Tx, uid: str, number: int, name: str, text: str) -> None:
-    """Owe one message in the incident's thread."""
-    args = {"text": text}
-    tx.owe(Effect(f"{uid}:note:{name}", "note", "slack", number, args, urgency=4, after=f"{uid}:root"))
+def say(desk: Desk, tx: Tx, row: Any, name: str, text: str, blocks: Sequence[Mapping[str, Any]] = ()) -> None:
+    """Owe one message in the incident's thread; ``name`` is its own among the incident's."""
+    args = {"text": text, "blocks": list(blocks)}
+    key, after, bucket = f"{row.uid}:note:{name}", f"{row.uid}:root", posts(desk, row.service)
+    tx.owe(Effect(key, "note", "slack", row.number, args, urgency=4, after=after, bucket=bucket))
 
 
 def show(desk: Desk, tx: Tx, number: int) -> None:
@@ -245,8 +247,8 @@ def show(desk: Desk, tx: Tx, number: int) -> None:
     if tx.c.execute(t.update().where(clean).values(panel_owed=True, panel=t.c.panel + 1)).rowcount == 0:
         return
     row = tx.c.execute(sa.select(t.c.uid, t.c.panel).where(t.c.number == number)).one()
-    key, pause = f"{row.uid}:panel:{row.panel}", desk.policy.panel_pause
-    tx.owe(Effect(key, "panel", "slack", number, urgency=6, after=f"{row.uid}:root", delay=pause))
+    key, pause, after = f"{row.uid}:panel:{row.panel}", desk.policy.panel_pause, f"{row.uid}:root"
+    tx.owe(Effect(key, "panel", "slack", number, urgency=6, after=after, delay=pause, bucket=EDITS))
 
 
 def settled(desk: Desk, tx: Tx, done: Settled) -> None:
@@ -276,7 +278,8 @@ def _open(desk: Desk, tx: Tx, values: dict[str, Any]) -> int | None:
     if severity.pages:
         _owe_page(desk, tx, uid, number, service, severity)
     if desk.outside.chat is not None:
-        tx.owe(Effect(f"{uid}:root", "root", "slack", number, urgency=severity.rank + 1))
+        bucket = posts(desk, service)
+        tx.owe(Effect(f"{uid}:root", "root", "slack", number, urgency=severity.rank + 1, bucket=bucket))
     if desk.outside.tracker is not None and entry.jira:
         tx.owe(Effect(f"{uid}:ticket", "ticket", "jira", number, urgency=severity.rank + 1))
     if entry.runbook:
@@ -286,13 +289,14 @@ def _open(desk: Desk, tx: Tx, values: dict[str, Any]) -> int | None:
 
 def _owe_page(desk: Desk, tx: Tx, uid: str, number: int, service: str, severity: Severity) -> None:
     if desk.outside.pager is not None and desk.services[service].pagerduty is not None:
-        tx.owe(Effect(f"{uid}:page", "page", "pagerduty", number, urgency=severity.rank))
+        tx.owe(Effect(f"{uid}:page", "page", "pagerduty", number, urgency=severity.rank, bucket=events(service)))
 
 
-def _owe_after(tx: Tx, before: Any, kind: str, *, urgency: int, after: str = "") -> None:
-    """Owe what follows from an effect; each page and each ticket has a follow-up of its own."""
+def _follow_up(before: Any, kind: str, *, urgency: int, after: str = "") -> Effect:
+    """What follows from an effect, in its lane and its bucket; each page and each ticket has a follow-up of its own."""
     key = before.key.replace(f":{before.kind}", f":{kind}", 1)
-    tx.owe(Effect(key, kind, before.lane, before.about, urgency=urgency, after=after or before.key))
+    about, lane, bucket = before.about, before.lane, before.bucket
+    return Effect(key, kind, lane, about, urgency=urgency, after=after or before.key, bucket=bucket)
 
 
 def _lock_open(tx: Tx, key: str) -> Any:

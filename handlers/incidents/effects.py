@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bot.effects import EFFECTS, Effect, Outcome, Performer, Task, Tx
+from bot.effects import EFFECTS, Outcome, Performer, Task, Tx
 from bot.errors import GiveUp, Retry
 from bot.integrations.jira import Ticket, Tracker
 from bot.integrations.pagerduty import Pager, PageRef, Trigger
@@ -218,9 +218,7 @@ def checks(desk: Desk, task: Task) -> Outcome:
         tx.c.execute(t.update().where(t.c.number == row.number).values(checks=words.checks_line(report)))
         outcome = f"{report.runbook}: {report.outcome.value}"
         table.add_event(tx.c, incident=row.number, at=tx.now, kind="checks", actor="Release Captain", text=outcome)
-        args = {"text": text, "blocks": blocks}
-        after = f"{row.uid}:root"
-        tx.owe(Effect(f"{row.uid}:note:checks", "note", "slack", row.number, args, urgency=4, after=after))
+        decide.say(desk, tx, row, "checks", text, blocks)
 
     return Outcome({"outcome": report.outcome.value}, apply)
 

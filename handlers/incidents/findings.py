@@ -12,7 +12,9 @@ from sqlalchemy.engine import Connection
 from sqlmodel import Field, SQLModel
 
 from bot.effects import Effect, Tx, insert_once
+from handlers.desk import Desk
 from handlers.incidents import table, words
+from handlers.incidents.buckets import EDITS, posts
 from handlers.incidents.compare import Compared, Kind
 
 KEPT = "keep"
@@ -72,7 +74,9 @@ def questions(c: Connection, number: int) -> list[Any]:
     return sorted(asked, key=lambda row: float(row.asked_at))
 
 
-def look(tx: Tx, row: Any, found: Compared, *, needed: Mapping[Kind, int], apart: float) -> tuple[list[Kind], bool]:
+def look(
+    desk: Desk, tx: Tx, row: Any, found: Compared, *, needed: Mapping[Kind, int], apart: float
+) -> tuple[list[Kind], bool]:
     """Count one look at an incident, whose row is locked; (what was asked because of it, True when anything is to be shown).
 
     ``needed``: looks that must agree. ``apart``: seconds between two that count.
@@ -86,7 +90,7 @@ def look(tx: Tx, row: Any, found: Compared, *, needed: Mapping[Kind, int], apart
                 _vanished(tx, row, have)
                 changed = changed or have.asked_at is not None
         elif _counts(tx, row, kind, have, text, apart) >= needed[kind]:
-            _ask(tx, row, kind, text)
+            _ask(desk, tx, row, kind, text)
             asked.append(kind)
     return asked, changed or bool(asked)
 
@@ -108,15 +112,15 @@ def _counts(tx: Tx, row: Any, kind: Kind, have: Any, text: str, apart: float) ->
     return int(have.looks) + 1
 
 
-def _ask(tx: Tx, row: Any, kind: Kind, text: str) -> None:
+def _ask(desk: Desk, tx: Tx, row: Any, kind: Kind, text: str) -> None:
     """Put the question into the thread, once."""
     t = FINDINGS()
     mine = (t.c.incident == row.number) & (t.c.kind == kind.value) & t.c.settled_at.is_(None)
     tx.c.execute(t.update().where(mine).values(asked_at=tx.now))
     key = str(tx.c.execute(sa.select(t.c.key).where(mine)).scalar_one())
     args = {"text": text, "blocks": question(row.number, kind, text)}
-    note = _note(row.uid, key)
-    tx.owe(Effect(note, "note", "slack", row.number, args, urgency=3, after=f"{row.uid}:root"))
+    after, bucket = f"{row.uid}:root", posts(desk, row.service)
+    tx.owe(Effect(_note(row.uid, key), "note", "slack", row.number, args, urgency=3, after=after, bucket=bucket))
     table.add_event(tx.c, incident=row.number, at=tx.now, kind="asked", actor="Release Captain", text=plain(text))
 
 
@@ -165,7 +169,7 @@ def _close(tx: Tx, row: Any, one: Any, said: str) -> None:
     note = _note(row.uid, one.key)
     args = {"note": note, "text": f"{one.text}\n_{said}_"}
     key = f"{row.uid}:asked:{one.key.removeprefix(f'{row.uid}:')}"
-    tx.owe(Effect(key, "asked", "slack", row.number, args, urgency=5, after=note))
+    tx.owe(Effect(key, "asked", "slack", row.number, args, urgency=5, after=note, bucket=EDITS))
 
 
 def _note(uid: str, key: str) -> str:

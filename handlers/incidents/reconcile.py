@@ -21,6 +21,7 @@ from handlers.alerts import journal, payload
 from handlers.alerts.payload import Alert
 from handlers.desk import Desk
 from handlers.incidents import compare, decide, findings, table
+from handlers.incidents.buckets import events
 from handlers.incidents.compare import Compared, Heard, Kept, Known, Ours, Theirs
 from handlers.incidents.effects import dedup_key
 from handlers.incidents.rules import Deed, Status
@@ -269,7 +270,7 @@ def _act(desk: Desk, number: int, theirs: Theirs, needed: Mapping[compare.Kind, 
         ours = _ours(tx.c, [row])[number]
         found = compare.compare(ours, theirs, now=tx.now, patience=policy.looks_apart)
         healed = _heal(desk, tx, row, found)
-        asked, changed = findings.look(tx, row, found, needed=needed, apart=policy.looks_apart)
+        asked, changed = findings.look(desk, tx, row, found, needed=needed, apart=policy.looks_apart)
         if changed:
             decide.show(desk, tx, number)
     told.healed += healed
@@ -288,7 +289,11 @@ def _heal(desk: Desk, tx: Tx, row: Any, found: Compared) -> list[str]:
         if last.state == State.GAVE_UP.value:
             desk.engine.repair(tx, last.key)
         else:
-            tx.owe(Effect(f"{key}:again", "page-resolve", "pagerduty", row.number, urgency=2, after=page and page.key))
+            after, bucket = page and page.key, events(row.service)
+            again = Effect(
+                f"{key}:again", "page-resolve", "pagerduty", row.number, urgency=2, after=after, bucket=bucket
+            )
+            tx.owe(again)
         text = "PagerDuty still had the page open: it is resolved there again"
         table.add_event(tx.c, incident=row.number, at=tx.now, kind="found", actor="Release Captain", text=text)
         return [f"INC-{row.number}: {text}"]

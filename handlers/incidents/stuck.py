@@ -16,6 +16,7 @@ from bot.grammar import Asker
 from bot.integrations.slack.words import escape
 from handlers.desk import Desk
 from handlers.incidents import decide, table, words
+from handlers.incidents.buckets import posts
 from handlers.incidents.rules import Status
 from handlers.incidents.table import INCIDENTS
 
@@ -137,8 +138,9 @@ def _revive(desk: Desk, tx: Tx, one: Stuck) -> bool:
     # An edit cannot bring back what it was to change: the message is posted anew, and the thread goes on below that.
     last = table.newest(tx.c, one.about or 0, "root")
     if last is not None and last.state == State.DONE.value and last.done_at < one.since:
-        key = table.another_key(tx.c, table.by_number(tx.c, one.about or 0), "root")
-        return tx.owe(Effect(key, "root", "slack", one.about, urgency=2))
+        row = table.by_number(tx.c, one.about or 0)
+        key, bucket = table.another_key(tx.c, row, "root"), posts(desk, row.service)
+        return tx.owe(Effect(key, "root", "slack", one.about, urgency=2, bucket=bucket))
     return False
 
 

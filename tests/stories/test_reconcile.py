@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import threading
 import time
@@ -518,7 +519,5 @@ def test_killed_in_the_middle_of_looking_the_next_process_looks_and_asks_once(wa
 
 
 def _ask_in_vain(bot: Bot) -> None:
-    try:
+    with contextlib.suppress(OSError):
         look(bot)
-    except OSError:
-        pass
