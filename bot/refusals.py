@@ -42,7 +42,7 @@ STRANGER = Share(rows=1, size=0)
 class RefusalRow(SQLModel, table=True):
     """Something that was refused.
 
-    ``received_at`` UNIX s; ``status`` the HTTP status of the answer, 422 for a single alert of a body that was taken;
+    ``received_at`` UNIX s; ``status`` the HTTP status the sender saw, 202 for a single alert of a body that was taken otherwise;
     ``payload`` the text that came, cut, or empty.
     """
 

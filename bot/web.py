@@ -221,11 +221,11 @@ def _unfit(read: Body, at: float) -> list[Refusal]:
     """The refused alerts of a body that was taken otherwise, for the journal."""
     for unfit in read.refused:
         log.warning("an alert was refused: %s", unfit.why)
-    each = [Refusal(at, "alertmanager", 422, unfit.why, unfit.text()) for unfit in read.refused[:REFUSED_ALERTS]]
+    each = [Refusal(at, "alertmanager", 202, unfit.why, unfit.text()) for unfit in read.refused[:REFUSED_ALERTS]]
     rest = read.refused[REFUSED_ALERTS:]
     if rest:
         why = f"{len(rest)} more alerts of this delivery, the first of them: {rest[0].why}"
-        each.append(Refusal(at, "alertmanager", 422, why, "\n".join(unfit.text() for unfit in rest[:100])))
+        each.append(Refusal(at, "alertmanager", 202, why, "\n".join(unfit.text() for unfit in rest[:100])))
     return each
 
 

@@ -55,7 +55,7 @@ def hear(desk: Desk, event: Mapping[str, Any]) -> str:
     if not key.startswith(PREFIX):
         return "not ours: no dedup key of mine"
     if deed is None:
-        return f"nothing to do: {event['type'][:100]} changes no incident"
+        return "nothing to do: only acknowledging and resolving change an incident"
     t = INCIDENTS()
     with desk.engine.transaction(time.time()) as tx:
         row = tx.c.execute(sa.select(t).where(t.c.uid == key.removeprefix(PREFIX)).with_for_update()).first()
