@@ -134,7 +134,9 @@ def cut(payload: str | bytes) -> str:
     """The first 64 kB of a payload, as text that every database takes."""
     if isinstance(payload, str):
         payload = payload[:MAX_PAYLOAD].encode("utf-8", "replace")
-    return plain(payload[:MAX_PAYLOAD].decode("utf-8", "replace"))
+    # What is no UTF-8 grows as it is replaced, and a character may be cut in half: hence cut twice.
+    text = plain(payload[:MAX_PAYLOAD].decode("utf-8", "replace"))
+    return text.encode()[:MAX_PAYLOAD].decode("utf-8", "ignore")
 
 
 def REFUSALS() -> sa.Table:  # noqa: N802 - it is the table

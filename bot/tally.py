@@ -100,6 +100,7 @@ class Tally(Generic[K]):
             while self._pressed() and time.monotonic() < until and not self._closing.wait(0.05):
                 pass
             self._flush()
+        self._flush()  # what came in while the last counts were written
 
     def _flush(self) -> None:
         with self._wake:

@@ -33,7 +33,8 @@ def _story(desk: Desk, asked: ByNumber, now: float) -> Reply:
         )
     text, blocks = words.story(found, now)
     data = _rows(alerts=found.alerts, effects=found.effects, timeline=found.events, pagerduty=found.heard)
-    said = {"answer": words.answer(found, now), "incident": words.plain(found.row), "more_alerts": found.more}
+    answer = words.answer(found, now).replace("*", "")
+    said = {"answer": answer, "incident": words.plain(found.row), "more_alerts": found.more}
     return Reply(text, blocks, data=said | data)
 
 
