@@ -12,9 +12,11 @@ from handlers.desk import Desk
 from handlers.incidents import commands as incident_commands
 from handlers.incidents import effects as incident_effects
 from handlers.incidents import reconcile
+from handlers.why import commands as why_commands
 
 SUBJECTS: Mapping[str, Mapping[str, Verb]] = {
     "incident": incident_commands.VERBS,
+    "why": why_commands.VERBS,
 }
 
 PERFORMERS: Sequence[Callable[[Desk], list[Performer]]] = (incident_effects.performers, reconcile.performers)

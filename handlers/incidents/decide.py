@@ -19,7 +19,7 @@ from handlers.alerts import journal
 from handlers.alerts.journal import Entry
 from handlers.alerts.payload import Alert
 from handlers.desk import Desk
-from handlers.incidents import findings, rules, table
+from handlers.incidents import findings, rules, table, verdicts
 from handlers.incidents.buckets import EDITS, events, posts
 from handlers.incidents.compare import Kind
 from handlers.incidents.rules import Deed, Severity, Status
@@ -62,8 +62,6 @@ def _on_alert(desk: Desk, tx: Tx, entry: Entry, *, how: str = "") -> int | None:
     verdict, incident = _judge(desk, tx, entry)
     if not journal.decided(tx.c, entry, verdict=verdict + how, incident=incident):
         raise Twice
-    if incident is not None and not entry.alert.firing:
-        _ended(desk, tx, incident)
     return incident
 
 
@@ -72,21 +70,23 @@ def _judge(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
     other = journal.sibling(tx.c, alert)
     if not alert.firing:
         if other is None:
-            return "resolved before it fired: nothing to do", None
+            return verdicts.NEVER_FIRED, None
         if other.verdict is None:
             raise Later
-        return "resolved", other.incident
+        if other.incident is None:
+            return "resolved: it had opened nothing", None
+        return _ended(desk, tx, other.incident), other.incident
     if other is not None:
-        return "already resolved when it arrived: nobody is paged", None
+        return verdicts.CAME_TOO_LATE, None
     return _firing(desk, tx, entry)
 
 
-def _firing(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int]:
+def _firing(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
     alert = entry.alert
     named = alert.labels.get(desk.policy.environment_label, "")[:100]
     environment = named or desk.services[alert.service].environment
     key = rules.incident_key(alert.labels, service=alert.service, environment=environment)
-    severity = severity_of(desk, alert.labels)
+    severity = verdicts.severity_of(desk, alert.labels)
     row = _lock_open(tx, key)
     if row is None:
         uid = rules.incident_uid(key, alert.fingerprint, str(alert.starts_at))
@@ -105,24 +105,21 @@ def _firing(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int]:
             },
         )  # fmt: skip
         if number is not None:
-            return f"opened INC-{number}", number
+            return verdicts.opened(desk, number, alert, severity), number
         row = _lock_open(tx, key)
         if row is None:
             # This very occurrence was decided before and is over by now.
-            return "seen before: nobody is paged twice", None  # type: ignore[return-value]
+            return verdicts.SEEN_BEFORE, None
     return _joined(desk, tx, row, alert, severity), row.number
-
-
-def severity_of(desk: Desk, labels: Mapping[str, str]) -> Severity:
-    """Our severity for an alert's. A label that is not in the policy pages: silence is the worse mistake."""
-    return desk.policy.severities.get(labels.get("severity", "").lower(), Severity.SEV2)
 
 
 def _joined(desk: Desk, tx: Tx, row: Any, alert: Alert, severity: Severity) -> str:
     """Another alert of an open incident: remember it, and raise the severity if it is worse."""
     name = alert.labels["alertname"]
     table.add_event(tx.c, incident=row.number, at=tx.now, kind="alert", actor="Alertmanager", text=f"{name} fires too")
+    verdict = verdicts.joined(desk, row, alert, severity)
     if severity.rank < Severity(row.severity).rank:
+        verdict = verdicts.raised(desk, row, alert, severity)
         values = {"severity": severity.value}
         wakes = severity.pages and not Severity(row.severity).pages
         if wakes:
@@ -134,17 +131,20 @@ def _joined(desk: Desk, tx: Tx, row: Any, alert: Alert, severity: Severity) -> s
         if wakes:
             _owe_page(desk, tx, row.uid, row.number, row.service, severity)
     show(desk, tx, row.number)
-    return f"joined INC-{row.number}"
+    return verdict
 
 
-def _ended(desk: Desk, tx: Tx, number: int) -> None:
-    """An alert of the incident has resolved; when none fires any more, the incident is over."""
+def _ended(desk: Desk, tx: Tx, number: int) -> str:
+    """An alert of the incident has resolved; when none fires any more, the incident is over. Gives the verdict."""
     row = _lock(tx, number)  # before counting: another replica may be putting one more alert into it
-    if journal.still_firing(tx.c, number):
+    firing = journal.still_firing(tx.c, number)
+    if firing:
         show(desk, tx, number)
-        return
-    if row is not None and table.is_open(row) and row.source == "alert":
+        return verdicts.ended(number, firing, over=False)
+    over = row is None or not table.is_open(row)
+    if not over and row.source == "alert":
         move(desk, tx, row, Deed.RESOLVE, actor="Alertmanager", text="every alert has resolved")
+    return verdicts.ended(number, firing, over=over)
 
 
 def open_by_person(
@@ -169,6 +169,8 @@ def open_by_person(
         if number is not None:
             detail = {"severity": severity.value, "service": service, "title": title[:300]}
             record(tx, asker, "incident open", number, detail)
+            said = verdicts.opened_by_hand(desk, severity, service)
+            table.add_event(tx.c, incident=number, at=now, kind="paging", actor="Release Captain", text=said)
         row = tx.c.execute(sa.select(INCIDENTS()).where(INCIDENTS().c.uid == uid)).one()
     return row, True
 
@@ -288,7 +290,7 @@ def _open(desk: Desk, tx: Tx, values: dict[str, Any]) -> int | None:
 
 
 def _owe_page(desk: Desk, tx: Tx, uid: str, number: int, service: str, severity: Severity) -> None:
-    if desk.outside.pager is not None and desk.services[service].pagerduty is not None:
+    if verdicts.pages(desk, severity, service):
         tx.owe(Effect(f"{uid}:page", "page", "pagerduty", number, urgency=severity.rank, bucket=events(service)))
 
 

@@ -20,7 +20,7 @@ from bot.integrations.alertmanager import ActiveAlert
 from handlers.alerts import journal, payload
 from handlers.alerts.payload import Alert
 from handlers.desk import Desk
-from handlers.incidents import compare, decide, findings, table
+from handlers.incidents import compare, decide, findings, table, verdicts
 from handlers.incidents.buckets import events
 from handlers.incidents.compare import Compared, Heard, Kept, Known, Ours, Theirs
 from handlers.incidents.effects import dedup_key
@@ -314,7 +314,7 @@ def _take_in_missed(desk: Desk, alerts: Sequence[ActiveAlert], told: Told) -> No
             taken.append(payload.one(_raw(one), desk.services, desk.policy))
         except ValueError as e:
             told.refused.append(f"{one.labels.get('alertname', one.fingerprint)} fires in Alertmanager: {e}")
-    taken.sort(key=lambda alert: decide.severity_of(desk, alert.labels).rank)
+    taken.sort(key=lambda alert: verdicts.severity_of(desk, alert.labels).rank)
     for alert in taken[:MOST_MISSED]:
         with desk.engine.transaction(time.time()) as tx:
             number = decide.take_in(desk, tx, alert)
