@@ -311,8 +311,7 @@ class Captain:
         self.meter.effects.labels(done.lane, done.state.value).inc()
         if done.kind == "page" and done.state is State.DONE:
             row = table.by_number(tx.c, done.about or 0)
-            # A page that somebody asked for again says nothing of how quickly an alert pages.
-            if row is not None and done.key == f"{row.uid}:page":
+            if row is not None:
                 self.meter.page_seconds.observe(max(0.0, time.time() - row.opened_at))
 
     def metrics(self) -> bytes:

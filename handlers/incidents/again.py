@@ -31,7 +31,7 @@ def page(desk: Desk, asker: Asker, number: int, *, now: float) -> str:
             )
         last = table.newest(tx.c, number, "page")
         if _tried_again(desk, tx, last):
-            said = "The page had not gone out yet; I try it again now."
+            said = "The page had not gone out yet; I try it again as soon as PagerDuty takes one."
         else:
             key = table.another_key(tx.c, row, "page")
             rank, bucket = Severity(row.severity).rank, events(row.service)
@@ -69,7 +69,7 @@ def ticket(desk: Desk, asker: Asker, number: int, *, reopen: bool, now: float) -
 
 def _new_ticket(desk: Desk, tx: Tx, row: Any) -> str:
     if _tried_again(desk, tx, table.newest(tx.c, row.number, "ticket")):
-        return "The ticket was not made yet; I try it again now."
+        return "The ticket was not made yet; I try it again as soon as Jira takes it."
     gone = any(one.kind == Kind.TICKET_GONE.value for one in findings.unsettled(tx.c, [row.number]))
     if row.ticket_key and not gone:
         raise Refused(

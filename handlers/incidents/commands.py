@@ -70,7 +70,9 @@ def repair(desk: Desk, asker: Asker, incident: str = "", *, all_: bool = False) 
         why = "Nothing was given up for INC-{}, and nothing waits for its next try; there is nothing to repair."
         return Reply(why.format(row.number), data=_plain(row))
     lines = [f"Trying again for INC-{row.number}: {', '.join(revived)}."] if revived else []
-    lines += [f"At once, instead of later, for INC-{row.number}: {', '.join(hastened)}."] if hastened else []
+    lines += (
+        [f"Not waiting for the next try any longer for INC-{row.number}: {', '.join(hastened)}."] if hastened else []
+    )
     return Reply("\n".join(lines), data=_plain(row))
 
 

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from ground.town import Bot, Town, user
 from ground.waiting import until
 
-from bot.effects import EFFECTS, Effect
+from bot.effects import EFFECTS, Effect, Outcome, Performer, Task
+from bot.errors import Retry
 
 
 def effects(bot: Bot, kind: str, number: int = 1) -> list[dict[str, Any]]:
@@ -93,13 +94,23 @@ def test_both_an_incident_and_all_is_refused(town: Town):
 
 def test_repair_does_not_wait_for_the_next_try(town: Town, alertmanager_body):
     bot = town.start()
-    town.pagerduty.faults.breaks("429", retry_after=3600)
-    bot.alert(alertmanager_body("firing-single"))
-    until(lambda: bot.ask("incident show INC-1").get("data") and states(bot, "page") == ["retrying"])
+    tries: list[int] = []
+
+    def slow(task: Task) -> Outcome:
+        tries.append(task.attempt)
+        if task.attempt == 1:
+            raise Retry("come back in an hour", after=3600)
+        return Outcome()
+
+    bot.captain.engine.perform([Performer("slow", slow)])
+    bot.ask('incident open sev2 docs-api "p95 up"')
+    with bot.captain.engine.transaction(time.time()) as tx:
+        tx.owe(Effect("slow", "slow", "checks", 1))
+    until(lambda: states(bot, "slow") == ["retrying"])
     assert bot.ask("incident repair --all")["text"].startswith("Nothing is stuck"), "it was tried for a moment only"
-    town.pagerduty.faults.mend()
-    assert bot.ask("incident repair")["text"] == "At once, instead of later, for INC-1: page."
-    until(lambda: len(town.pages()) == 1, message="it waits for its hour")
+    until(lambda: "retrying" not in states(bot, "page") + states(bot, "ticket"))
+    assert bot.ask("incident repair")["text"] == "Not waiting for the next try any longer for INC-1: slow."
+    until(lambda: tries == [1, 2], message="it waits for its hour")
 
 
 def older(bot: Bot, key: str, seconds: float) -> None:
