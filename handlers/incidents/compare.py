@@ -176,8 +176,8 @@ def _alert_gone(ours: Ours) -> str:
 def _page(page: Page | None) -> dict[Kind, str]:
     if page is None:
         return {
-            Kind.PAGE_LOST: "⚠ *PagerDuty took the page and has no incident for it:* a rule there may have suppressed it, "
-            "so that nobody was woken. Call the on-call yourself, or page again."
+            Kind.PAGE_LOST: "⚠ *PagerDuty took the page and shows no incident for it:* a rule there may have suppressed it, "
+            "so that nobody was woken. Call the on-call yourself, or page again. (Or pagerduty.api_token may not see it.)"
         }
     if page.status == "resolved":
         by = f" by {escape(page.changed_by)}" if page.changed_by else ""

@@ -163,8 +163,8 @@ def _rows(c: Connection, *, turn: int, now: float, only: int | None) -> tuple[li
         return [table.by_number(c, only)], 0
     open_ = _numbers(c, t.c.open_key.is_not(None))
     over = _numbers(c, (t.c.status == Status.RESOLVED.value) & (t.c.resolved_at > now - OVER_FOR))
-    first = _turn(open_, turn, MOST - min(ROOM, len(over)))
-    chosen = [*first, *_turn(over, turn, MOST - len(first))]
+    first = turn_of(open_, turn, MOST - min(ROOM, len(over)))
+    chosen = [*first, *turn_of(over, turn, MOST - len(first))]
     rows = c.execute(sa.select(t).where(t.c.number.in_(chosen)).order_by(t.c.number)).all()
     return list(rows), len(open_) + len(over) - len(chosen)
 
@@ -174,7 +174,7 @@ def _numbers(c: Connection, which: sa.ColumnElement[bool]) -> list[int]:
     return list(c.execute(sa.select(t.c.number).where(which).order_by(t.c.number)).scalars())
 
 
-def _turn(numbers: Sequence[int], turn: int, most: int) -> list[int]:
+def turn_of(numbers: Sequence[int], turn: int, most: int) -> list[int]:
     """At most ``most`` of them, others on each turn until all have had theirs."""
     if len(numbers) <= most:
         return list(numbers)

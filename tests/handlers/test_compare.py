@@ -10,7 +10,7 @@ from bot.effects import State
 from bot.integrations.alertmanager import ActiveAlert
 from bot.integrations.jira import TicketRef
 from bot.integrations.pagerduty import Page
-from handlers.incidents import compare
+from handlers.incidents import compare, reconcile
 from handlers.incidents.compare import EMPTY_LOOKS, LOOKS, MANY, Compared, Heard, Kept, Kind, Known, Ours, Theirs
 from handlers.incidents.rules import Status
 
@@ -219,3 +219,15 @@ def test_an_alert_for_us_that_no_webhook_told_is_missed_and_nothing_else_is():
 )
 def test_one_that_the_journal_knows_is_not_missed(known_start, burns, is_missed):
     assert missed(alert(), Known("f1", round(known_start * 1e6), burns)) is is_missed
+
+
+# ---- turns ------------------------------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 400), st.integers(1, 100), st.integers(0, 10_000))
+def test_with_too_many_incidents_the_runs_take_turns_and_leave_none_out(count, most, turn):
+    numbers = list(range(count))
+    turns = -(-count // most) + 1
+    seen = [reconcile.turn_of(numbers, n, most) for n in range(turn, turn + turns)]
+    assert all(len(part) == len(set(part)) == min(count, most) for part in seen)
+    assert {number for part in seen for number in part} == set(numbers)
