@@ -6,14 +6,14 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from bot import audit
-from bot.effects import EFFECTS, Effect, Outcome, Performer, State, Task, Tx
+from bot.effects import EFFECTS, FINAL, Effect, Outcome, Performer, State, Task, Tx
 from bot.errors import GiveUp, Retry
 from bot.grammar import Asker
 from bot.integrations.alertmanager import ActiveAlert
@@ -32,6 +32,8 @@ T = TypeVar("T")
 
 PERIOD = 180
 """Seconds between two slots of the tick."""
+LAST, KEPT_S = 999_999_999_999, 2 * 86400.0
+"""The last slot there is, and the seconds for which the record of a run is kept."""
 MOST = 100
 """Incidents one run looks at; with more open, the runs take turns."""
 ROOM = 20
@@ -86,17 +88,20 @@ def performers(desk: Desk) -> list[Performer]:
 
 
 def tick(desk: Desk, slot: float) -> None:
-    """Owe one run; its lane is its own, so that nothing waits for it."""
+    """Owe one run; its lane is its own, so that nothing waits for it. What runs of days ago found is forgotten."""
+    t = EFFECTS()
     with desk.engine.transaction(time.time()) as tx:
         tx.owe(Effect(_key(slot), "reconcile", "reconcile", None, {"slot": slot}, urgency=9))
+        old = t.c.key.between(_key(0), _key(slot - KEPT_S)) & t.c.state.in_([state.value for state in FINAL])
+        tx.c.execute(t.delete().where(old))
 
 
 def perform(desk: Desk, task: Task) -> Outcome:
     """Run, unless a younger slot waits: what an old one would see, that one sees as it is by then."""
     slot = float(task.args["slot"])
-    younger = [_key(slot + n * PERIOD) for n in range(1, 21)]
+    younger = EFFECTS().c.key.between(_key(slot + 1), _key(LAST))
     with desk.store.read() as c:
-        if c.execute(sa.select(EFFECTS().c.key).where(EFFECTS().c.key.in_(younger))).first() is not None:
+        if c.execute(sa.select(EFFECTS().c.key).where(younger).limit(1)).first() is not None:
             return Outcome(skipped="a younger run looks instead")
     told = run(desk, turn=int(slot // PERIOD))
     for line in (*told.healed, *told.asked):
@@ -120,7 +125,8 @@ def by_hand(desk: Desk, asker: Asker, *, only: int | None) -> Told:
 
 
 def _key(slot: float) -> str:
-    return f"reconcile:{int(slot)}"
+    """The effect's key; the keys of two slots stand in the order of their times."""
+    return f"reconcile:{int(slot):0{len(str(LAST))}d}"
 
 
 def run(desk: Desk, *, turn: int = 0, seconds: float = RUN_S, only: int | None = None) -> Told:
@@ -128,9 +134,9 @@ def run(desk: Desk, *, turn: int = 0, seconds: float = RUN_S, only: int | None =
 
     ``turn``: which part is looked at when there are too many. After ``seconds`` no more call is begun.
     """
-    deadline = time.monotonic() + seconds
+    until = time.monotonic() + seconds
     told = Told()
-    line = _Line(told, deadline)
+    line = _Line(told, lambda: time.monotonic() > until or desk.engine.closing)
     with desk.store.read() as c:
         rows, told.left = _rows(c, turn=turn, now=time.time(), only=only)
         ours = _ours(c, rows)
@@ -142,14 +148,14 @@ def run(desk: Desk, *, turn: int = 0, seconds: float = RUN_S, only: int | None =
     need = sum(one.open and one.from_alert for one in ours.values())
     needed = compare.looks_needed(known.value if known else (), need_alerts=need)
     for i, row in enumerate(rows):
-        if time.monotonic() > deadline:
+        if line.over():
             told.left += len(rows) - i
             break
         theirs = _theirs(desk, line, row, ours[row.number], known)
         told.looked += 1
         found = compare.compare(ours[row.number], theirs, now=time.time(), patience=desk.policy.looks_apart)
         if found.seen or found.heals or row.number in lasting:
-            _act(desk, row.number, theirs, needed, told)
+            _act(desk, ours[row.number], theirs, needed, told)
     return told
 
 
@@ -216,15 +222,16 @@ def _ours(c: Connection, rows: Sequence[Any]) -> dict[int, Ours]:
 class _Line:
     """The calls of one run: a service that does not answer is not asked again in it."""
 
-    def __init__(self, told: Told, deadline: float) -> None:
+    def __init__(self, told: Told, over: Callable[[], bool]) -> None:
         self._told = told
-        self._deadline = deadline
+        self.over = over
+        """Says whether the time for calls is up."""
         self._refusals: dict[str, int] = {}
         self._shut: set[str] = set()
 
     def ask(self, service: str, call: Callable[[], T]) -> Heard[T] | None:
         """The answer; None when there is none, and then nothing may be concluded."""
-        if service in self._shut or time.monotonic() > self._deadline:
+        if service in self._shut or self.over():
             self._told.unheard.setdefault(service, "there was no time left for it in this run")
             return None
         try:
@@ -262,12 +269,14 @@ def _theirs(desk: Desk, line: _Line, row: Any, ours: Ours, known: Heard[set[str]
 # ---- what follows -----------------------------------------------------------------------------------------------------
 
 
-def _act(desk: Desk, number: int, theirs: Theirs, needed: Mapping[compare.Kind, int], told: Told) -> None:
+def _act(desk: Desk, before: Ours, theirs: Theirs, needed: Mapping[compare.Kind, int], told: Told) -> None:
     """Heal and ask, in one transaction that compares anew with what we hold by now: people may have been quicker."""
-    policy = desk.policy
+    policy, number = desk.policy, before.number
     with desk.engine.transaction(time.time()) as tx:
         row = table.locked(tx.c, number)
         ours = _ours(tx.c, [row])[number]
+        if not ours.firing.keys() <= before.firing.keys():
+            theirs = replace(theirs, alerts=None)  # of an alert that joined since, that list can know nothing
         found = compare.compare(ours, theirs, now=tx.now, patience=policy.looks_apart)
         healed = _heal(desk, tx, row, found)
         asked, changed = findings.look(desk, tx, row, found, needed=needed, apart=policy.looks_apart)
