@@ -398,8 +398,7 @@ class Engine:
         """Say that this process lives; returns the ids of the living and of the dead that nobody has taken over."""
         t = Replica.__table__  # type: ignore[attr-defined]
         with self.store.write() as c:
-            clock = sa.text("select extract(epoch from clock_timestamp())::float8")
-            at = time.time() if self.store.sqlite else float(c.execute(clock).scalar_one())
+            at = self.store.clock(c)
             c.execute(t.delete().where(t.c.id == self.id))
             c.execute(t.insert().values(id=self.id, seen=at))
             seen = {row.id: row.seen for row in c.execute(sa.select(t)).all()}
@@ -483,6 +482,11 @@ class Engine:
         with self.store.read() as c:
             rows = c.execute(counted.where(t.c.state.in_(UNSETTLED))).all()
         return {lane: (n, time.time() - oldest) for lane, n, oldest in rows}
+
+    @property
+    def replicas(self) -> int:
+        """How many processes lived when this one last looked, this one among them."""
+        return len(self._seen[0])
 
     def _pulse(self) -> None:
         self._seen = self.beat()

@@ -90,8 +90,8 @@ class _Ear:
 
     async def _store(self, alerts: tuple[Alert, ...]) -> int:
         """How many of the alerts are new, once they are durable. 503 when they could not be stored in time."""
-        intake = self._captain.alerts
-        fresh = [alert for alert in alerts if not intake.known(alert.identity)]
+        intake, watchdogs = self._captain.alerts, self._captain.watchdogs
+        fresh = [alert for alert in alerts if not intake.known(alert.identity) or watchdogs.due(alert)]
         if not fresh:
             return 0
         loop = asyncio.get_running_loop()
@@ -112,6 +112,7 @@ class _Ear:
         if count is None:
             raise BadPayload(503, "the database does not answer; send it again")
         intake.remember([alert.identity for alert in fresh])
+        watchdogs.written(fresh)
         return count
 
     async def pagerduty(self, request: Request) -> Response:

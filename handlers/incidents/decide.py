@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from bot import audit
 from bot.effects import EFFECTS, Effect, Settled, State, Tx, insert_once
@@ -16,17 +17,19 @@ from bot.grammar import Asker
 from bot.intake import Later
 from handlers.alerts import journal
 from handlers.alerts.journal import Entry
-from handlers.alerts.payload import Alert
 from handlers.desk import Desk
 from handlers.incidents import rules, table
 from handlers.incidents.rules import Deed, Severity, Status
 from handlers.incidents.table import INCIDENTS
+from handlers.watchdogs.rules import matching
 
 
 class Twice(Exception):
     """Another replica has decided about this alert: everything written down here is taken back."""
 
 
+ITSELF = "Release Captain"
+"""Who opened or ended an incident that neither an alert nor a person did."""
 KEPT = ("summary", "description", "runbook_url", "dashboard", "slo", "burn")
 """What of an alert's annotations and labels is kept on the incident."""
 
@@ -53,6 +56,10 @@ def _on_alert(desk: Desk, tx: Tx, entry: Entry) -> None:
 
 def _judge(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
     alert = entry.alert
+    watchdogs = matching(desk.watchdogs, alert.labels)
+    if watchdogs:
+        said = "alive" if alert.firing else "has ended, which it never should; only its firing counts as alive"
+        return f"watchdog {', '.join(watchdogs)}: {said}", None
     other = journal.sibling(tx.c, alert)
     if not alert.firing:
         if other is None:
@@ -94,7 +101,7 @@ def _firing(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int]:
         if row is None:
             # This very occurrence was decided before and is over by now.
             return "seen before: nobody is paged twice", None  # type: ignore[return-value]
-    return _joined(desk, tx, row, alert, severity), row.number
+    return _joined(desk, tx, row, entry, severity), row.number
 
 
 def severity_of(desk: Desk, labels: Mapping[str, str]) -> Severity:
@@ -102,9 +109,9 @@ def severity_of(desk: Desk, labels: Mapping[str, str]) -> Severity:
     return desk.policy.severities.get(labels.get("severity", "").lower(), Severity.SEV2)
 
 
-def _joined(desk: Desk, tx: Tx, row: Any, alert: Alert, severity: Severity) -> str:
+def _joined(desk: Desk, tx: Tx, row: Any, entry: Entry, severity: Severity) -> str:
     """Another alert of an open incident: remember it, and raise the severity if it is worse."""
-    name = alert.labels["alertname"]
+    name = entry.alert.labels["alertname"]
     table.add_event(tx.c, incident=row.number, at=tx.now, kind="alert", actor="Alertmanager", text=f"{name} fires too")
     if severity.rank < Severity(row.severity).rank:
         values = {"severity": severity.value}
@@ -116,7 +123,7 @@ def _joined(desk: Desk, tx: Tx, row: Any, alert: Alert, severity: Severity) -> s
         text = f"severity raised from {row.severity} to {severity.value} by {name}"
         table.add_event(tx.c, incident=row.number, at=tx.now, kind="severity", actor="Alertmanager", text=text)
         if wakes:
-            _owe_page(desk, tx, row.uid, row.number, row.service, severity)
+            _owe_page(desk, tx, row.uid, row.number, row.service, severity, since=entry.received_at)
     show(desk, tx, row.number)
     return f"joined INC-{row.number}"
 
@@ -129,6 +136,35 @@ def _ended(desk: Desk, tx: Tx, number: int) -> None:
     row = _lock(tx, number)
     if row is not None and table.is_open(row) and row.source == "alert":
         move(desk, tx, row, Deed.RESOLVE, actor="Alertmanager", text="every alert has resolved")
+
+
+def open_by_itself(
+    desk: Desk,
+    tx: Tx,
+    *,
+    key: str,
+    uid: str,
+    source: str,
+    service: str,
+    severity: Severity,
+    title: str,
+    about: Mapping[str, str],
+) -> int | None:
+    """Open an incident that we noticed ourselves; its number, or None when ``key`` has one that is open."""
+    return _open(
+        desk,
+        tx,
+        {
+            "uid": uid, "key": key, "open_key": key, "service": service, "source": source, "opened_at": tx.now,
+            "environment": desk.services[service].environment, "severity": severity.value, "title": title[:300],
+            "opened_by": ITSELF, "about": json.dumps(dict(about), ensure_ascii=False),
+        },
+    )  # fmt: skip
+
+
+def end_by_itself(desk: Desk, tx: Tx, row: Any, *, why: str) -> bool:
+    """Resolve an incident that we opened ourselves; False when it is over already."""
+    return move(desk, tx, _lock(tx, row.number), Deed.RESOLVE, actor=ITSELF, text=why)
 
 
 def open_by_person(
@@ -210,16 +246,19 @@ def move(desk: Desk, tx: Tx, row: Any, deed: Deed, *, actor: str, text: str, tel
         if tracker:
             ticket = f"{row.uid}:ticket"
             tx.owe(Effect(f"{row.uid}:ticket-done", "ticket-done", "jira", row.number, urgency=4, after=ticket))
-        note = f"✅ Resolved {text}.{still(journal.still_firing(tx.c, row.number))}"
-        if actor == "Alertmanager":
-            note = "✅ Resolved: every alert has ended."
+        note = f"✅ Resolved {text}.{still(tx.c, row)}"
+        if actor in ("Alertmanager", ITSELF):
+            note = f"✅ Resolved: {'every alert has ended' if actor == 'Alertmanager' else text}."
     say(tx, row.uid, row.number, status.value, note)
     show(desk, tx, row.number)
     return True
 
 
-def still(firing: int) -> str:
+def still(c: Connection, row: Any) -> str:
     """What a person must know who resolves while it still burns; empty when it does not."""
+    if row.source == "watchdog":
+        return " ⚠ The watchdog was still silent when I last looked: if it stays so, I page again."
+    firing = journal.still_firing(c, row.number)
     if not firing:
         return ""
     alerts = "1 alert still fires" if firing == 1 else f"{firing} alerts still fire"
@@ -270,7 +309,7 @@ def _open(desk: Desk, tx: Tx, values: dict[str, Any]) -> int | None:
     severity, entry = Severity(row["severity"]), desk.services[service]
     table.add_event(tx.c, incident=number, at=tx.now, kind="opened", actor=row["opened_by"], text=row["title"])
     if severity.pages:
-        _owe_page(desk, tx, uid, number, service, severity)
+        _owe_page(desk, tx, uid, number, service, severity, since=row["opened_at"])
     if desk.outside.chat is not None:
         tx.owe(Effect(f"{uid}:root", "root", "slack", number, urgency=severity.rank + 1))
     if desk.outside.tracker is not None and entry.jira:
@@ -280,9 +319,10 @@ def _open(desk: Desk, tx: Tx, values: dict[str, Any]) -> int | None:
     return number
 
 
-def _owe_page(desk: Desk, tx: Tx, uid: str, number: int, service: str, severity: Severity) -> None:
+def _owe_page(desk: Desk, tx: Tx, uid: str, number: int, service: str, severity: Severity, *, since: float) -> None:
+    """``since``: UNIX s from which the time to the page counts: when the alert that pages arrived."""
     if desk.outside.pager is not None and desk.services[service].pagerduty is not None:
-        tx.owe(Effect(f"{uid}:page", "page", "pagerduty", number, urgency=severity.rank))
+        tx.owe(Effect(f"{uid}:page", "page", "pagerduty", number, {"since": since}, urgency=severity.rank))
 
 
 def _paged(tx: Tx, uid: str) -> str | None:
