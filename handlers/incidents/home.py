@@ -9,6 +9,8 @@ from typing import Any
 from bot.integrations.slack.words import escape, fit_view
 from handlers.desk import Desk
 from handlers.incidents import stuck, table, words
+from handlers.watchdogs import table as watchdog_table
+from handlers.watchdogs import words as watchdog_words
 
 
 def view(desk: Desk, user: str) -> dict[str, Any]:
@@ -16,6 +18,8 @@ def view(desk: Desk, user: str) -> dict[str, Any]:
     with desk.store.read() as c:
         rows = table.open_incidents(c, limit=20)
         found = stuck.stuck(c, now=time.time())
+        heard = watchdog_table.states(c, desk.watchdogs)
+        now = desk.store.clock(c)
     owed = desk.engine.owed()
     blocks: list[dict[str, Any]] = [
         {"type": "header", "text": {"type": "plain_text", "text": "Release Captain"}},
@@ -24,6 +28,7 @@ def view(desk: Desk, user: str) -> dict[str, Any]:
         {"type": "divider"},
         {"type": "section", "text": {"type": "mrkdwn", "text": _owed(owed)}},
         *_stuck(found),
+        *_watchdogs(desk, heard, now),
         {
             "type": "context",
             "elements": [{"type": "mrkdwn", "text": f"`{escape(desk.command)} help` lists what you can ask for."}],
@@ -38,6 +43,13 @@ def _stuck(found: Sequence[stuck.Stuck]) -> words.Blocks:
         return []
     button = words.button("Repair all", "incident repair", "--all")
     return [{"type": "section", "text": {"type": "mrkdwn", "text": said}, "accessory": button}]
+
+
+def _watchdogs(desk: Desk, heard: Sequence[Any], now: float) -> list[dict[str, Any]]:
+    if not desk.watchdogs:
+        return []
+    text = watchdog_words.home(desk.watchdogs, heard, now=now)
+    return [{"type": "context", "elements": [{"type": "mrkdwn", "text": text}]}]
 
 
 def _owed(owed: Any) -> str:

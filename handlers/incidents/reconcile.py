@@ -26,6 +26,7 @@ from handlers.incidents.compare import Compared, Heard, Kept, Known, Ours, Their
 from handlers.incidents.effects import dedup_key
 from handlers.incidents.rules import Deed, Status
 from handlers.incidents.table import INCIDENTS
+from handlers.watchdogs.rules import matching
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -313,7 +314,9 @@ def _take_in_missed(desk: Desk, alerts: Sequence[ActiveAlert], told: Told) -> No
     """Alerts that fire for us and whose webhook never came are taken in as if it had come now."""
     assert desk.outside.alerts is not None, "it has just answered"
     receiver = desk.outside.alerts.receiver
-    started = [(alert, _start(alert)) for alert in alerts if receiver in alert.receivers]
+    # A watchdog that does not reach us is what its silence is for.
+    ours = [one for one in alerts if receiver in one.receivers and not matching(desk.watchdogs, one.labels)]
+    started = [(alert, _start(alert)) for alert in ours]
     with desk.store.read() as c:
         known = _known(c, sorted({alert.fingerprint for alert, _ in started}))
     found = compare.missed(started, known, receiver=receiver, now=time.time(), after=desk.policy.missed_after)
