@@ -130,7 +130,9 @@ class Town:
         port = port or free_port()
         self.config["captain"]["listen"] = f"127.0.0.1:{port}"
         self.write()
-        env = {**os.environ, "PYTHONWARNINGS": "ignore"}
+        # Bytecode is written, as on a user's machine: without it each start takes seconds longer.
+        env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        env["PYTHONWARNINGS"] = "ignore"
         command = [str(Path(sys.executable).with_name("captain")), "serve", "--config", str(self.file)]
         with (self.folder / f"bot-{len(self.bots)}.log").open("wb") as log:
             process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=env)
