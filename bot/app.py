@@ -96,6 +96,8 @@ def _misfits(made: Settings, runbooks: Mapping[str, Runbook]) -> Iterator[tuple[
             yield ("slack", "app_token"), "is missing; mode: socket needs an xapp-… token"
         if made.slack.mode == "http" and made.slack.signing_secret is None:
             yield ("slack", "signing_secret"), "is missing; mode: http needs it to know Slack from others"
+    if made.alertmanager is not None and made.alertmanager.receiver and not made.alertmanager.url:
+        yield ("alertmanager", "receiver"), "is set, but not alertmanager.url: nobody can be asked what fires for it"
     fallback = made.incidents.fallback_service
     if fallback and fallback not in made.services:
         why = f"'{fallback}' is not a service.{config.nearest(fallback, list(made.services))}"

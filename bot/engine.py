@@ -122,6 +122,11 @@ class Engine:
         hears = (self._closing, self._relieve)
         threading.Thread(target=self._roster.listen, args=hears, name="listener", daemon=True).start()
 
+    @property
+    def closing(self) -> bool:
+        """True once this process has been asked to stop: work of many steps leaves the rest to the next."""
+        return self._closing.is_set()
+
     def close(self, timeout: float = 15.0) -> None:
         """Stop taking, finish the calls in flight within ``timeout`` seconds, and hand the rest over at once."""
         deadline = time.monotonic() + timeout

@@ -12,6 +12,7 @@ from handlers import heartbeat
 from handlers.desk import Desk
 from handlers.incidents import commands as incident_commands
 from handlers.incidents import effects as incident_effects
+from handlers.incidents import reconcile
 from handlers.watchdogs.look import look
 from handlers.why import commands as why_commands
 
@@ -20,7 +21,11 @@ SUBJECTS: Mapping[str, Mapping[str, Verb]] = {
     "why": why_commands.VERBS,
 }
 
-PERFORMERS: Sequence[Callable[[Desk], list[Performer]]] = (incident_effects.performers, heartbeat.performers)
+PERFORMERS: Sequence[Callable[[Desk], list[Performer]]] = (
+    incident_effects.performers,
+    reconcile.performers,
+    heartbeat.performers,
+)
 """What each subject knows to do outside."""
 
 
@@ -40,6 +45,7 @@ class Tick:
 TICKS: Sequence[Tick] = (
     Tick("watchdogs", "* * * * *", look, lambda desk: bool(desk.watchdogs)),
     Tick("heartbeat", "* * * * *", heartbeat.beat, lambda desk: desk.heartbeat is not None),
+    Tick("reconcile", "*/3 * * * *", reconcile.tick),
 )
 """What the subjects do by the clock; each slot is done once, however many replicas hear it."""
 
@@ -55,5 +61,6 @@ def lanes(*, slack_pace: float = 1.0) -> list[LaneRule]:
         LaneRule("replies", workers=4, cap=15.0, patience_h=0.5, trips=0),
         LaneRule("jira", workers=4, cap=120.0, patience_h=72.0, probe=10.0, title="Jira"),
         LaneRule("checks", workers=4, cap=60.0, patience_h=1.0, trips=0),
+        LaneRule("reconcile", workers=1, cap=30.0, patience_h=0.05, trips=0),
         LaneRule("heartbeat", workers=2, first=2.0, cap=15.0, patience_h=0.5),
     ]

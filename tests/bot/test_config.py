@@ -52,6 +52,7 @@ def test_a_right_file_is_read(tmp_path):
         ("a" * 32, "short", "captain.yml:9: services.docs-api.pagerduty: must be an Events API v2 routing key"),
         ("  webhook_secret: s3cret", "  {}", "captain.yml:3: alertmanager.webhook_secret is missing"),
         ("pagerduty: {}\n", "", "captain.yml:8: services.docs-api.pagerduty: is set, but there is no pagerduty: section"),
+        ("  webhook_secret: s3cret", "  webhook_secret: s\n  receiver: us", "captain.yml:5: alertmanager.receiver: is set, but not alertmanager.url"),
         ("sqlite:///bot.db", "sqlite:///bot.db\n  listen: nowhere", "captain.yml:3: captain.listen: must be ADDRESS:PORT"),
         ("captain:", "captain: [", "captain.yml:3: not valid YAML"),
         ("pagerduty: {}", "captain: {}", "captain.yml:5: 'captain' stands here twice; the first is on line 1"),

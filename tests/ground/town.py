@@ -21,6 +21,7 @@ from starlette.routing import Mount
 
 from bot import web
 from bot.app import Captain, build
+from bot.integrations.alertmanager.fake import FakeAlertmanager
 from bot.integrations.jira.fake import API_TOKEN as JIRA_TOKEN
 from bot.integrations.jira.fake import EMAIL, FakeJira
 from bot.integrations.kubernetes.fake import FakeKubernetes
@@ -98,6 +99,7 @@ class Town:
     jira: FakeJira
     kubernetes: FakeKubernetes
     prometheus: FakePrometheus
+    alertmanager: FakeAlertmanager
     calls: CallLog
     served: Served
     config: dict[str, Any] = field(default_factory=dict)
@@ -196,7 +198,9 @@ def town(tmp_path: Path) -> Iterator[Town]:
     slack = FakeSlack(calls)
     pagerduty = FakePagerDuty(calls, routing_keys={ROUTING_KEY: "docs-api", OTHER_KEY: "gateway"})
     jira, kubernetes, prometheus = FakeJira(calls), FakeKubernetes(calls), FakePrometheus(calls)
+    alertmanager = FakeAlertmanager(calls, bearer=WEBHOOK_SECRET)
     made = {"slack": slack, "pagerduty": pagerduty, "jira": jira, "kubernetes": kubernetes, "prometheus": prometheus}
+    made["alertmanager"] = alertmanager
     served = serve(Starlette(routes=[Mount(f"/{name}", app=one.app) for name, one in made.items()]))
     slack.people.commands |= {f"/{subject}" for subject in SUBJECTS}
     slack.url = f"{served.url}/slack"
@@ -227,10 +231,11 @@ def town(tmp_path: Path) -> Iterator[Town]:
         },
         "incidents": {"panel_pause": 0.05},
     }
-    here = Town(tmp_path, slack, pagerduty, jira, kubernetes, prometheus, calls, served, config)
+    here = Town(tmp_path, slack, pagerduty, jira, kubernetes, prometheus, alertmanager, calls, served, config)
     yield here
     try:
         for bot in here.bots:
             bot.stop()
     finally:
+        alertmanager.stop()
         served.stop()
