@@ -35,6 +35,10 @@ from handlers.alerts import journal, payload
 from handlers.alerts.journal import Entry
 from handlers.catalogue import Policy, Service
 from handlers.desk import Desk, Outside
+from handlers.flags import decide as flag_decide
+from handlers.flags import table as flag_table
+from handlers.flags.kinds import Flag
+from handlers.flags.kinds import misfits as flag_misfits
 from handlers.incidents import decide, home, phone, table
 from handlers.subjects import PERFORMERS, SUBJECTS, TICKS, lanes
 from runbooks import Runbook, load_folder, shipped
@@ -58,6 +62,7 @@ class Settings(BaseModel):
     kubernetes: KubernetesSettings | None = None
     services: Mapping[str, Service] = Field(default_factory=dict)
     incidents: Policy = Policy()
+    flags: Mapping[str, Flag] = Field(default_factory=dict)
 
 
 def load(path: Path, environ: Mapping[str, str]) -> tuple[Settings, Mapping[str, Runbook]]:
@@ -98,6 +103,7 @@ def _misfits(made: Settings, runbooks: Mapping[str, Runbook]) -> Iterator[tuple[
             yield ("services", name, "pagerduty"), "is set, but there is no pagerduty: section: nobody would be paged"
         if service.jira and made.jira is None:
             yield ("services", name, "jira"), "is set, but there is no jira: section: no ticket would be made"
+    yield from flag_misfits(made.flags, list(made.services), cluster=made.kubernetes is not None)
 
 
 class Captain:
@@ -125,6 +131,7 @@ class Captain:
             runbooks=runbooks,
             public_url=settings.captain.public_url,
             command=settings.slack.command if settings.slack else "/captain",
+            flags=settings.flags,
         )
         self.commands = grammar.commands(SUBJECTS)
         self.alerts: Intake[Entry] = Intake(
@@ -157,6 +164,7 @@ class Captain:
             self.engine.perform(performers(self.desk))
         self.engine.perform([Performer("reply", self._reply)])
         self.engine.settled.append(lambda tx, done: decide.settled(self.desk, tx, done))
+        self.engine.settled.append(lambda tx, done: flag_decide.settled(self.desk, tx, done))
         self.engine.settled.append(self._meter)
         self.engine.pressed = self.alerts.pressed
         self.engine.tick("purge", self._purge)
@@ -306,6 +314,10 @@ class Captain:
             count, age = owed.get(rule.name, (0, 0.0))
             self.meter.owed.labels(rule.name).set(count)
             self.meter.oldest.labels(rule.name).set(age)
+        with self.store.read() as c:
+            on, now = flag_table.not_over(c), time.time()
+        self.meter.flags_on.set(len(on))
+        self.meter.flags_overdue.set(sum(flag_table.due(row) < now for row in on))
         return self.meter.text()
 
 

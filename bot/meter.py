@@ -29,6 +29,10 @@ class Meter:
         self.oldest = Gauge(
             "captain_effects_oldest_seconds", "Age of the oldest unsettled effect.", ["lane"], registry=self.registry
         )
+        self.flags_on = Gauge("captain_flags_on", "Flags that are on, or not known to be off.", registry=self.registry)
+        self.flags_overdue = Gauge(
+            "captain_flags_overdue", "Flags that should be off and are not known to be.", registry=self.registry
+        )
 
     def text(self) -> bytes:
         """The exposition."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bot.engine import Engine
 from bot.integrations.alertmanager import Alerts
@@ -14,6 +14,7 @@ from bot.integrations.prometheus import Metrics
 from bot.integrations.slack import Chat
 from bot.store import Store
 from handlers.catalogue import Policy, Service
+from handlers.flags.kinds import Flag
 from runbooks import Runbook
 
 
@@ -41,3 +42,4 @@ class Desk:
     runbooks: Mapping[str, Runbook]
     public_url: str = ""
     command: str = "/captain"
+    flags: Mapping[str, Flag] = field(default_factory=dict)

@@ -10,21 +10,20 @@ from bot.effects import Effect, Outcome, Performer, Task, Tx
 from bot.errors import GiveUp, Retry
 from bot.integrations.jira import Ticket, Tracker
 from bot.integrations.pagerduty import Pager, PageRef, Trigger
-from bot.integrations.slack import Chat, Edit, Post, Posted
+from bot.integrations.slack import Edit, Post
 from handlers.checks import check_service
 from handlers.desk import Desk
 from handlers.incidents import table, words
 from handlers.incidents.phone import PREFIX
 from handlers.incidents.rules import Severity
 from handlers.incidents.table import INCIDENTS
+from handlers.posts import chat_of, post_once
 
 PAGERDUTY_SEVERITY: Mapping[Severity, Any] = {
     Severity.SEV1: "critical",
     Severity.SEV2: "error",
     Severity.SEV3: "warning",
 }
-CLOCK_SLACK = 120.0
-"""Seconds by which Slack's clock and ours may differ when a message is looked for."""
 SEARCH_LAG = 8.0
 """Seconds after which Jira Cloud's search is trusted to know an issue that a lost answer may have created."""
 
@@ -95,7 +94,7 @@ def root(desk: Desk, task: Task) -> Outcome:
     """Post the incident's root message: the live panel its thread hangs from."""
     row, effects = _row(desk, task), _effects(desk, task)
     text, blocks = words.panel(row, effects)
-    posted = _post_once(desk, task, Post(desk.services[row.service].channel, text, blocks, None, task.key))
+    posted = post_once(desk, task, Post(desk.services[row.service].channel, text, blocks, None, task.key))
 
     def apply(tx: Tx) -> None:
         t = INCIDENTS()
@@ -112,7 +111,7 @@ def note(desk: Desk, task: Task) -> Outcome:
         return Outcome(skipped="there is no thread to post into: the root message was never posted")
     text = str(task.args["text"])
     blocks = task.args.get("blocks") or ()
-    _post_once(desk, task, Post(row.channel, text, blocks, row.thread_ts, task.key))
+    post_once(desk, task, Post(row.channel, text, blocks, row.thread_ts, task.key))
     return Outcome()
 
 
@@ -127,7 +126,7 @@ def panel(desk: Desk, task: Task) -> Outcome:
     if task.key != f"{row.uid}:panel:{row.panel}":
         return Outcome(skipped="a newer edit is on its way")
     text, blocks = words.panel(row, effects)
-    _chat(desk).edit(Edit(row.channel, row.thread_ts, text, blocks))
+    chat_of(desk).edit(Edit(row.channel, row.thread_ts, text, blocks))
     return Outcome()
 
 
@@ -192,17 +191,6 @@ def dedup_key(row: Any) -> str:
     return f"{PREFIX}{row.uid}"
 
 
-def _post_once(desk: Desk, task: Task, ask: Post) -> Posted:
-    """Post, but look first when an earlier try may have posted: Slack itself has no idempotency key."""
-    chat = _chat(desk)
-    if task.tried:
-        found = chat.find(ask.channel, task.key, since=task.created_at - CLOCK_SLACK, thread_ts=ask.thread_ts)
-        if found is not None:
-            return found
-    task.acting()
-    return chat.post(ask)
-
-
 def _row(desk: Desk, task: Task) -> Any:
     with desk.store.read() as c:
         row = table.by_number(c, task.about or 0)
@@ -229,12 +217,6 @@ def _pager(desk: Desk) -> Pager:
     if desk.outside.pager is None:
         raise GiveUp("the pagerduty: section is missing in captain.yml; add it and repair")
     return desk.outside.pager
-
-
-def _chat(desk: Desk) -> Chat:
-    if desk.outside.chat is None:
-        raise GiveUp("the slack: section is missing in captain.yml; add it and repair")
-    return desk.outside.chat
 
 
 def _tracker(desk: Desk) -> Tracker:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from bot.integrations.slack.words import escape, fit_view
 from handlers.desk import Desk
+from handlers.flags import table as flag_table
+from handlers.flags import words as flag_words
 from handlers.incidents import table, words
 
 
@@ -13,11 +16,13 @@ def view(desk: Desk, user: str) -> dict[str, Any]:
     """The Home tab of one person, as Slack's views.publish takes it."""
     with desk.store.read() as c:
         rows = table.open_incidents(c, limit=20)
+        flags = [(row, flag_table.trouble(c, row)) for row in flag_table.not_over(c)]
     owed = desk.engine.owed()
     blocks: list[dict[str, Any]] = [
         {"type": "header", "text": {"type": "plain_text", "text": "Release Captain"}},
         {"type": "section", "text": {"type": "mrkdwn", "text": f"Hello <@{user}>. This is what is open now."}},
         *words.listing(rows, everything=False)[1],
+        *(flag_words.listing(flags, (), now=time.time())[1] if flags or desk.flags else ()),
         {"type": "divider"},
         {"type": "section", "text": {"type": "mrkdwn", "text": _owed(owed)}},
         {
