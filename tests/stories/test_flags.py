@@ -24,5 +24,6 @@ def test_it_is_on_for_its_time_and_then_as_it_was(town: Town):
     until(lambda: town.flags()["annotations"] == {})
     print(bot.ask("flag list"))
     until(lambda: "is off since" in town.shown(town.messages()[0]))
-    for m in town.messages(): print(m["text"], town.shown(m))
+    for m in town.messages():
+        print(m["text"], town.shown(m))
     print(town.flags())
