@@ -213,7 +213,7 @@ def alarm_if_overdue(desk: Desk, tx: Tx, row: Any) -> None:
     flag = desk.flags.get(row.name)
     late = tx.now - table.due(row)
     if Status(row.status) not in OVER and late > (flag.loud_after if flag is not None else LOUD_AFTER):
-        if desk.outside.chat is not None:
+        if desk.outside.chat is not None and row.channel:
             tx.owe(Effect(key_of(row.uid, f"alarm:{row.term}"), "flag-alarm", "slack", urgency=1))
         show(desk, tx, row.uid)
 

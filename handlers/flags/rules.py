@@ -55,6 +55,7 @@ class Do(StrEnum):
 
 NEXT: Mapping[tuple[Status, Event], tuple[Status, Do]] = {
     (Status.ASKED, Event.LOOKED): (Status.TURNING_ON, Do.ARM),
+    (Status.ASKED, Event.EXTENDED): (Status.ASKED, Do.NOTHING),
     (Status.ASKED, Event.REFUSED): (Status.NOT_APPLIED, Do.NOTHING),
     (Status.ASKED, Event.END): (Status.NOT_APPLIED, Do.FORGET),
     (Status.TURNING_ON, Event.APPLIED): (Status.ON, Do.NOTHING),

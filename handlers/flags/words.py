@@ -32,7 +32,7 @@ def panel(row: Any, trouble: str) -> tuple[str, Blocks]:
     head = f"{_icon(row, trouble)} *{escape(row.name)}* {_state(row, trouble, _date)}"
     told = [f"Asked by {_who(row)} at {_date(row.asked_at)}{_because(row)}.", f"It stands in {_where(row)}."]
     if trouble:
-        told.append(f"{escape(trouble[:500])} I keep trying.")
+        told.append(f"{_sentence(trouble)} I keep trying.")
     blocks: Blocks = [_section(head), _section("\n".join(told))]
     if row.status in (Status.ASKED.value, Status.TURNING_ON.value, Status.ON.value):
         blocks.append(_buttons(row))
@@ -46,7 +46,7 @@ def alarm(row: Any, trouble: str, owners: Sequence[str], *, now: float) -> tuple
     still = f"⚠ *{escape(row.name)} {_still(row)}.* It should be off since {_date(table.due(row))}, {late} ago."
     told = [
         still,
-        f"{escape(trouble[:500]) or 'The switching-off has not been answered.'} I keep trying, a minute apart.",
+        f"{_sentence(trouble or 'Nobody has answered yet')} I keep trying, a minute apart at most.",
     ]
     back = _back(row)
     by_hand = "take the value out" if back is None else f"set it to '{escape(back)}'"
@@ -104,7 +104,7 @@ def line(row: Any, *, now: float, trouble: str = "") -> str:
     left = f" ({duration(row.until - now)} left)" if row.status == Status.ON.value and row.until > now else ""
     said = f"{_icon(row, trouble)} *{escape(row.name)}* {_state(row, trouble, _utc)}{left}"
     said += f"; asked by {escape(row.asked_by)}{_because(row)}"
-    return said + (f"\n      {escape(trouble[:300])} I keep trying." if trouble else "")
+    return said + (f"\n      {_sentence(trouble)} I keep trying." if trouble else "")
 
 
 def listing(rows: Sequence[tuple[Any, str]], idle: Sequence[tuple[str, Any]], *, now: float) -> tuple[str, Blocks]:
@@ -160,6 +160,11 @@ def _value(value: str | None) -> str:
 
 def _because(row: Any) -> str:
     return f": {escape(row.reason[:300])}" if row.reason else ""
+
+
+def _sentence(text: str) -> str:
+    said = escape(text[:500]).strip()
+    return said if said.endswith((".", "!", "?", "…")) else f"{said}."
 
 
 def _who(row: Any) -> str:
