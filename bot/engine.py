@@ -457,12 +457,14 @@ class Engine:
         return self._durable.purge(dt.datetime.now(dt.UTC) - dt.timedelta(days=days))
 
     def owed(self) -> Mapping[str, tuple[int, float]]:
-        """For each lane: (effects not settled, age of the oldest in seconds)."""
+        """For each lane: (effects not settled, age of the oldest in seconds). What is for later is not late."""
         t = EFFECTS()
+        now = time.time()
+        late = t.c.state.in_(UNSETTLED) & ((t.c.attempt > 0) | (t.c.due_at <= now))
         counted = sa.select(t.c.lane, sa.func.count(), sa.func.min(t.c.created_at)).group_by(t.c.lane)
         with self.store.read() as c:
-            rows = c.execute(counted.where(t.c.state.in_(UNSETTLED))).all()
-        return {lane: (n, time.time() - oldest) for lane, n, oldest in rows}
+            rows = c.execute(counted.where(late)).all()
+        return {lane: (n, now - oldest) for lane, n, oldest in rows}
 
     @property
     def replicas(self) -> int:
