@@ -9,9 +9,9 @@ from bot.effects import UNSETTLED, Effect, State, Tx
 from bot.errors import Refused
 from bot.grammar import Asker
 from bot.integrations.slack.words import escape
+from handlers.buckets import events
 from handlers.desk import Desk
 from handlers.incidents import decide, findings, table
-from handlers.incidents.buckets import events
 from handlers.incidents.compare import Kind
 from handlers.incidents.rules import Severity, Status
 from handlers.incidents.table import INCIDENTS

@@ -19,9 +19,9 @@ from bot.integrations.slack.words import escape
 from handlers.alerts import journal
 from handlers.alerts.journal import Entry
 from handlers.alerts.payload import Alert
+from handlers.buckets import EDITS, events, posts
 from handlers.desk import Desk
 from handlers.incidents import findings, rules, table, verdicts
-from handlers.incidents.buckets import EDITS, events, posts
 from handlers.incidents.compare import Kind
 from handlers.incidents.rules import Deed, Severity, Status
 from handlers.incidents.table import INCIDENTS

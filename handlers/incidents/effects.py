@@ -13,21 +13,20 @@ from bot.effects import EFFECTS, Outcome, Performer, Task, Tx
 from bot.errors import GiveUp, Retry
 from bot.integrations.jira import Ticket, Tracker
 from bot.integrations.pagerduty import Pager, PageRef, Trigger
-from bot.integrations.slack import Chat, Edit, Post, Posted
+from bot.integrations.slack import Edit, Post
 from handlers.checks import check_service
 from handlers.desk import Desk
 from handlers.incidents import decide, findings, table, words
 from handlers.incidents.phone import PREFIX
 from handlers.incidents.rules import Severity
 from handlers.incidents.table import INCIDENTS
+from handlers.posts import chat_of, post_once
 
 PAGERDUTY_SEVERITY: Mapping[Severity, Any] = {
     Severity.SEV1: "critical",
     Severity.SEV2: "error",
     Severity.SEV3: "error",  # it is paged only when a person asks for it, and then it must wake somebody
 }
-CLOCK_SLACK = 120.0
-"""Seconds by which Slack's clock and ours may differ when a message is looked for."""
 SEARCH_LAG = 8.0
 """Seconds after which Jira Cloud's search is trusted to know an issue that a lost answer may have created."""
 
@@ -100,7 +99,7 @@ def root(desk: Desk, task: Task) -> Outcome:
     """Post the incident's root message: the live panel its thread hangs from."""
     row = _row(desk, task)
     text, blocks = words.panel(row, *_truth(desk, task))
-    posted = _post_once(desk, task, Post(desk.services[row.service].channel, text, blocks, None, task.key))
+    posted = post_once(desk, task, Post(desk.services[row.service].channel, text, blocks, None, task.key))
 
     def apply(tx: Tx) -> None:
         t = INCIDENTS()
@@ -123,7 +122,7 @@ def note(desk: Desk, task: Task) -> Outcome:
         return Outcome(skipped="there is no thread to post into: the root message was never posted")
     text = str(task.args["text"])
     blocks = task.args.get("blocks") or ()
-    posted = _post_once(desk, task, Post(row.channel, text, blocks, row.thread_ts, task.key))
+    posted = post_once(desk, task, Post(row.channel, text, blocks, row.thread_ts, task.key))
     return Outcome({"channel": posted.channel, "ts": posted.ts})
 
 
@@ -136,7 +135,7 @@ def asked(desk: Desk, task: Task) -> Outcome:
         return Outcome(skipped="the question was never posted")
     text = str(task.args["text"])
     blocks = [{"type": "section", "text": {"type": "mrkdwn", "text": text}}]
-    if not _chat(desk).edit(Edit(posted["channel"], posted["ts"], text, blocks)):
+    if not chat_of(desk).edit(Edit(posted["channel"], posted["ts"], text, blocks)):
         return Outcome(skipped="somebody deleted the question")
     return Outcome()
 
@@ -152,7 +151,7 @@ def panel(desk: Desk, task: Task) -> Outcome:
     if task.key != f"{row.uid}:panel:{row.panel}":
         return Outcome(skipped="a newer edit is on its way")
     text, blocks = words.panel(row, *_truth(desk, task))
-    if not _chat(desk).edit(Edit(row.channel, row.thread_ts, text, blocks)):
+    if not chat_of(desk).edit(Edit(row.channel, row.thread_ts, text, blocks)):
         raise GiveUp(words.ROOT_GONE)
     return Outcome()
 
@@ -228,17 +227,6 @@ def dedup_key(row: Any) -> str:
     return f"{PREFIX}{row.uid}"
 
 
-def _post_once(desk: Desk, task: Task, ask: Post) -> Posted:
-    """Post, but look first when an earlier try may have posted: Slack itself has no idempotency key."""
-    chat = _chat(desk)
-    if task.tried:
-        found = chat.find(ask.channel, task.key, since=task.created_at - CLOCK_SLACK, thread_ts=ask.thread_ts)
-        if found is not None:
-            return found
-    task.acting()
-    return chat.post(ask)
-
-
 def _row(desk: Desk, task: Task) -> Any:
     with desk.store.read() as c:
         row = table.by_number(c, task.about or 0)
@@ -266,12 +254,6 @@ def _pager(desk: Desk) -> Pager:
     if desk.outside.pager is None:
         raise GiveUp("the pagerduty: section is missing in captain.yml; add it and repair")
     return desk.outside.pager
-
-
-def _chat(desk: Desk) -> Chat:
-    if desk.outside.chat is None:
-        raise GiveUp("the slack: section is missing in captain.yml; add it and repair")
-    return desk.outside.chat
 
 
 def _tracker(desk: Desk) -> Tracker:

@@ -12,9 +12,9 @@ from sqlalchemy.engine import Connection
 from sqlmodel import Field, SQLModel
 
 from bot.effects import Effect, Tx, insert_once
+from handlers.buckets import EDITS, posts
 from handlers.desk import Desk
 from handlers.incidents import table, words
-from handlers.incidents.buckets import EDITS, posts
 from handlers.incidents.compare import Compared, Kind
 
 KEPT = "keep"

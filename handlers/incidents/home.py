@@ -8,6 +8,8 @@ from typing import Any
 
 from bot.integrations.slack.words import escape, fit_view
 from handlers.desk import Desk
+from handlers.flags import table as flag_table
+from handlers.flags import words as flag_words
 from handlers.incidents import stuck, table, words
 from handlers.watchdogs import table as watchdog_table
 from handlers.watchdogs import words as watchdog_words
@@ -20,11 +22,13 @@ def view(desk: Desk, user: str) -> dict[str, Any]:
         found = stuck.stuck(c, now=time.time())
         heard = watchdog_table.states(c, desk.watchdogs)
         now = desk.store.clock(c)
+        flags = [(row, flag_table.trouble(c, row)) for row in flag_table.not_over(c)]
     owed = desk.engine.owed()
     blocks: list[dict[str, Any]] = [
         {"type": "header", "text": {"type": "plain_text", "text": "Release Captain"}},
         {"type": "section", "text": {"type": "mrkdwn", "text": f"Hello <@{user}>. This is what is open now."}},
         *words.listing(rows, everything=False)[1],
+        *(flag_words.listing(flags, (), now=time.time())[1] if flags or desk.flags else ()),
         {"type": "divider"},
         {"type": "section", "text": {"type": "mrkdwn", "text": _owed(owed)}},
         *_stuck(found),

@@ -19,9 +19,9 @@ from bot.grammar import Asker
 from bot.integrations.alertmanager import ActiveAlert
 from handlers.alerts import journal, payload
 from handlers.alerts.payload import Alert
+from handlers.buckets import events
 from handlers.desk import Desk
 from handlers.incidents import compare, decide, findings, table, verdicts
-from handlers.incidents.buckets import events
 from handlers.incidents.compare import Compared, Heard, Kept, Known, Ours, Theirs
 from handlers.incidents.effects import dedup_key
 from handlers.incidents.rules import Deed, Status

@@ -14,9 +14,9 @@ from bot import audit
 from bot.effects import EFFECTS, Effect, State, Tx
 from bot.grammar import Asker
 from bot.integrations.slack.words import escape
+from handlers.buckets import posts
 from handlers.desk import Desk
 from handlers.incidents import decide, table, words
-from handlers.incidents.buckets import posts
 from handlers.incidents.rules import Status
 from handlers.incidents.table import INCIDENTS
 

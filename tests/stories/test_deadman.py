@@ -330,7 +330,7 @@ def owed(bot: Bot, state: str = "%") -> list[str]:
 def made(bot: Bot, at: dt.datetime) -> bool:
     """True when the tick of a slot has run to its end."""
     with bot.captain.engine._airborne("test"):
-        states = bot.captain.engine._states([f"cron:heartbeat:{at.isoformat()}"])
+        states = bot.captain.engine._durable.states([f"cron:heartbeat:{at.isoformat()}"])
     return states[f"cron:heartbeat:{at.isoformat()}"][0] == "SUCCESS"
 
 
