@@ -107,7 +107,8 @@ class Captain:
         self.settings = settings
         self.meter = Meter()
         self.store = Store(settings.captain.database)
-        self.engine = Engine(self.store, lanes(), lease=settings.captain.lease)
+        rules = lanes(slack_pace=settings.slack.pace if settings.slack else 0.0)
+        self.engine = Engine(self.store, rules, lease=settings.captain.lease)
         self.outside = Outside(
             chat=connect.slack(settings.slack),
             pager=connect.pagerduty(settings.pagerduty),

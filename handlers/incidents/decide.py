@@ -27,6 +27,8 @@ class Twice(Exception):
     """Another replica has decided about this alert: everything written down here is taken back."""
 
 
+EDITS = "edit"
+"""The bucket of edits: Slack counts them by the workspace."""
 KEPT = ("summary", "description", "runbook_url", "dashboard", "slo", "burn")
 """What of an alert's annotations and labels is kept on the incident."""
 
@@ -202,18 +204,18 @@ def move(desk: Desk, tx: Tx, row: Any, deed: Deed, *, actor: str, text: str, tel
     tracker = _owed(tx, f"{row.uid}:ticket")
     if status is Status.ACKNOWLEDGED:
         if pager:
-            tx.owe(Effect(f"{row.uid}:page-ack", "page-ack", "pagerduty", row.number, urgency=2, after=pager))
+            tx.owe(_pager_effect(row, "page-ack", after=pager))
         note = f"✋ Acknowledged by {actor}."
     else:
         if pager:
-            tx.owe(Effect(f"{row.uid}:page-resolve", "page-resolve", "pagerduty", row.number, urgency=2, after=pager))
+            tx.owe(_pager_effect(row, "page-resolve", after=pager))
         if tracker:
             ticket = f"{row.uid}:ticket"
             tx.owe(Effect(f"{row.uid}:ticket-done", "ticket-done", "jira", row.number, urgency=4, after=ticket))
         note = f"✅ Resolved {text}.{still(journal.still_firing(tx.c, row.number))}"
         if actor == "Alertmanager":
             note = "✅ Resolved: every alert has ended."
-    say(tx, row.uid, row.number, status.value, note)
+    say(desk, tx, row, status.value, note)
     show(desk, tx, row.number)
     return True
 
@@ -226,10 +228,17 @@ def still(firing: int) -> str:
     return f" ⚠ {alerts}: nobody is paged for them again until they have ended and start anew."
 
 
-def say(tx: Tx, uid: str, number: int, name: str, text: str) -> None:
-    """Owe one message in the incident's thread."""
-    args = {"text": text}
-    tx.owe(Effect(f"{uid}:note:{name}", "note", "slack", number, args, urgency=4, after=f"{uid}:root"))
+def say(desk: Desk, tx: Tx, row: Any, name: str, text: str, blocks: Sequence[Mapping[str, Any]] = ()) -> None:
+    """Owe one message in the incident's thread; ``name`` is its own among the incident's."""
+    args = {"text": text, "blocks": list(blocks)}
+    key, after, bucket = f"{row.uid}:note:{name}", f"{row.uid}:root", posts(desk, row.service)
+    tx.owe(Effect(key, "note", "slack", row.number, args, urgency=4, after=after, bucket=bucket))
+
+
+def posts(desk: Desk, service: str) -> str:
+    """The bucket of messages to a service's channel: Slack takes one a second in each."""
+    known = desk.services.get(service)
+    return f"post:{known.channel}" if known else ""
 
 
 def show(desk: Desk, tx: Tx, number: int) -> None:
@@ -241,8 +250,8 @@ def show(desk: Desk, tx: Tx, number: int) -> None:
     if tx.c.execute(t.update().where(clean).values(panel_owed=True, panel=t.c.panel + 1)).rowcount == 0:
         return
     row = tx.c.execute(sa.select(t.c.uid, t.c.panel).where(t.c.number == number)).one()
-    key, pause = f"{row.uid}:panel:{row.panel}", desk.policy.panel_pause
-    tx.owe(Effect(key, "panel", "slack", number, urgency=6, after=f"{row.uid}:root", delay=pause))
+    key, pause, after = f"{row.uid}:panel:{row.panel}", desk.policy.panel_pause, f"{row.uid}:root"
+    tx.owe(Effect(key, "panel", "slack", number, urgency=6, after=after, delay=pause, bucket=EDITS))
 
 
 def settled(desk: Desk, tx: Tx, done: Settled) -> None:
@@ -272,7 +281,8 @@ def _open(desk: Desk, tx: Tx, values: dict[str, Any]) -> int | None:
     if severity.pages:
         _owe_page(desk, tx, uid, number, service, severity)
     if desk.outside.chat is not None:
-        tx.owe(Effect(f"{uid}:root", "root", "slack", number, urgency=severity.rank + 1))
+        bucket = posts(desk, service)
+        tx.owe(Effect(f"{uid}:root", "root", "slack", number, urgency=severity.rank + 1, bucket=bucket))
     if desk.outside.tracker is not None and entry.jira:
         tx.owe(Effect(f"{uid}:ticket", "ticket", "jira", number, urgency=severity.rank + 1))
     if entry.runbook:
@@ -282,7 +292,12 @@ def _open(desk: Desk, tx: Tx, values: dict[str, Any]) -> int | None:
 
 def _owe_page(desk: Desk, tx: Tx, uid: str, number: int, service: str, severity: Severity) -> None:
     if desk.outside.pager is not None and desk.services[service].pagerduty is not None:
-        tx.owe(Effect(f"{uid}:page", "page", "pagerduty", number, urgency=severity.rank))
+        tx.owe(Effect(f"{uid}:page", "page", "pagerduty", number, urgency=severity.rank, bucket=f"events:{service}"))
+
+
+def _pager_effect(row: Any, kind: str, *, after: str) -> Effect:
+    key, bucket = f"{row.uid}:{kind}", f"events:{row.service}"  # PagerDuty counts events by routing key
+    return Effect(key, kind, "pagerduty", row.number, urgency=2, after=after, bucket=bucket)
 
 
 def _paged(tx: Tx, uid: str) -> str | None:
