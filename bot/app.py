@@ -10,10 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field
 
-from bot import config, grammar, inbox
+from bot import backup, config, grammar, inbox, retention
 from bot.config import CaptainSettings
 from bot.effects import Effect, Outcome, Performer, Settled, State, Task, Tx
 from bot.engine import Engine
@@ -154,6 +153,8 @@ class Captain:
         """Migrate, take over what was left, start to take. Makes no outside call: alerts are taken before Slack is there."""
         self.store.lock_file()
         self.store.migrate()
+        with self.store.read() as c:
+            self.store.restored = backup.last_restore(c)
         for performers in PERFORMERS:
             self.engine.perform(performers(self.desk))
         self.engine.perform([Performer("reply", self._reply)])
@@ -284,14 +285,8 @@ class Captain:
 
     def _purge(self, slot: float) -> None:
         days = self.settings.captain.retention_days
-        gone = self.engine.purge(days=min(days, 7.0))
-        before = slot - days * 86400
-        with self.store.write() as c:
-            c.execute(sa.delete(inbox.INBOX()).where(inbox.INBOX().c.received_at < before))
-            t = journal.JOURNAL()
-            old = (t.c.received_at < before) & t.c.verdict.is_not(None)
-            c.execute(sa.delete(t).where(old))
-        log.info("purged %d finished workflows", gone)
+        gone = retention.purge(self.store, lambda days: self.engine.purge(days=days), now=slot, days=days)
+        log.info("purged what is older than %g days: %s", days, gone)
 
     def _meter(self, tx: Tx, done: Settled) -> None:
         self.meter.effects.labels(done.lane, done.state.value).inc()
