@@ -47,6 +47,7 @@ def _help() -> str:
             "Every other command is asked of the running bot, in the words that also work in Slack:",
             "  captain incident list",
             '  captain incident open sev2 docs-api "p95 up"',
+            "  captain why INC-12",
             "  captain help",
             "",
             "`captain COMMAND --help` says more of each.",

@@ -16,7 +16,7 @@ from bot.config import OwnSection
 from bot.errors import ConfigError, Refused
 
 USAGE = """\
-Usage: captain SUBJECT VERB … [--as NAME] [--json] [--config FILE]
+Usage: captain SUBJECT [VERB] … [--as NAME] [--json] [--config FILE]
 
 Asks the running bot; `captain help` lists what it can be asked.
 

@@ -35,7 +35,7 @@ class CaptainSettings(BaseModel):
     lease: float = Field(
         15.0, ge=2, description="seconds of silence after which another replica takes a process for dead"
     )
-    retention_days: float = Field(90.0, gt=0, description="how long alerts and finished work are kept")
+    retention_days: float = Field(90.0, gt=0, description="how long alerts, refusals and finished work are kept")
 
     @field_validator("listen")
     @classmethod

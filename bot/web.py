@@ -24,7 +24,7 @@ from bot.app import COMMIT_PATIENCE, Captain
 from bot.errors import Refused
 from bot.grammar import Asker
 from bot.refusals import Refusal
-from handlers.alerts.journal import Entry
+from handlers.alerts.journal import Entry, Identity
 from handlers.alerts.payload import Alert, BadPayload, Body
 from handlers.incidents import phone
 
@@ -76,7 +76,7 @@ class _Ear:
             new = await self._store(read.alerts, at)
         except BadPayload as e:
             return await self._refuse("alertmanager", e, body, at)
-        if read.refused:
+        if read.refused or read.left_out:
             await self._journal(_unfit(read, at))
         repeated = len(read.alerts) - new
         meter.alerts.labels("refused").inc(len(read.refused))
@@ -124,11 +124,20 @@ class _Ear:
         Those that came before cost no commit: they are counted, and the counts are written down a second later.
         """
         intake = self._captain.alerts
-        fresh = [alert for alert in alerts if not intake.known(alert.identity) or self._captain.watchdogs.due(alert)]
+        fresh: list[Alert] = []
+        again: list[Identity] = []
+        for alert in alerts:
+            if intake.known(alert.identity) and not self._captain.watchdogs.due(alert):
+                again.append(alert.identity)
+            else:
+                fresh.append(alert)
         new = await self._commit(fresh, at) if fresh else []
-        if len(new) < len(alerts):
-            again = Counter(alert.identity for alert in alerts) - Counter(entry.alert.identity for entry in new)
-            self._captain.repeats.note(again.elements(), at)
+        if len(new) < len(fresh):
+            # Another replica took it, or a process before this one, or it stands twice in this very body.
+            known = Counter(alert.identity for alert in fresh) - Counter(entry.alert.identity for entry in new)
+            again += known.elements()
+        if again:
+            self._captain.repeats.note(again, at)
         return len(new)
 
     async def _commit(self, fresh: list[Alert], at: float) -> list[Entry]:
@@ -219,7 +228,7 @@ class _Ear:
 
 
 def _unfit(read: Body, at: float) -> list[Refusal]:
-    """The refused alerts of a body that was taken otherwise, for the journal."""
+    """What was not taken of a body that was taken otherwise, for the journal."""
     for unfit in read.refused:
         log.warning("an alert was refused: %s", unfit.why)
     each = [Refusal(at, "alertmanager", 202, unfit.why, unfit.text()) for unfit in read.refused[:REFUSED_ALERTS]]
@@ -227,6 +236,12 @@ def _unfit(read: Body, at: float) -> list[Refusal]:
     if rest:
         why = f"{len(rest)} more alerts of this delivery, the first of them: {rest[0].why}"
         each.append(Refusal(at, "alertmanager", 202, why, "\n".join(unfit.text() for unfit in rest[:100])))
+    if read.left_out:
+        cut = (
+            f"Alertmanager left {read.left_out} alerts out of this delivery; raise or remove max_alerts on the receiver"
+        )
+        log.warning("%s", cut)
+        each.append(Refusal(at, "alertmanager", 202, cut, json.dumps({"groupKey": read.alerts[0].group_key})))
     return each
 
 

@@ -69,10 +69,11 @@ class Unfit:
 
 @dataclass(frozen=True)
 class Body:
-    """The alerts that can be taken, and those that cannot."""
+    """The alerts that can be taken, and those that cannot. ``left_out``: how many Alertmanager did not even send."""
 
     alerts: tuple[Alert, ...]
     refused: tuple[Unfit, ...]
+    left_out: int = 0
 
 
 def read(
@@ -103,7 +104,8 @@ def read(
             refused.append(Unfit(f"alerts[{i}]: {e}", raw))
     if not alerts:
         raise BadPayload(422, "; ".join(unfit.why for unfit in refused[:10]))
-    return Body(tuple(alerts), tuple(refused))
+    cut = data.get("truncatedAlerts")
+    return Body(tuple(alerts), tuple(refused), cut if isinstance(cut, int) and cut > 0 else 0)
 
 
 def one(

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from bot.effects import EFFECTS, State
 from bot.inbox import INBOX
 from bot.refusals import REFUSALS
 from handlers.alerts.journal import JOURNAL
@@ -40,6 +41,8 @@ class Window:
     by_hand: Sequence[tuple[Any, str]]
     again: Sequence[Any]
     """Alerts that came before the window and were sent again in it or after it."""
+    unpaged: Sequence[Any] = ()
+    """Pages owed for these alerts and incidents that PagerDuty has not taken."""
     more: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -54,6 +57,7 @@ class Matches:
     alerts: Sequence[Any]
     refusals: Sequence[Any]
     by_hand: Sequence[tuple[Any, str]]
+    unpaged: Sequence[Any] = ()
     more: int = 0
     many: bool = False
     since: float | None = None
@@ -100,7 +104,7 @@ def window(c: Connection, start: float, end: float) -> Window:
         "incidents opened by hand": len(by_hand[SHOWN_EVENTS:]),
     }
     return Window(
-        alerts, refusals, events, pages[:SHOWN_PAGES], by_hand[:SHOWN_EVENTS], again,
+        alerts, refusals, events, pages[:SHOWN_PAGES], by_hand[:SHOWN_EVENTS], again, _unpaged(c, alerts, by_hand),
         {what: n for what, n in more.items() if n > 0},
     )  # fmt: skip
 
@@ -112,7 +116,9 @@ def named(c: Connection, text: str, now: float) -> Matches:
         exact = sa.select(t).where(t.c.fingerprint == text.lower()).order_by(t.c.starts_at.desc(), t.c.id.desc())
         rows = c.execute(exact.limit(CANDIDATES)).all()
         if rows:
-            return Matches(rows[:LATEST], (), (), len(rows[LATEST:]), len(rows) == CANDIDATES)
+            return Matches(
+                rows[:LATEST], (), (), _unpaged(c, rows[:LATEST], ()), len(rows[LATEST:]), len(rows) == CANDIDATES
+            )
     since = now - SEARCHED_DAYS * 86400
     written = json.dumps(text, ensure_ascii=False)[1:-1]
     taken = _latest(t, since=since)
@@ -131,7 +137,8 @@ def named(c: Connection, text: str, now: float) -> Matches:
     if not (found or refusals or by_hand):
         recent = c.execute(_newest(taken).limit(CANDIDATES)).all()
         names = sorted({str(json.loads(row.labels).get("alertname", "")) for row in recent})
-    return Matches(found[:LATEST], refusals, by_hand, len(found[LATEST:]), many, oldest, names)
+    unpaged = _unpaged(c, found[:LATEST], by_hand)
+    return Matches(found[:LATEST], refusals, by_hand, unpaged, len(found[LATEST:]), many, oldest, names)
 
 
 def story(c: Connection, number: int) -> Story | None:
@@ -188,6 +195,16 @@ def _pages(c: Connection, start: float, end: float, numbers: Sequence[int | None
         for row in c.execute(sa.select(t).where(where, t.c.paged_at >= start, t.c.paged_at < end)).all()
     ]
     return sorted({row.number: row for row in rows}.values(), key=lambda row: float(row.paged_at))
+
+
+def _unpaged(c: Connection, alerts: Sequence[Any], by_hand: Sequence[tuple[Any, str]]) -> Sequence[Any]:
+    """The pages owed for what these alerts opened, and for these incidents, that are not done."""
+    e = EFFECTS()
+    numbers = {row.incident for row in alerts if row.incident is not None} | {row.number for row, _ in by_hand}
+    open_ = (e.c.kind == "page") & (e.c.state != State.DONE.value)
+    return c.execute(
+        sa.select(e).where(e.c.about.in_(numbers), open_).order_by(e.c.created_at).limit(SHOWN_PAGES)
+    ).all()
 
 
 def _by_hand_between(c: Connection, start: float, end: float) -> list[tuple[Any, str]]:

@@ -23,6 +23,7 @@ TOLD = ("paging", "paged", "acknowledged", "resolved", "severity", "effect", "re
 """The timeline's kinds that belong to the question."""
 EFFECT_NAMES: Mapping[str, str] = dict(incidents.SHOWN_EFFECTS)
 STUCK = (State.RETRYING.value, State.GAVE_UP.value)
+NOT_OUT = "⚠ Pages that are not out"
 ANSWERS = (
     "Whoever sends to me hears 202 for what I took, 4xx for what I refused and 503 when my database did not answer; "
     "all three are written down and would be shown here. If the sender says it delivered, "
@@ -96,8 +97,12 @@ def window(asked: ByTime, found: Window, now: float) -> tuple[str, Blocks]:
         shown.append(f"… and {', '.join(f'{n} more {what}' for what, n in found.more.items())}")
     if not shown:
         shown = ["Nothing new."]
-    parts = {"": shown, "Known before, and sent again since": [_alert(row, now) for row in found.again]}
-    return _fitted([f"{head} this came in:"], parts, "`why INC-…` tells one incident's story.")
+    parts = {
+        NOT_OUT: [_unpaged(row, now) for row in found.unpaged],
+        "What came in": shown,
+        "Known before, and sent again since": [_alert(row, now) for row in found.again],
+    }
+    return _fitted([head], parts, "`why INC-…` tells one incident's story.")
 
 
 def matches(asked: ByName, found: Matches, near: str, now: float) -> tuple[str, Blocks]:
@@ -112,7 +117,8 @@ def matches(asked: ByName, found: Matches, near: str, now: float) -> tuple[str, 
     if found.more:
         alerts.append(f"… and {found.more}{' or more' if found.many else ''} older ones")
     parts = {
-        "": alerts,
+        NOT_OUT: [_unpaged(row, now) for row in found.unpaged],
+        "Alerts": alerts,
         "Refused": [_refusal(row, now) for row in found.refusals],
         "Opened by hand": [_by_hand(row, said, now) for row, said in found.by_hand],
     }
@@ -171,6 +177,19 @@ def _by_hand(row: Any, said: str, now: float) -> str:
 
 def _page(row: Any, now: float) -> str:
     return f"`{clock_of(row.paged_at, now)}` PagerDuty took the page of INC-{row.number} ({_said(row.service)})."
+
+
+def _unpaged(row: Any, now: float) -> str:
+    state, said = State(row.state), _said(row.reason)
+    if state is State.RETRYING:
+        said = f"nobody has been paged yet, try {row.attempt} failed and the next is at {clock_of(row.due_at, now)}: {said}"
+    elif state is State.GAVE_UP:
+        said = f"nobody has been paged, and I gave up: {said}"
+    elif state is State.SKIPPED:
+        said = f"nobody was paged: {said}"
+    else:
+        said = "the page is on its way"
+    return f"`{clock_of(row.created_at, now)}` INC-{row.about}: {said}."
 
 
 def _effect(row: Any, now: float) -> str:
@@ -254,7 +273,7 @@ def _fitted(head: Sequence[str], parts: Mapping[str, Sequence[str]], tail: str) 
     text = list(head)
     for title, lines in parts.items():
         if lines:
-            titled = [f"*{title}*", *lines] if title else list(lines)
+            titled = [f"*{title}*", *lines]
             blocks += [_section(chunk) for chunk in _chunks(titled)]
             text += titled
     if tail:

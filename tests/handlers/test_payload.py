@@ -76,6 +76,12 @@ def test_one_bad_alert_does_not_lose_the_others():
     assert body.refused[0].why.startswith("alerts[1]: the label 'service' is missing")
 
 
+def test_alerts_that_alertmanager_left_out_are_counted():
+    assert read(alert(), truncatedAlerts=7).left_out == 7
+    for odd in (0, -3, "7", None, 1.5):
+        assert read(alert(), truncatedAlerts=odd).left_out == 0
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [(b"{", 400), (b"[]", 400), (b"null", 400), (b"\xff\xfe", 400), (b'{"version": "3", "alerts": [1]}', 422),

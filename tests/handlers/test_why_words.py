@@ -182,16 +182,15 @@ def test_whatever_was_sent_slack_takes_it_and_nobody_is_mentioned(rows, name):
         for a, b, c in rows
     ]
     by_hand = [(incident_row(opened_by=a, title=b), c) for a, b, c in rows]
-    seen = find.Window(
-        alerts, refusals[:8], events[:5], [row for row, _ in by_hand[:6]], by_hand[:5], alerts[:5], {"alerts": 9}
-    )
-    harmless(words.window(ByTime(NOW, NOW + 1, "around 14:05 UTC"), seen, NOW))
-    harmless(words.matches(ByName(name), find.Matches(alerts[:10], refusals, by_hand[:5], 3), name, NOW))
     owed = [
-        record(kind="page", state=state, attempt=2, reason=a, due_at=NOW, created_at=NOW, done_at=NOW)
+        record(kind="page", about=7, state=state, attempt=2, reason=a, due_at=NOW, created_at=NOW, done_at=NOW)
         for (a, _, _), state in zip(rows, ["gave_up", "retrying", "done", "skipped", "owed", "waiting"], strict=False)
     ]
     happened = [record(kind="acknowledged", at=NOW, actor=a, text=b) for a, b, _ in rows]
+    paged = [row for row, _ in by_hand[:6]]
+    seen = find.Window(alerts, refusals[:8], events[:5], paged, by_hand[:5], alerts[:5], owed, {"alerts": 9})
+    harmless(words.window(ByTime(NOW, NOW + 1, "around 14:05 UTC"), seen, NOW))
+    harmless(words.matches(ByName(name), find.Matches(alerts[:10], refusals, by_hand[:5], owed, 3), name, NOW))
     for first in owed or [None]:
         effects = [first] if first else []
         harmless(words.story(find.Story(incident_row(title=name), alerts[:10], 2, effects, happened, events), NOW))
@@ -199,7 +198,7 @@ def test_whatever_was_sent_slack_takes_it_and_nobody_is_mentioned(rows, name):
 
 def test_a_window_full_of_long_alerts_is_shown_to_its_last_line():
     alerts = [alert_row("A" * 100, "opened INC-1 and pages the on-call of docs-api: " + "severity " * 30)] * 15
-    seen = find.Window(alerts, (), (), (), (), (), {"alerts": 985, "pages": 2})
+    seen = find.Window(alerts, (), (), (), (), (), (), {"alerts": 985, "pages": 2})
     _, blocks = words.window(ByTime(NOW, NOW + 1, "around 14:05 UTC"), seen, NOW)
     assert "… and 985 more alerts, 2 more pages" in json.dumps(blocks, ensure_ascii=False)
 

@@ -101,6 +101,12 @@ def test_a_delivery_with_thousands_of_unfit_alerts_is_a_few_rows(town: Town, ale
     assert reasons[-1].startswith("2980 more alerts of this delivery, the first of them: alerts[21]:")
 
 
+def test_alerts_that_alertmanager_left_out_are_told_of(town: Town, alertmanager_body):
+    bot = town.start()
+    assert bot.alert(alertmanager_body("firing-single") | {"truncatedAlerts": 12}).status_code == 202
+    assert "Alertmanager left 12 alerts out of this delivery; raise or remove max_alerts" in told(bot, "why")
+
+
 @pytest.mark.parametrize(
     ("body", "status", "said"),
     [
@@ -175,14 +181,19 @@ def test_a_page_is_explained_from_the_alert_to_whoever_took_it(town: Town, alert
     assert data["answer"].startswith("The on-call of docs-api was paged, because")
 
 
-def test_a_page_that_is_on_its_third_try_or_was_given_up_says_so(town: Town, alertmanager_body):
+def test_a_page_that_is_tried_again_and_again_says_so_until_it_is_out(town: Town, alertmanager_body):
     bot = town.start()
     town.pagerduty.faults.breaks("500")
     bot.alert(alertmanager_body("firing-single"))
-    until(lambda: "*Nobody has been paged yet:* try" in told(bot, "why INC-1"))
-    said = until(lambda: (text := told(bot, "why INC-1")) and "try 2 failed" in text and text, every=0.005)
+    said = until(lambda: (text := told(bot, "why INC-1")) and "*Nobody has been paged yet:* try" in text and text)
+    assert " failed: " in said
     assert "The next is at" in said
     assert "call the on-call yourself" in said
+    for line in ("why", "why SLOBurnFast"):
+        said = told(bot, line)
+        assert "*⚠ Pages that are not out*" in said
+        assert "INC-1: nobody has been paged yet, try" in said
+        assert said.index("Pages that are not out") < said.index("opened INC-1"), "what matters most stands first"
     town.pagerduty.faults.mend()
     until(town.pages)
     assert ", at try " in until(lambda: (text := told(bot, "why INC-1")) and "was paged*, because" in text and text)
@@ -195,6 +206,7 @@ def test_a_page_that_was_given_up_names_the_way_out(town: Town, alertmanager_bod
     said = until(lambda: (text := told(bot, "why INC-1")) and "*Nobody has been paged:*" in text and text)
     assert "Once that is mended: `incident repair INC-1`" in said
     assert "PagerDuty: ✘ given up after 1 try" in said
+    assert "INC-1: nobody has been paged, and I gave up: " in told(bot, "why 1m")
 
 
 # ---- nobody was paged ---------------------------------------------------------------------------------------------------
