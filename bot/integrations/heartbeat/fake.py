@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from bot.standin import CallLog, Faults, Guard
 
@@ -43,7 +44,7 @@ class FakeHeartbeat:
         """When the latest came, UNIX s, oldest first."""
         methods = ["GET", "HEAD", "POST"]
         app = Starlette(routes=[Route("/{uuid}", self._beat, methods=methods)])
-        self.app = Guard(self.name, app, self.faults, calls)
+        self.app: ASGIApp = Guard(self.name, app, self.faults, calls)
 
     async def _beat(self, request: Request) -> Response:
         if request.path_params["uuid"] != self.uuid:
