@@ -53,12 +53,18 @@ MOST_MISSED = 200
 
 @dataclass
 class Told:
-    """What one run did, in sentences. ``unheard``: service → why it said nothing; ``left``: incidents not looked at."""
+    """What one run did, in sentences.
+
+    ``unheard``: service → why it said nothing. ``left``: incidents not looked at. ``doubtful``: what differs and must do
+    so once more before anybody is asked. ``waiting``: what was asked before and has no answer.
+    """
 
     looked: int = 0
     left: int = 0
     asked: list[str] = field(default_factory=list)
     healed: list[str] = field(default_factory=list)
+    doubtful: list[str] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     unheard: dict[str, str] = field(default_factory=dict)
 
@@ -69,6 +75,8 @@ class Told:
             lines[0] += f" {self.left} more are left to the next run."
         lines += [f"Healed: {line}." for line in self.healed]
         lines += [f"Asked: {line}" for line in self.asked]
+        lines += [f"Asked before, no answer yet: {line}" for line in self.waiting]
+        lines += [f"Differs, I look again before I ask: {line}" for line in self.doubtful]
         lines += [f"Not taken in: {line}" for line in self.refused]
         lines += [f"{name} said nothing: {why}" for name, why in sorted(self.unheard.items())]
         if len(lines) == 1 and self.looked:
@@ -79,7 +87,7 @@ class Told:
         """As JSON."""
         return {
             "looked": self.looked, "left": self.left, "asked": self.asked, "healed": self.healed,
-            "refused": self.refused, "unheard": self.unheard,
+            "doubtful": self.doubtful, "waiting": self.waiting, "refused": self.refused, "unheard": self.unheard,
         }  # fmt: skip
 
 
@@ -157,7 +165,19 @@ def run(desk: Desk, *, turn: int = 0, seconds: float = RUN_S, only: int | None =
         found = compare.compare(ours[row.number], theirs, now=time.time(), patience=desk.policy.looks_apart)
         if found.seen or found.heals or row.number in lasting:
             _act(desk, ours[row.number], theirs, needed, told)
+    _tell_lasting(desk, ours, told)
     return told
+
+
+def _tell_lasting(desk: Desk, ours: Iterable[int], told: Told) -> None:
+    with desk.store.read() as c:
+        lasting = sorted(findings.unsettled(c, list(ours)), key=lambda one: (one.incident, one.kind))
+    for one in lasting:
+        line = f"INC-{one.incident}: {findings.plain(one.text)}"
+        if one.asked_at is None:
+            told.doubtful.append(line)
+        elif not one.answer and line not in told.asked:
+            told.waiting.append(line)
 
 
 # ---- what we hold -----------------------------------------------------------------------------------------------------

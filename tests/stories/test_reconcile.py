@@ -17,6 +17,9 @@ from bot.effects import EFFECTS
 from bot.integrations.pagerduty.fake import API_TOKEN
 
 GONE = "no longer knows"
+NOTHING = {"looked": 0, "left": 0, "unheard": {}} | {
+    name: [] for name in ("asked", "healed", "doubtful", "waiting", "refused")
+}
 
 
 @pytest.fixture
@@ -75,12 +78,16 @@ def closed(town: Town, part: str, said: str) -> None:
 def test_an_alert_that_is_gone_without_a_resolved_is_asked_about_once_and_resolved_by_a_press(watched: Town):
     bot = watched.start()
     burn(watched, bot)
-    assert look(bot) == {"looked": 1, "left": 0, "asked": [], "healed": [], "refused": [], "unheard": {}}
+    assert look(bot) == NOTHING | {"looked": 1}
     watched.alertmanager.calm("docs-api")
 
-    assert look(bot)["asked"] == [], "one look is none: a resolved may be on its way"
+    (doubt,) = look(bot)["doubtful"]
+    assert shown(bot)["asked"] == [], "one look is none: a resolved may be on its way"
     (said,) = look(bot)["asked"]
+    assert said == doubt
     assert said.startswith("INC-1: Alertmanager no longer knows SLOBurnFast")
+    assert look(bot)["waiting"] == [said]
+    assert "Asked before, no answer yet: INC-1: Alertmanager" in bot.ask("incident reconcile")["text"]
     for _ in range(3):
         assert look(bot)["asked"] == []
     message = question(watched, GONE)
@@ -245,7 +252,7 @@ def test_without_our_receivers_name_nothing_is_taken_in(watched: Town):
     del watched.config["alertmanager"]["receiver"]
     bot = watched.start()
     watched.alertmanager.fire({"alertname": "Burn", "service": "docs-api", "severity": "page"}, {}, time.time() - 120)
-    assert look(bot) == {"looked": 0, "left": 0, "asked": [], "healed": [], "refused": [], "unheard": {}}
+    assert look(bot) == NOTHING
 
 
 def test_what_a_person_resolved_while_it_burns_is_not_paged_again(watched: Town):

@@ -135,22 +135,35 @@ def test_what_is_tried_in_vain_for_long_is_stuck_too(town: Town, alertmanager_bo
     until(lambda: states(bot, "ticket") == ["done"])
 
 
+def test_while_slack_is_down_the_command_line_says_what_is_stuck(town: Town, alertmanager_body):
+    bot = town.start()
+    town.slack.faults.breaks("500")
+    bot.alert(alertmanager_body("firing-single"))
+    until(lambda: bot.ask("incident show INC-1").get("data") and states(bot, "root") == ["retrying"])
+    older(bot, ":root", 400)
+    bot.ask("incident resolve INC-1")
+    assert "*INC-1* Slack message: tried" in bot.ask("incident repair")["text"]
+    town.slack.faults.mend()
+    bot.ask("incident repair --all")
+    until(town.roots, message="the thread never came")
+
+
 def test_what_is_stuck_beside_the_incidents_is_listed_and_repaired_with_all(town: Town):
     bot = town.start()
     with bot.captain.engine.transaction(time.time()) as tx:
-        tx.owe(Effect("flag:mtls:1", "flag-off", "checks"))
+        tx.owe(Effect("beside:1", "unheard-of", "checks"))
         tx.owe(Effect("reply:old", "gone", "replies"))
     until(lambda: len(bot.ask("incident repair")["data"]) == 2)
     older(bot, "reply:old", 3600)
     (one,) = bot.ask("incident repair")["data"]
-    assert (one["key"], one["about"]) == ("flag:mtls:1", None), "an answer nobody can be given any more is not stuck"
-    assert "*beside the incidents* flag-off: given up" in bot.ask("incident repair")["text"]
+    assert (one["key"], one["about"]) == ("beside:1", None), "an answer nobody can be given any more is not stuck"
+    assert "*beside the incidents* unheard-of: given up" in bot.ask("incident repair")["text"]
     assert "Trying again: 1." in bot.ask("incident repair --all")["text"]
     t = EFFECTS()
 
     def attempts() -> int:
         with bot.captain.store.read() as c:
-            return c.execute(sa.select(t.c.attempt).where(t.c.key == "flag:mtls:1")).scalar_one()
+            return c.execute(sa.select(t.c.attempt).where(t.c.key == "beside:1")).scalar_one()
 
     until(lambda: attempts() == 2)
 
