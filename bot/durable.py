@@ -67,8 +67,10 @@ class Durable:
             "db_engine_kwargs": {"connect_args": connecting},
         }
         DBOS(config=config)
-        self._effect = DBOS.workflow(name="effect", max_recovery_attempts=None)(effect_)
-        self._tick = DBOS.workflow(name="tick")(tick_)
+        self._effect = DBOS.workflow(name="effect", max_recovery_attempts=None)(
+            effect_
+        )  # the engine counts deaths itself
+        self._tick = DBOS.workflow(name="tick", max_recovery_attempts=3)(tick_)  # the next slot asks again
         DBOS.launch()
         DBOS.register_queue("cron", polling_interval_sec=self._poll, worker_concurrency=2)
 

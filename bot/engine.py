@@ -30,7 +30,7 @@ from bot.effects import (
     overdue,
 )
 from bot.errors import GiveUp, Retry
-from bot.lanes import Lane, LaneRule, backoff
+from bot.lanes import NO_LONGER, Lane, LaneRule, backoff
 from bot.replicas import Roster
 from bot.store import Store, away
 
@@ -42,8 +42,11 @@ HEAD_START = 0.015
 """Seconds by which they go before the others of the same decision."""
 RELIEF = 0.2
 """Seconds an item in a journal must have been undecided for a process to take it up when another has left."""
-MAX_DEATHS = 5
-"""How often a process may die while it does one thing that was taken over, until that is parked as the likely cause."""
+MAX_DEATHS, MAX_DEATHS_OF_LEADERS = 5, 20
+"""How often a process may die while it does one thing that was taken over, until that is parked as the likely cause.
+
+More often for what somebody waits for: a page is seldom the cause, and parking it is the worst that can happen to it.
+"""
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class Engine:
         self.pressed: Callable[[], bool] = lambda: False
         """Says whether alerts come in so fast that what wakes nobody should wait."""
         self._lanes = {
-            rule.name: Lane(rule, self._try if rule.name in LEADERS else self._try_politely, claim=self._roster.claim)
+            rule.name: Lane(rule, self._try if rule.name in LEADERS else self._try_politely, claim=self._claim)
             for rule in lanes
         }
         self._closing = threading.Event()
@@ -118,6 +121,11 @@ class Engine:
             thread.start()
         hears = (self._closing, self._relieve)
         threading.Thread(target=self._roster.listen, args=hears, name="listener", daemon=True).start()
+
+    @property
+    def closing(self) -> bool:
+        """True once this process has been asked to stop: work of many steps leaves the rest to the next."""
+        return self._closing.is_set()
 
     def close(self, timeout: float = 15.0) -> None:
         """Stop taking, finish the calls in flight within ``timeout`` seconds, and hand the rest over at once."""
@@ -199,6 +207,16 @@ class Engine:
         while self.pressed() and time.monotonic() < until and not self._closing.wait(0.02):
             pass
         self._try(key, attempt)
+
+    def _claim(self, key: str, attempt: int, bucket: str, pace: float) -> float:
+        """Take a paced call for this process; on a shared database, unless another has made it meanwhile."""
+        if self.store.sqlite:
+            return 0.0
+        with suppress(sa.exc.SQLAlchemyError):
+            row = self._load(key)
+            if row is None or State(row.state) in FINAL or row.attempt >= attempt:
+                return NO_LONGER
+        return self._roster.claim(bucket, pace)
 
     def _try(self, key: str, attempt: int) -> None:
         """A lane's thread: run one try as a durable workflow. A try that exists already is not run again."""
@@ -371,9 +389,10 @@ class Engine:
         """
         with self.store.read() as c:
             rows = overdue(c, before=math.inf if grace is None else time.time() - grace)
+        left = [row for row in rows if not self._lanes[row.lane].holds(row.key, row.attempt + 1)]
         found, dropped = 0, set[str]()
-        for start in range(0, len(rows), 200):
-            tries = {row.key: (row, row.attempt + 1) for row in rows[start : start + 200]}
+        for start in range(0, len(left), 200):
+            tries = {row.key: (row, row.attempt + 1) for row in left[start : start + 200]}
             while tries:
                 states = self._durable.states([f"{key}#{n}" for key, (_, n) in tries.items()])
                 spent: dict[str, tuple[Any, int]] = {}
@@ -389,7 +408,10 @@ class Engine:
                         # That try has ended without settling anything (a fault in the executor): it takes a new number.
                         spent[key] = (row, n + 1)
                 tries = spent
-        self._dropped = dropped
+        if (
+            grace is not None
+        ):  # only the regular look counts: two in a moment could both see a try that is just starting
+            self._dropped = dropped
         return found
 
     def _poison(self, row: Any, attempt: int) -> bool:
@@ -399,8 +421,8 @@ class Engine:
         while it waits does not count. A person has to look at what is parked; everything else goes on.
         """
         t = EFFECTS()
-        if row.deaths < MAX_DEATHS:
-            self._closing.wait(2.0 ** (row.deaths - 1) if row.deaths else 0.0)
+        if row.deaths < (MAX_DEATHS_OF_LEADERS if row.lane in LEADERS else MAX_DEATHS):
+            self._closing.wait(min(8.0, 2.0 ** (row.deaths - 1)) if row.deaths else 0.0)
             self._patiently(lambda: self._write(t.update().where(t.c.key == row.key).values(deaths=t.c.deaths + 1)))
             return False
         reason = f"{row.deaths} processes of mine died one after the other while they did this; see my log, then repair"
@@ -423,7 +445,7 @@ class Engine:
                 with self.transaction(now) as tx:
                     fresh = t.c.key.in_(keys[start : start + 200]) & (t.c.state == State.OWED.value)
                     for row in tx.c.execute(sa.select(t).where(fresh)).all():
-                        reason = f"{lane.rule.name} does not answer; it is asked every {lane.rule.probe:g} s"
+                        reason = f"{lane.rule.title} does not answer; it is asked every {lane.rule.probe:g} s"
                         values = {"state": State.RETRYING.value, "reason": reason}
                         tx.c.execute(t.update().where(t.c.key == row.key).values(**values))
                         told = Settled(row.key, row.kind, row.lane, row.about, State.RETRYING, row.attempt, 0.0, reason)
@@ -435,12 +457,19 @@ class Engine:
         return self._durable.purge(dt.datetime.now(dt.UTC) - dt.timedelta(days=days))
 
     def owed(self) -> Mapping[str, tuple[int, float]]:
-        """For each lane: (effects not settled, age of the oldest in seconds)."""
+        """For each lane: (effects not settled, age of the oldest in seconds). What is for later is not late."""
         t = EFFECTS()
+        now = time.time()
+        late = t.c.state.in_(UNSETTLED) & ((t.c.attempt > 0) | (t.c.due_at <= now))
         counted = sa.select(t.c.lane, sa.func.count(), sa.func.min(t.c.created_at)).group_by(t.c.lane)
         with self.store.read() as c:
-            rows = c.execute(counted.where(t.c.state.in_(UNSETTLED))).all()
-        return {lane: (n, time.time() - oldest) for lane, n, oldest in rows}
+            rows = c.execute(counted.where(late)).all()
+        return {lane: (n, now - oldest) for lane, n, oldest in rows}
+
+    @property
+    def replicas(self) -> int:
+        """How many processes lived when this one last looked, this one among them."""
+        return len(self._seen[0])
 
     def _pulse(self) -> None:
         self._seen = self._roster.beat()

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 @dataclass(frozen=True)
 class LaneRule:
-    """One outside service's lane.
+    """One outside service's lane. ``title``: its name to people.
 
     ``workers``: calls at once. ``first``, ``cap``: shortest and longest pause between tries of one effect, seconds.
     ``patience_h``: hours until an effect is given up.
@@ -31,6 +31,7 @@ class LaneRule:
     trips: int = 5
     probe: float = 5.0
     paces: Mapping[str, float] = field(default_factory=dict)
+    title: str = "the service"
 
     def pace(self, bucket: str) -> float:
         """Seconds from one call to the next in this bucket; 0 when there is no such limit."""
@@ -44,7 +45,7 @@ def backoff(attempt: int, rule: LaneRule, *, after: float | None = None) -> floa
 
 
 class _Item(NamedTuple):
-    """A try in a queue; sorts as it is to be started. ``order`` is negative and falls: among equals the newest is first."""
+    """A try in a queue; sorts as it is to be started: by ``urgency``, then by ``order``."""
 
     urgency: int
     order: int
@@ -58,7 +59,11 @@ class _Item(NamedTuple):
         return self.key, self.attempt
 
 
-def _free(_bucket: str, _pace: float) -> float:
+NO_LONGER = -1.0
+"""What a claim says of a call that another process has made meanwhile."""
+
+
+def _free(_key: str, _attempt: int, _bucket: str, _pace: float) -> float:
     """The claim of a process that is alone: its own memory has decided already."""
     return 0.0
 
@@ -68,11 +73,12 @@ class Lane:
 
     It holds keys in memory only to be quick: the ledger is the truth, and whatever a kill loses here is swept up again.
 
-    A bucket that has a pace, or that the service asked to slow down, waits without a thread. ``claim(bucket, pace)``
-    asks whether another replica has used the bucket meanwhile: 0 when the call may go, else the seconds to wait.
+    A bucket that has a pace, or that the service asked to slow down, waits without a thread.
+    ``claim(key, attempt, bucket, pace)`` asks whether another replica has used the bucket meanwhile: 0 when the call may
+    go, NO_LONGER when it is not wanted any more, else the seconds to wait.
 
-    A service that has failed ``trips`` times in a row is asked once every ``probe`` seconds, by the most urgent try;
-    with its first answer all that waited for it goes.
+    A service that has failed ``trips`` times in a row is asked once every ``probe`` seconds, by the most urgent try,
+    whatever its own pause; with its first answer all that waited for it goes.
     """
 
     def __init__(
@@ -81,7 +87,7 @@ class Lane:
         run: Callable[[str, int], None],
         *,
         clock: Callable[[], float] = time.time,
-        claim: Callable[[str, float], float] = _free,
+        claim: Callable[[str, int, str, float], float] = _free,
     ) -> None:
         self.rule = rule
         self._run = run
@@ -115,8 +121,10 @@ class Lane:
             pause = due - self._clock()
             if self._closed or (name in self._held and (pause > 0 or name not in self._asleep)):
                 return
-            # Newest first among equals: in a storm the new critical page does not stand behind the old ones.
-            item = _Item(urgency, -next(self._order), key, attempt, bucket, soft)
+            # Newest first among equals: in a storm the new critical page does not stand behind the old ones. But where
+            # calls are paced the oldest goes first: in a long storm none may wait for ever.
+            n = next(self._order)
+            item = _Item(urgency, n if self.rule.pace(bucket) else -n, key, attempt, bucket, soft)
             self._held[name] = item.order
             if pause <= 0:
                 self._asleep.discard(name)
@@ -199,6 +207,16 @@ class Lane:
             heapq.heappush(self._ready, item)
         self._hire()
 
+    def _wake_one_soft(self) -> None:
+        """Nothing is due while the service is down: the most urgent of what only waits for it asks how it is."""
+        soft = [item for _, item in self._later if item.soft and self._counts(item)]
+        if soft:
+            item = min(soft)
+            self._later = [place for place in self._later if place[1] is not item]
+            heapq.heapify(self._later)
+            self._asleep.discard(item.name)
+            heapq.heappush(self._ready, item)
+
     def _counts(self, item: _Item) -> bool:
         """False for a place in a queue that was given up for a better one."""
         return self._held.get(item.name) == item.order
@@ -206,12 +224,9 @@ class Lane:
     def _work(self) -> None:
         while (item := self._next()) is not None:
             pace = self.rule.pace(item.bucket)
-            if pace and (wait := self._claim(item.bucket, pace)) > 0:
-                with self._wake:
-                    self._free_at[item.bucket] = time.monotonic() + wait
-                    if self._probing == item.name:
-                        self._probing = None
-                    heapq.heappush(self._blocked.setdefault(item.bucket, []), item)
+            wait = self._claim(item.key, item.attempt, item.bucket, pace) if pace else 0.0
+            if wait:
+                self._put_back(item, wait)
                 continue
             try:
                 self._run(item.key, item.attempt)
@@ -221,6 +236,18 @@ class Lane:
                     if self._probing == item.name:
                         self._probing = None
                         self._wake.notify()
+
+    def _put_back(self, item: _Item, wait: float) -> None:
+        """It was not started after all: another process has used the bucket, or has done this very thing."""
+        with self._wake:
+            if self._probing == item.name:
+                self._probing = None
+            if wait == NO_LONGER:
+                self._held.pop(item.name, None)
+                self._free_at[item.bucket] = 0.0
+            else:
+                self._free_at[item.bucket] = time.monotonic() + wait
+                heapq.heappush(self._blocked.setdefault(item.bucket, []), item)
 
     def _next(self) -> _Item | None:
         with self._wake:
@@ -252,6 +279,8 @@ class Lane:
         """The most urgent try that may start now; those whose bucket is not free are put aside."""
         if self._down and (self._probing is not None or now < self._probe_at):
             return None
+        if self._down and not self._ready:
+            self._wake_one_soft()
         while self._ready:
             item = heapq.heappop(self._ready)
             if not self._counts(item):
@@ -272,6 +301,6 @@ class Lane:
         times = [self._free_at[bucket] for bucket in self._blocked]
         if self._later:
             times.append(self._later[0][0])
-        if self._ready and self._down and self._probing is None:
+        if self._down and self._probing is None and (self._ready or any(item.soft for _, item in self._later)):
             times.append(self._probe_at)
         return max(0.0, min(times) - now) if times else None

@@ -235,6 +235,12 @@ class Store:
         with self.engine.connect() as c, c.begin():
             yield c
 
+    def clock(self, c: Connection) -> float:
+        """UNIX s by the database's clock: one for all replicas. SQLite has one process, and that has one."""
+        if self.sqlite:
+            return time.time()
+        return float(c.exec_driver_sql("select extract(epoch from clock_timestamp())::float8").scalar_one())
+
     def ping(self) -> None:
         """One read. Raises OSError when the database does not answer."""
         try:
@@ -312,7 +318,7 @@ class GroupCommit:
 
     ``apply(connection, entries)`` writes a batch and returns one result for each entry, in order.
     ``done(results)`` is called once a batch, after the commit: before the callers hear of it, or after that with
-    ``answer_first``.
+    ``answer_first``. ``first``: somebody waits for these commits.
     """
 
     def __init__(
@@ -322,8 +328,10 @@ class GroupCommit:
         done: Callable[[Sequence[Any]], None],
         *,
         answer_first: bool = False,
+        first: bool = True,
     ) -> None:
         self._answer_first = answer_first
+        self._first = first
         self._store = store
         self._apply = apply
         self._done = done
@@ -366,7 +374,7 @@ class GroupCommit:
 
     def _commit(self, batch: list[_Entry], *, again: bool = True) -> None:
         try:
-            with self._store.write(first=True) as c:
+            with self._store.write(first=self._first) as c:
                 results = self._apply(c, [entry.rows for entry in batch])
         except Exception as e:  # noqa: BLE001 - this one thread takes everything in: no entry may end it
             if again and isinstance(e, sa.exc.DBAPIError) and e.connection_invalidated:

@@ -12,7 +12,7 @@ from ground.waiting import until
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.lanes import Lane, LaneRule
+from bot.lanes import NO_LONGER, Lane, LaneRule
 
 DOWN = LaneRule("pagerduty", workers=8, trips=3, probe=0.3)
 PACED = LaneRule("slack", workers=4, paces={"post": 0.2})
@@ -21,7 +21,7 @@ PACED = LaneRule("slack", workers=4, paces={"post": 0.2})
 class Outside:
     """A service behind a lane, as the engine tells the lane of it; notes (when, key) of each call."""
 
-    def __init__(self, rule: LaneRule, claim: Callable[[str, float], float] | None = None) -> None:
+    def __init__(self, rule: LaneRule, claim: Callable[[str, int, str, float], float] | None = None) -> None:
         self.calls: list[tuple[float, str]] = []
         self.works = True
         more = {"claim": claim} if claim else {}
@@ -95,6 +95,18 @@ def test_when_it_is_back_all_that_waited_for_it_goes_at_once(make):
     assert time.monotonic() - mended < 2, "a pause of a minute was waited for though the service was back"
 
 
+def test_the_only_try_there_is_asks_while_its_own_pause_is_long(make):
+    """A page that has failed for an hour must not wait out its pause when PagerDuty is back."""
+    outside = make(DOWN)
+    outside.works = False
+    for n in range(1, 4):
+        outside.put("page", attempt=n, due=0.0)
+        until(lambda n=n: len(outside.calls) == n)
+    until(lambda: outside.lane.down)
+    outside.works = True
+    until(lambda: not outside.lane.down, timeout=2, message="nobody asked whether the service is back")
+
+
 def test_a_pause_that_somebody_wanted_is_kept_when_the_service_comes_back(make):
     outside = make(DOWN)
     outside.works = False
@@ -157,6 +169,16 @@ def test_a_channel_takes_one_message_a_pace_and_the_most_urgent_goes_first(make)
     assert all(gap >= 0.19 for gap in outside.gaps()), outside.gaps()
 
 
+def test_where_calls_are_paced_the_oldest_goes_first_among_equals(make):
+    """In a long storm no panel may wait for ever behind newer ones."""
+    outside = make(PACED)
+    outside.lane.hold("post:C1", 0.2)
+    for n in range(4):
+        outside.put(f"note-{n}", bucket="post:C1")
+    until(lambda: len(outside.calls) == 4, timeout=5)
+    assert outside.keys == ["note-0", "note-1", "note-2", "note-3"]
+
+
 def test_channels_do_not_wait_for_one_another(make):
     outside = make(PACED)
     for n in range(5):
@@ -182,17 +204,28 @@ def test_who_is_asked_to_slow_down_waits_and_others_go_on(make):
 
 def test_a_bucket_that_another_replica_has_used_is_waited_for(make):
     answers = iter([0.3, 0.0])
-    outside = make(PACED, claim=lambda _bucket, _pace: next(answers))
+    outside = make(PACED, claim=lambda *_: next(answers))
     began = time.monotonic()
     outside.put("root", bucket="post:C1")
     until(lambda: outside.keys == ["root"], timeout=5)
     assert time.monotonic() - began >= 0.29
 
 
+def test_what_another_replica_has_posted_takes_no_turn(make):
+    outside = make(PACED, claim=lambda key, *_: NO_LONGER if key.startswith("done") else 0.0)
+    began = time.monotonic()
+    for n in range(10):
+        outside.put(f"done-{n}", bucket="post:C1", urgency=1)
+    outside.put("mine", bucket="post:C1")
+    until(lambda: outside.keys == ["mine"], timeout=5)
+    assert time.monotonic() - began < 1.5, "turns were spent on what is done"
+    assert not outside.lane.holds("done-3", 1)
+
+
 def test_a_claim_is_asked_for_paced_buckets_alone(make):
     asked: list[str] = []
 
-    def claim(bucket: str, _pace: float) -> float:
+    def claim(_key: str, _attempt: int, bucket: str, _pace: float) -> float:
         asked.append(bucket)
         return 0.0
 
