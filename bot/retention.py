@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from bot import inbox
 from bot.effects import EFFECTS, State
+from bot.refusals import REFUSALS
 from bot.store import Store
 from handlers.alerts.journal import JOURNAL
 from handlers.incidents.table import INCIDENTS, TIMELINE
@@ -54,7 +55,7 @@ def purge(store: Store, workflows: Callable[[float], int], *, now: float, days: 
 def _old(before: float) -> dict[str, tuple[sa.FromClause, sa.ColumnElement[bool]]]:
     """For each name in Purged: the table, and which of its rows are past keeping."""
     alerts, incidents, effects, events, requests = JOURNAL(), INCIDENTS(), EFFECTS(), TIMELINE(), inbox.INBOX()
-    refusals = sa.table("refusals", sa.column("id"), sa.column("received_at"))
+    refusals = REFUSALS()
     findings = sa.table("findings", sa.column("key"), sa.column("settled_at"))
     over = sa.select(incidents.c.number).where(incidents.c.open_key.is_(None), incidents.c.resolved_at < before)
     still = sa.select(incidents.c.number).where(incidents.c.open_key.is_not(None) | (incidents.c.resolved_at >= before))

@@ -10,7 +10,7 @@ from handlers.desk import Desk
 CLOCK_SLACK = 120.0
 """Seconds by which Slack's clock and ours may differ when a message is looked for."""
 DOUBT = 86400.0
-"""Seconds after a restore in which alerts come again that were answered before it."""
+"""Seconds after a restore in which what was answered before it comes again."""
 
 
 def post_once(desk: Desk, task: Task, ask: Post) -> Posted:

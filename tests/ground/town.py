@@ -135,11 +135,11 @@ class Town:
         self.config["captain"]["listen"] = f"127.0.0.1:{port}"
         self.write()
         # Bytecode is written, as on a user's machine: without it each start takes seconds longer.
-        own = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-        env = own | {"PYTHONWARNINGS": "ignore"} | (env or {})
+        ours = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        ours |= {"PYTHONWARNINGS": "ignore", **(env or {})}
         command = [str(Path(sys.executable).with_name("captain")), "serve", "--config", str(self.file), *options]
         with (self.folder / f"bot-{len(self.bots)}.log").open("wb") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=env)
+            process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=ours)
         bot = Bot(f"http://127.0.0.1:{port}", process=process)
         self.bots.append(bot)
         self.slack.request_url = f"{bot.url}/slack/events"

@@ -156,6 +156,7 @@ def test_a_damaged_database_is_not_backed_up_and_check_says_so(town: Town, tmp_p
 # ---- restore -----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_what_was_owed_in_a_backup_and_done_since_is_not_done_twice(town: Town, alertmanager_body):
     bot, fire = town.spawn(), alertmanager_body("firing-single")
     for fake in (town.pagerduty, town.slack, town.jira):
@@ -192,6 +193,7 @@ def test_what_was_owed_in_a_backup_and_done_since_is_not_done_twice(town: Town, 
     assert captain(town, "audit", "verify").stdout.startswith("the audit chain holds: 1 entries")
 
 
+@pytest.mark.slow
 def test_an_incident_that_the_backup_does_not_know_is_found_when_its_alert_comes_again(town: Town, alertmanager_body):
     bot, fire = town.spawn(), alertmanager_body("firing-single")
     archive = town.folder / "kept.zip"
@@ -315,6 +317,7 @@ def notes(path: Path) -> list[str]:
         return [text for (text,) in c.execute("select text from marks")]
 
 
+@pytest.mark.slow
 def test_killed_anywhere_in_a_restore_the_database_is_the_old_or_the_restored_one(tmp_path: Path):
     """The files it replaces are those of a bot that was killed as well: what it wrote last is in its write-ahead logs."""
     archive, folder, old = tmp_path / "kept.zip", tmp_path / "at", ["restored", "old"]
@@ -373,6 +376,7 @@ def mark(file: Path, text: str) -> subprocess.Popen[str]:
     return process
 
 
+@pytest.mark.slow
 def test_an_interrupted_restore_is_seen_by_who_only_looks_and_ended_by_the_next_start(town: Town, tmp_path: Path):
     town.start().stop()
     archive = tmp_path / "x.zip"
@@ -435,6 +439,7 @@ def owed(bot: Bot) -> set[str]:
 # ---- purge -----------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_purging_by_hand_counts_deletes_and_shrinks(town: Town, alertmanager_body):
     bot = town.spawn()
     bot.alert(alertmanager_body("firing-single"))
