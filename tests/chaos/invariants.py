@@ -192,7 +192,7 @@ def untrue(one: Owed, shown: str, *, paged: bool, ticketed: bool) -> str:
     if status not in shown:
         return f"does not say '{status}'"
     # What ended before PagerDuty's answer came may have been paged or not; the panel says just that.
-    unsure = one.fickle and UNSURE in shown
+    unsure = one.resolved and UNSURE in shown
     ticks = {
         "PagerDuty ✔": paged and one.pages and not unsure,
         "Jira ✔": ticketed,

@@ -6,6 +6,7 @@ Anything lost, doubled or left switched on is an error (exit code 1).
 from __future__ import annotations
 
 import argparse
+import logging
 import random
 import shutil
 import sys
@@ -107,6 +108,8 @@ def main() -> int:
     seed = given.seed if given.seed is not None else random.SystemRandom().randrange(10**6)
     folder = Path(tempfile.mkdtemp(prefix="captain-chaos-"))
     began = time.monotonic()
+    # Calls that die with their callers are the point here.
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     tallies: list[Tally] = []
 
     def say(text: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -61,9 +61,9 @@ class Snare:
         """When a service was called first at or after ``since`` (monotonic s)."""
         return min((h.at for h in list(self.heard) if h.service == service and h.at >= since), default=None)
 
-    def calls(self, matches: Matches, *, since: float) -> Sequence[Heard]:
-        """The matching calls that arrived at or after ``since`` (monotonic s)."""
-        return [h for h in list(self.heard) if h.at >= since and matches(h)]
+    def quiet(self, seconds: float) -> bool:
+        """True when no stand-in has been called for so long."""
+        return bool(self.heard) and time.monotonic() - self.heard[-1].at > seconds
 
     def around(self, service: str, app: ASGIApp) -> ASGIApp:
         """The stand-in's app with the snare at its door."""

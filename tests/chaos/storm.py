@@ -19,6 +19,8 @@ AT_ONCE = 6
 """Incidents that are under way at any time."""
 SETTLED = 180.0
 """Seconds that everything owed may take once all is mended: what failed often is tried again after up to two minutes."""
+QUIET = 60.0
+"""Seconds without any call to the outside after which nothing more is to be expected."""
 RARELY = {"break": 0.35, "freeze": 0.12, "database": 0.05}
 """How likely each stands between two kills; the last two only with several replicas."""
 Say = Callable[[str], None]
@@ -118,8 +120,12 @@ class Storm:
     def _settle(self) -> str:
         """Wait until nothing is owed, and then for whoever thinks that he still has something to do."""
         owed = [one.owed() for one in self.load.openings if one.fired]
-        settled = wait(lambda: not missing(judge(owed, self.stage.look())), SETTLED, every=0.25)
-        return "" if settled else "; NOT everything came right"
+
+        def right() -> bool:
+            return not missing(judge(owed, self.stage.look()))
+
+        wait(lambda: right() or self.stage.snare.quiet(QUIET), SETTLED, every=0.25)
+        return "" if right() else "; NOT everything came right"
 
 
 def _raise(running: list[Future[None]]) -> None:
