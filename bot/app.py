@@ -29,13 +29,15 @@ from bot.integrations.pagerduty import PagerDutySettings
 from bot.integrations.prometheus import PrometheusSettings
 from bot.integrations.slack import Respond, SlackSettings
 from bot.meter import Meter
+from bot.refusals import REFUSALS, Refusals
 from bot.store import Store
+from bot.tally import Tally
 from bot.yaml_lines import Place
 from handlers.alerts import journal, payload
-from handlers.alerts.journal import Entry
+from handlers.alerts.journal import Entry, Identity
 from handlers.catalogue import Policy, Service
 from handlers.desk import Desk, Outside
-from handlers.incidents import decide, home, phone, table
+from handlers.incidents import decide, home, phone, table, verdicts
 from handlers.subjects import PERFORMERS, SUBJECTS, TICKS, lanes
 from runbooks import Runbook, load_folder, shipped
 
@@ -107,7 +109,8 @@ class Captain:
         self.settings = settings
         self.meter = Meter()
         self.store = Store(settings.captain.database)
-        self.engine = Engine(self.store, lanes(), lease=settings.captain.lease)
+        rules = lanes(slack_pace=settings.slack.pace if settings.slack else 0.0)
+        self.engine = Engine(self.store, rules, lease=settings.captain.lease)
         self.outside = Outside(
             chat=connect.slack(settings.slack),
             pager=connect.pagerduty(settings.pagerduty),
@@ -147,6 +150,8 @@ class Captain:
             workers=4,
             rest=0.003,
         )
+        self.repeats: Tally[Identity] = Tally(self.store, journal.repeated, name="repeats", pressed=self.alerts.pressed)
+        self.refusals = Refusals(self.store)
         self.ready = threading.Event()
 
     def start(self) -> None:
@@ -166,6 +171,8 @@ class Captain:
         self.engine.launch()
         self.alerts.start()
         self.requests.start()
+        self.repeats.start()
+        self.refusals.start()
         self.ready.set()
 
     def stop(self, timeout: float = 12.0) -> None:
@@ -174,6 +181,8 @@ class Captain:
         deadline = time.monotonic() + timeout
         self.alerts.stop(deadline)
         self.requests.stop(deadline)
+        self.repeats.stop(deadline)
+        self.refusals.stop(deadline)
         self.engine.close(max(1.0, deadline - time.monotonic()))
         self.store.close()
 
@@ -192,7 +201,7 @@ class Captain:
         """Alerts that fire before alerts that end, the worst first."""
         if not entry.alert.firing:
             return 1, 0
-        return 0, decide.severity_of(self.desk, entry.alert.labels).rank
+        return 0, verdicts.severity_of(self.desk, entry.alert.labels).rank
 
     def _decide(self, entries: Sequence[Entry]) -> None:
         decide.on_alerts(self.desk, entries)
@@ -235,31 +244,33 @@ class Captain:
     def _answer_one(self, request: Request) -> None:
         given = request.payload
         answer: Mapping[str, Any] | None = None
+        verdict = "done"
         if request.kind == "home":
             self._home(str(given["user"]))
         elif request.kind == "pagerduty":
-            phone.hear(self.desk, given["event"])
+            verdict = phone.hear(self.desk, given["event"])
         else:
             asker = Asker(given["user"], given["name"], "slack", request.key, given.get("channel", ""))
             try:
                 reply = self.run(given["line"], asker)
                 answer = {"text": reply.text, "blocks": list(reply.blocks), "in_channel": reply.in_channel}
             except Refused as e:
-                answer = {"text": str(e), "blocks": [], "in_channel": False}
-        self._close(request, answer)
+                verdict = str(e)
+                answer = {"text": verdict, "blocks": [], "in_channel": False}
+        self._close(request, answer, verdict)
 
-    def _close(self, request: Request, answer: Mapping[str, Any] | None) -> None:
+    def _close(self, request: Request, answer: Mapping[str, Any] | None, verdict: str) -> None:
         at, url = time.time(), request.payload.get("response_url")
         with self.engine.transaction(at) as tx:
             if answer is not None and url:
                 args = {"url": url, **answer}
                 tx.owe(Effect(f"reply:{request.key}", "reply", "replies", None, args, urgency=1))
-            inbox.done(tx.c, request.key, at=at)
+            inbox.done(tx.c, request.key, at=at, verdict=verdict)
 
     def _sorry(self, request: Request) -> None:
         """A request broke on a fault of ours: the person hears of it instead of waiting."""
         text = "That did not work, and the fault is mine, not yours. It is in my log; please tell whoever runs me."
-        self._close(request, {"text": text, "blocks": [], "in_channel": False})
+        self._close(request, {"text": text, "blocks": [], "in_channel": False}, "broke on a fault of mine, see my log")
 
     def _reply(self, task: Task) -> Outcome:
         chat = self.outside.chat
@@ -287,8 +298,10 @@ class Captain:
         before = slot - days * 86400
         with self.store.write() as c:
             c.execute(sa.delete(inbox.INBOX()).where(inbox.INBOX().c.received_at < before))
+            c.execute(sa.delete(REFUSALS()).where(REFUSALS().c.received_at < before))
             t = journal.JOURNAL()
-            old = (t.c.received_at < before) & t.c.verdict.is_not(None)
+            # One that is still sent again is not over, however long ago it came first.
+            old = (t.c.received_at < before) & t.c.verdict.is_not(None) & (sa.func.coalesce(t.c.seen_at, 0) < before)
             c.execute(sa.delete(t).where(old))
         log.info("purged %d finished workflows", gone)
 

@@ -298,7 +298,7 @@ class GroupCommit:
 
     ``apply(connection, entries)`` writes a batch and returns one result for each entry, in order.
     ``done(results)`` is called once a batch, after the commit: before the callers hear of it, or after that with
-    ``answer_first``.
+    ``answer_first``. ``first``: somebody waits for these commits.
     """
 
     def __init__(
@@ -308,8 +308,10 @@ class GroupCommit:
         done: Callable[[Sequence[Any]], None],
         *,
         answer_first: bool = False,
+        first: bool = True,
     ) -> None:
         self._answer_first = answer_first
+        self._first = first
         self._store = store
         self._apply = apply
         self._done = done
@@ -352,7 +354,7 @@ class GroupCommit:
 
     def _commit(self, batch: list[_Entry], *, again: bool = True) -> None:
         try:
-            with self._store.write(first=True) as c:
+            with self._store.write(first=self._first) as c:
                 results = self._apply(c, [entry.rows for entry in batch])
         except Exception as e:  # noqa: BLE001 - this one thread takes everything in: no entry may end it
             if again and isinstance(e, sa.exc.DBAPIError) and e.connection_invalidated:

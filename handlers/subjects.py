@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bot.effects import LaneRule, Performer
+from bot.effects import Performer
 from bot.grammar import Verb
+from bot.lanes import LaneRule
 from handlers.desk import Desk
 from handlers.incidents import commands as incident_commands
 from handlers.incidents import effects as incident_effects
+from handlers.why import commands as why_commands
 
 SUBJECTS: Mapping[str, Mapping[str, Verb]] = {
     "incident": incident_commands.VERBS,
+    "why": why_commands.VERBS,
 }
 
 PERFORMERS: Sequence[Callable[[Desk], list[Performer]]] = (incident_effects.performers,)
@@ -32,12 +35,15 @@ TICKS: Sequence[Tick] = ()
 """What the subjects do by the clock; each slot is done once, however many replicas hear it."""
 
 
-def lanes() -> list[LaneRule]:
-    """The outside services' lanes: none of them can delay another. The page's pauses stay short: somebody must be woken."""
+def lanes(*, slack_pace: float = 1.0) -> list[LaneRule]:
+    """The outside services' lanes: none of them can delay another. The page's pauses stay short: somebody must be woken.
+
+    ``slack_pace``: seconds between messages in one channel, and between edits in the workspace.
+    """
     return [
-        LaneRule("pagerduty", workers=16, first=0.25, cap=20.0, patience_h=72.0),
-        LaneRule("slack", workers=4, cap=60.0),
-        LaneRule("replies", workers=4, cap=15.0, patience_h=0.5),
-        LaneRule("jira", workers=4, cap=120.0, patience_h=72.0),
-        LaneRule("checks", workers=4, cap=60.0, patience_h=1.0),
+        LaneRule("pagerduty", workers=16, first=0.25, cap=20.0, patience_h=72.0, probe=3.0, title="PagerDuty"),
+        LaneRule("slack", workers=4, cap=60.0, paces={"post": slack_pace, "edit": slack_pace}, title="Slack"),
+        LaneRule("replies", workers=4, cap=15.0, patience_h=0.5, trips=0),
+        LaneRule("jira", workers=4, cap=120.0, patience_h=72.0, probe=10.0, title="Jira"),
+        LaneRule("checks", workers=4, cap=60.0, patience_h=1.0, trips=0),
     ]

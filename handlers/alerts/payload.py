@@ -52,11 +52,26 @@ class Alert:
 
 
 @dataclass(frozen=True)
+class Unfit:
+    """An alert that cannot be taken, as it came, and the sentence that says why."""
+
+    why: str
+    raw: Any
+
+    def text(self) -> str:
+        """The alert as JSON; empty when it cannot be written as such."""
+        try:
+            return json.dumps(self.raw, ensure_ascii=False)
+        except RecursionError:
+            return ""
+
+
+@dataclass(frozen=True)
 class Body:
-    """The alerts that can be taken, and a sentence for each that cannot."""
+    """The alerts that can be taken, and those that cannot."""
 
     alerts: tuple[Alert, ...]
-    refused: tuple[str, ...]
+    refused: tuple[Unfit, ...]
 
 
 def read(body: bytes, services: Mapping[str, Service], policy: Policy) -> Body:
@@ -77,14 +92,14 @@ def read(body: bytes, services: Mapping[str, Service], policy: Policy) -> Body:
         raise BadPayload(422, "the body has no alerts: 'alerts' must be a list that is not empty")
     group_key = data.get("groupKey") if isinstance(data.get("groupKey"), str) else ""
     alerts: list[Alert] = []
-    refused: list[str] = []
+    refused: list[Unfit] = []
     for i, raw in enumerate(listed):
         try:
             alerts.append(_alert(raw, str(group_key), services, policy))
         except ValueError as e:
-            refused.append(f"alerts[{i}]: {e}")
+            refused.append(Unfit(f"alerts[{i}]: {e}", raw))
     if not alerts:
-        raise BadPayload(422, "; ".join(refused[:10]))
+        raise BadPayload(422, "; ".join(unfit.why for unfit in refused[:10]))
     return Body(tuple(alerts), tuple(refused))
 
 

@@ -18,7 +18,7 @@ from handlers.alerts import journal
 from handlers.alerts.journal import Entry
 from handlers.alerts.payload import Alert
 from handlers.desk import Desk
-from handlers.incidents import rules, table
+from handlers.incidents import rules, table, verdicts
 from handlers.incidents.rules import Deed, Severity, Status
 from handlers.incidents.table import INCIDENTS
 
@@ -27,6 +27,8 @@ class Twice(Exception):
     """Another replica has decided about this alert: everything written down here is taken back."""
 
 
+EDITS = "edit"
+"""The bucket of edits: Slack counts them by the workspace."""
 KEPT = ("summary", "description", "runbook_url", "dashboard", "slo", "burn")
 """What of an alert's annotations and labels is kept on the incident."""
 
@@ -47,8 +49,6 @@ def _on_alert(desk: Desk, tx: Tx, entry: Entry) -> None:
     verdict, incident = _judge(desk, tx, entry)
     if not journal.decided(tx.c, entry, verdict=verdict, incident=incident):
         raise Twice
-    if incident is not None and not entry.alert.firing:
-        _ended(desk, tx, incident)
 
 
 def _judge(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
@@ -56,21 +56,23 @@ def _judge(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
     other = journal.sibling(tx.c, alert)
     if not alert.firing:
         if other is None:
-            return "resolved before it fired: nothing to do", None
+            return verdicts.NEVER_FIRED, None
         if other.verdict is None:
             raise Later
-        return "resolved", other.incident
+        if other.incident is None:
+            return "resolved: it had opened nothing", None
+        return _ended(desk, tx, other.incident), other.incident
     if other is not None:
-        return "already resolved when it arrived: nobody is paged", None
+        return verdicts.CAME_TOO_LATE, None
     return _firing(desk, tx, entry)
 
 
-def _firing(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int]:
+def _firing(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
     alert = entry.alert
     named = alert.labels.get(desk.policy.environment_label, "")[:100]
     environment = named or desk.services[alert.service].environment
     key = rules.incident_key(alert.labels, service=alert.service, environment=environment)
-    severity = severity_of(desk, alert.labels)
+    severity = verdicts.severity_of(desk, alert.labels)
     row = _lock_open(tx, key)
     if row is None:
         uid = rules.incident_uid(key, alert.fingerprint, str(alert.starts_at))
@@ -89,24 +91,21 @@ def _firing(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int]:
             },
         )  # fmt: skip
         if number is not None:
-            return f"opened INC-{number}", number
+            return verdicts.opened(desk, number, alert, severity), number
         row = _lock_open(tx, key)
         if row is None:
             # This very occurrence was decided before and is over by now.
-            return "seen before: nobody is paged twice", None  # type: ignore[return-value]
+            return verdicts.SEEN_BEFORE, None
     return _joined(desk, tx, row, alert, severity), row.number
-
-
-def severity_of(desk: Desk, labels: Mapping[str, str]) -> Severity:
-    """Our severity for an alert's. A label that is not in the policy pages: silence is the worse mistake."""
-    return desk.policy.severities.get(labels.get("severity", "").lower(), Severity.SEV2)
 
 
 def _joined(desk: Desk, tx: Tx, row: Any, alert: Alert, severity: Severity) -> str:
     """Another alert of an open incident: remember it, and raise the severity if it is worse."""
     name = alert.labels["alertname"]
     table.add_event(tx.c, incident=row.number, at=tx.now, kind="alert", actor="Alertmanager", text=f"{name} fires too")
+    verdict = verdicts.joined(desk, row, alert, severity)
     if severity.rank < Severity(row.severity).rank:
+        verdict = verdicts.raised(desk, row, alert, severity)
         values = {"severity": severity.value}
         wakes = severity.pages and not Severity(row.severity).pages
         if wakes:
@@ -118,17 +117,20 @@ def _joined(desk: Desk, tx: Tx, row: Any, alert: Alert, severity: Severity) -> s
         if wakes:
             _owe_page(desk, tx, row.uid, row.number, row.service, severity)
     show(desk, tx, row.number)
-    return f"joined INC-{row.number}"
+    return verdict
 
 
-def _ended(desk: Desk, tx: Tx, number: int) -> None:
-    """An alert of the incident has resolved; when none fires any more, the incident is over."""
-    if journal.still_firing(tx.c, number):
+def _ended(desk: Desk, tx: Tx, number: int) -> str:
+    """An alert of the incident has resolved; when none fires any more, the incident is over. Gives the verdict."""
+    firing = journal.still_firing(tx.c, number)
+    if firing:
         show(desk, tx, number)
-        return
+        return verdicts.ended(number, firing, over=False)
     row = _lock(tx, number)
-    if row is not None and table.is_open(row) and row.source == "alert":
+    over = row is None or not table.is_open(row)
+    if not over and row.source == "alert":
         move(desk, tx, row, Deed.RESOLVE, actor="Alertmanager", text="every alert has resolved")
+    return verdicts.ended(number, firing, over=over)
 
 
 def open_by_person(
@@ -153,6 +155,8 @@ def open_by_person(
         if number is not None:
             detail = {"severity": severity.value, "service": service, "title": title[:300]}
             _record(tx, asker, "incident open", number, detail)
+            said = verdicts.opened_by_hand(desk, severity, service)
+            table.add_event(tx.c, incident=number, at=now, kind="paging", actor="Release Captain", text=said)
         row = tx.c.execute(sa.select(INCIDENTS()).where(INCIDENTS().c.uid == uid)).one()
     return row, True
 
@@ -202,18 +206,18 @@ def move(desk: Desk, tx: Tx, row: Any, deed: Deed, *, actor: str, text: str, tel
     tracker = _owed(tx, f"{row.uid}:ticket")
     if status is Status.ACKNOWLEDGED:
         if pager:
-            tx.owe(Effect(f"{row.uid}:page-ack", "page-ack", "pagerduty", row.number, urgency=2, after=pager))
+            tx.owe(_pager_effect(row, "page-ack", after=pager))
         note = f"✋ Acknowledged by {actor}."
     else:
         if pager:
-            tx.owe(Effect(f"{row.uid}:page-resolve", "page-resolve", "pagerduty", row.number, urgency=2, after=pager))
+            tx.owe(_pager_effect(row, "page-resolve", after=pager))
         if tracker:
             ticket = f"{row.uid}:ticket"
             tx.owe(Effect(f"{row.uid}:ticket-done", "ticket-done", "jira", row.number, urgency=4, after=ticket))
         note = f"✅ Resolved {text}.{still(journal.still_firing(tx.c, row.number))}"
         if actor == "Alertmanager":
             note = "✅ Resolved: every alert has ended."
-    say(tx, row.uid, row.number, status.value, note)
+    say(desk, tx, row, status.value, note)
     show(desk, tx, row.number)
     return True
 
@@ -226,10 +230,17 @@ def still(firing: int) -> str:
     return f" ⚠ {alerts}: nobody is paged for them again until they have ended and start anew."
 
 
-def say(tx: Tx, uid: str, number: int, name: str, text: str) -> None:
-    """Owe one message in the incident's thread."""
-    args = {"text": text}
-    tx.owe(Effect(f"{uid}:note:{name}", "note", "slack", number, args, urgency=4, after=f"{uid}:root"))
+def say(desk: Desk, tx: Tx, row: Any, name: str, text: str, blocks: Sequence[Mapping[str, Any]] = ()) -> None:
+    """Owe one message in the incident's thread; ``name`` is its own among the incident's."""
+    args = {"text": text, "blocks": list(blocks)}
+    key, after, bucket = f"{row.uid}:note:{name}", f"{row.uid}:root", posts(desk, row.service)
+    tx.owe(Effect(key, "note", "slack", row.number, args, urgency=4, after=after, bucket=bucket))
+
+
+def posts(desk: Desk, service: str) -> str:
+    """The bucket of messages to a service's channel: Slack takes one a second in each."""
+    known = desk.services.get(service)
+    return f"post:{known.channel}" if known else ""
 
 
 def show(desk: Desk, tx: Tx, number: int) -> None:
@@ -241,8 +252,8 @@ def show(desk: Desk, tx: Tx, number: int) -> None:
     if tx.c.execute(t.update().where(clean).values(panel_owed=True, panel=t.c.panel + 1)).rowcount == 0:
         return
     row = tx.c.execute(sa.select(t.c.uid, t.c.panel).where(t.c.number == number)).one()
-    key, pause = f"{row.uid}:panel:{row.panel}", desk.policy.panel_pause
-    tx.owe(Effect(key, "panel", "slack", number, urgency=6, after=f"{row.uid}:root", delay=pause))
+    key, pause, after = f"{row.uid}:panel:{row.panel}", desk.policy.panel_pause, f"{row.uid}:root"
+    tx.owe(Effect(key, "panel", "slack", number, urgency=6, after=after, delay=pause, bucket=EDITS))
 
 
 def settled(desk: Desk, tx: Tx, done: Settled) -> None:
@@ -272,7 +283,8 @@ def _open(desk: Desk, tx: Tx, values: dict[str, Any]) -> int | None:
     if severity.pages:
         _owe_page(desk, tx, uid, number, service, severity)
     if desk.outside.chat is not None:
-        tx.owe(Effect(f"{uid}:root", "root", "slack", number, urgency=severity.rank + 1))
+        bucket = posts(desk, service)
+        tx.owe(Effect(f"{uid}:root", "root", "slack", number, urgency=severity.rank + 1, bucket=bucket))
     if desk.outside.tracker is not None and entry.jira:
         tx.owe(Effect(f"{uid}:ticket", "ticket", "jira", number, urgency=severity.rank + 1))
     if entry.runbook:
@@ -281,8 +293,13 @@ def _open(desk: Desk, tx: Tx, values: dict[str, Any]) -> int | None:
 
 
 def _owe_page(desk: Desk, tx: Tx, uid: str, number: int, service: str, severity: Severity) -> None:
-    if desk.outside.pager is not None and desk.services[service].pagerduty is not None:
-        tx.owe(Effect(f"{uid}:page", "page", "pagerduty", number, urgency=severity.rank))
+    if verdicts.pages(desk, severity, service):
+        tx.owe(Effect(f"{uid}:page", "page", "pagerduty", number, urgency=severity.rank, bucket=f"events:{service}"))
+
+
+def _pager_effect(row: Any, kind: str, *, after: str) -> Effect:
+    key, bucket = f"{row.uid}:{kind}", f"events:{row.service}"  # PagerDuty counts events by routing key
+    return Effect(key, kind, "pagerduty", row.number, urgency=2, after=after, bucket=bucket)
 
 
 def _paged(tx: Tx, uid: str) -> str | None:

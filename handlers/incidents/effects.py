@@ -6,14 +6,14 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from bot.effects import Effect, Outcome, Performer, Task, Tx
+from bot.effects import Outcome, Performer, Task, Tx
 from bot.errors import GiveUp, Retry
 from bot.integrations.jira import Ticket, Tracker
 from bot.integrations.pagerduty import Pager, PageRef, Trigger
 from bot.integrations.slack import Chat, Edit, Post, Posted
 from handlers.checks import check_service
 from handlers.desk import Desk
-from handlers.incidents import table, words
+from handlers.incidents import decide, table, words
 from handlers.incidents.phone import PREFIX
 from handlers.incidents.rules import Severity
 from handlers.incidents.table import INCIDENTS
@@ -180,9 +180,7 @@ def checks(desk: Desk, task: Task) -> Outcome:
         tx.c.execute(t.update().where(t.c.number == row.number).values(checks=words.checks_line(report)))
         outcome = f"{report.runbook}: {report.outcome.value}"
         table.add_event(tx.c, incident=row.number, at=tx.now, kind="checks", actor="Release Captain", text=outcome)
-        args = {"text": text, "blocks": blocks}
-        after = f"{row.uid}:root"
-        tx.owe(Effect(f"{row.uid}:note:checks", "note", "slack", row.number, args, urgency=4, after=after))
+        decide.say(desk, tx, row, "checks", text, blocks)
 
     return Outcome({"outcome": report.outcome.value}, apply)
 

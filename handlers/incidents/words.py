@@ -159,6 +159,8 @@ def _effect(row: Any) -> str:
     if state is State.DONE:
         took = max(0.0, row.done_at - row.created_at)
         return f"✔ {took:.1f} s" if took >= 0.1 else f"✔ {took:.2f} s"
+    if state is State.RETRYING and row.due_at <= time.time():
+        return f"⏳ not done yet ({escape(row.reason[:120])})"
     if state is State.RETRYING:
         left = max(0, round(row.due_at - time.time()))
         at = f"<!date^{int(row.due_at)}^{{time_secs}}|{time.strftime('%H:%M:%S', time.gmtime(row.due_at))} UTC>"

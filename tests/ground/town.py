@@ -207,6 +207,7 @@ def town(tmp_path: Path) -> Iterator[Town]:
             "signing_secret": slack.signing_secret,
             "base_url": f"{served.url}/slack/api/",
             "timeout": 2,
+            "pace": 0.02,
         },
         "pagerduty": {
             "events_url": f"{served.url}/pagerduty",

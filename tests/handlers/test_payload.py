@@ -72,7 +72,7 @@ def test_an_alert_that_cannot_be_taken_is_named(changes, said):
 def test_one_bad_alert_does_not_lose_the_others():
     body = read(alert(), alert(labels={"service": None}))
     assert len(body.alerts) == 1
-    assert body.refused[0].startswith("alerts[1]: the label 'service' is missing")
+    assert body.refused[0].why.startswith("alerts[1]: the label 'service' is missing")
 
 
 @pytest.mark.parametrize(

@@ -185,7 +185,7 @@ class JiraClient:
         after = retry_after(error.response.headers) if error.response is not None else None
         said = f": {str(error.text).rstrip('.')[:300]}" if error.text and "<html" not in str(error.text).lower() else ""
         if status == 429:
-            return Retry(f"Jira asks to slow down{said}.", after=after)
+            return Retry(f"Jira asks to slow down{said}.", after=after, limited=True)
         if status is None or status in (408, 409) or status >= 500:
             # 503 is said at the door; after the others the change may have been made.
             return Retry(f"Jira answered {status}{said}.", after=after, unknown=status != 503)

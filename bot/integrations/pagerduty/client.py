@@ -168,7 +168,7 @@ def _refusal(response: requests.Response, what: str) -> Retry | GiveUp:
     # The REST API says it by a name of its own.
     after = retry_after(response.headers, "Retry-After", "ratelimit-reset")
     if status == 429:
-        return Retry(f"PagerDuty asks to slow down{said}.", after=after)
+        return Retry(f"PagerDuty asks to slow down{said}.", after=after, limited=True)
     if status == 408 or status >= 500:
         # 503 is said at the door; after the others the event may have been taken.
         return Retry(f"PagerDuty answered {status}{said}.", after=after, unknown=status != 503)

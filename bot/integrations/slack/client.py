@@ -314,7 +314,7 @@ def _code(no: SlackApiError) -> str:
 def _by_status(doing: str, status: int, headers: Mapping[str, Any]) -> Retry | None:
     """429 and 5xx pass by themselves. Slack says of a 5xx that part of the work may be done."""
     if status == 429:
-        return Retry(f"Slack asks us to {doing} more slowly", after=_seconds(headers))
+        return Retry(f"Slack asks us to {doing} more slowly", after=_seconds(headers), limited=True)
     if status >= 500:
         return Retry(f"Slack failed to {doing} (HTTP {status})", unknown=True)
     return None
