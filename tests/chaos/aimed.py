@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from chaos.invariants import judge, missing
+from chaos.invariants import about, missing
 from chaos.load import Load, Opening
 from chaos.points import POINTS, Point, Step, When
 from chaos.stage import Replica, Stage, wait
-from chaos.tally import Tally, final
+from chaos.tally import Tally
 
 AT_ONCE = 3
 """Incidents caught by one kill, each in another service: fewer than the lanes have workers, so that all are in flight."""
@@ -122,10 +122,9 @@ class Aim:
     def _settle(self, openings: Sequence[Opening]) -> None:
         """Wait until these are as they should be. What is wrong after that stays in the last judgement."""
         owed = [one.owed() for one in openings]
-        tokens = {one.token for one in openings}
 
         def settled() -> bool:
-            found = [v for v in judge(owed, self.stage.look()) if v.token in tokens]
-            return not missing(found) or bool(final(found))
+            seen = self.stage.look()
+            return not missing(violation for one in owed for violation in about(one, seen))
 
         wait(settled, SETTLED, every=0.1)

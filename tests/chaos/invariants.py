@@ -41,13 +41,15 @@ class Owed:
     """What the outside owes one opening of an incident, by what the bot has acknowledged about it.
 
     ``fickle``: it ended so soon that nobody had to be told; then everything may be missing, and nothing may be left open.
-    ``acked`` and ``resolved``: the bot has answered that it took the deed. ``checked``: its service has a runbook.
+    ``acked`` and ``resolved``: the bot has answered that it took the deed. ``asked``: somebody pressed the button and
+    never heard, so that both are right. ``checked``: its service has a runbook.
     """
 
     token: str
     pages: bool = True
     checked: bool = False
     acked: bool = False
+    asked: bool = False
     resolved: bool = False
     fickle: bool = False
 
@@ -92,12 +94,17 @@ def judge(owed: Iterable[Owed], seen: Seen) -> list[Violation]:
     found: list[Violation] = []
     expected = list(owed)
     for one in expected:
-        found += [Violation(wrong, one.token, said) for wrong, said in _about(one, seen)]
+        found += about(one, seen)
     known = {one.token for one in expected}
     for held in (seen.pages, seen.tickets, seen.roots):
         found += [Violation(Wrong.LOST, token, "was never asked for") for token in held if token not in known]
     found += [Violation(Wrong.LEFT_ON, "", said) for said in seen.left_on]
     return found
+
+
+def about(one: Owed, seen: Seen) -> list[Violation]:
+    """What is wrong about one opening."""
+    return [Violation(wrong, one.token, said) for wrong, said in _about(one, seen)]
 
 
 def counts(violations: Iterable[Violation]) -> dict[str, int]:
@@ -189,7 +196,8 @@ def untrue(one: Owed, shown: str, *, paged: bool, ticketed: bool) -> str:
     if "⏳" in shown or "on its way" in shown:
         return "still says that something is on its way"
     status = "resolved by" if one.resolved else "acknowledged by" if one.acked else "nobody has it yet"
-    if status not in shown:
+    taken = one.asked and not one.resolved and "acknowledged by" in shown
+    if status not in shown and not taken:
         return f"does not say '{status}'"
     # What ended before PagerDuty's answer came may have been paged or not; the panel says just that.
     unsure = one.resolved and UNSURE in shown

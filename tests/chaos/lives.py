@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from chaos.invariants import Seen
+from chaos.invariants import Seen, about, missing
 from chaos.load import Load, Opening
 from chaos.stage import wait
 
@@ -21,34 +21,38 @@ class Lives:
     stop: threading.Event = field(default_factory=threading.Event)
 
     def live(self) -> None:
-        """One incident from its first alert to wherever its plan leads."""
+        """One incident from its first alert to wherever its plan leads, until all the outside knows of it."""
         plan = self.rng.choices(
             [self.steady, self.flap, self.raised, self.again, self.by_hand], weights=[6, 2, 2, 2, 1]
         )[0]
-        plan()
+        for one in plan():
+            # Slack is slow by contract: who opens more than it takes measures its queue alone.
+            self._until(lambda seen, one=one: not missing(about(one.owed(), seen)))
 
-    def steady(self) -> None:
+    def steady(self) -> list[Opening]:
         """It burns, is mostly taken by somebody, another alert may join, and mostly it ends."""
         one = self.load.new(severity=self.rng.choice(["page", "critical", "ticket"]))
         self.load.fire(one)
         self._until(lambda seen: one.token in seen.roots)
         if self.rng.random() < 0.6 and not self._acknowledge(one):
-            return
+            return [one]
         if self.rng.random() < 0.3:
             self.load.fire(one, name="SLOBurnSlow", severity="ticket")
         self._until(lambda seen: self._out(one, seen))
         if self.rng.random() < 0.8 and self._is_out(one):
             self.load.resolve(one)
+        return [one]
 
-    def flap(self) -> None:
+    def flap(self) -> list[Opening]:
         """It ends at once: nobody must be left paged, and nothing left open."""
         one = self.load.new()
         one.fickle = True
         self.load.fire(one)
-        self._pause(0.0, 0.3)
+        self.stop.wait(self.rng.uniform(0.0, 0.3))
         self.load.resolve(one)
+        return [one]
 
-    def raised(self) -> None:
+    def raised(self) -> list[Opening]:
         """A ticket that becomes a page: it pages once, whoever has taken it before."""
         one = self.load.new(severity="ticket")
         self.load.fire(one)
@@ -57,26 +61,31 @@ class Lives:
         self._until(lambda seen: self._out(one, seen))
         if self._is_out(one):
             self.load.resolve(one)
+        return [one]
 
-    def again(self) -> None:
+    def again(self) -> list[Opening]:
         """It ends and starts anew: a new page, a new ticket, a new thread."""
         one = self.load.new()
         self.load.fire(one)
         self._until(lambda seen: self._out(one, seen))
         if not self._is_out(one):
-            return
+            return [one]
         self.load.resolve(one)
-        self._until(lambda seen: all(page.status == "resolved" for page in seen.pages.get(one.token, ())))
-        if all(page.status == "resolved" for page in self.load.stage.look().pages.get(one.token, ())):
-            self.load.fire(self.load.new(one.service, slo=one.slo))
+        self._until(lambda seen: self._ended(one, seen))
+        if not self._ended(one, self.load.stage.look()):
+            return [one]
+        anew = self.load.new(one.service, slo=one.slo)
+        self.load.fire(anew)
+        return [one, anew]
 
-    def by_hand(self) -> None:
+    def by_hand(self) -> list[Opening]:
         """A person opens it, and a person ends it."""
         one = self.load.new()
         self.load.open(one)
         self._until(lambda seen: self._out(one, seen))
         if self._is_out(one):
             self.load.end(one)
+        return [one]
 
     # ---- inside ---------------------------------------------------------------------------------------------------
 
@@ -103,12 +112,13 @@ class Lives:
         """True when everybody has been told of it."""
         return one.token in seen.tickets and one.token in seen.roots and (one.token in seen.pages or not one.paged)
 
+    @staticmethod
+    def _ended(one: Opening, seen: Seen) -> bool:
+        return all(page.status == "resolved" for page in seen.pages[one.token])
+
     def _is_out(self, one: Opening) -> bool:
         return self._out(one, self.load.stage.look())
 
     def _until(self, condition: Callable[[Seen], bool]) -> None:
         """Wait for the outside, but no longer than chaos rages."""
         wait(lambda: self.stop.is_set() or condition(self.load.stage.look()), 60.0, every=0.2)
-
-    def _pause(self, least: float, most: float) -> None:
-        self.stop.wait(self.rng.uniform(least, most))

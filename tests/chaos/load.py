@@ -49,6 +49,7 @@ class Opening:
     fired: bool = False
     paged: bool = False
     acked: bool = False
+    asked: bool = False
     resolved: bool = False
     fickle: bool = False
 
@@ -58,6 +59,7 @@ class Opening:
             pages=self.paged,
             checked=self.checked,
             acked=self.acked,
+            asked=self.asked,
             resolved=self.resolved,
             fickle=self.fickle,
         )
@@ -121,6 +123,7 @@ class Load:
         root = self.stage.look().roots[one.token][0]
         channel, ts = root.place.split("/")
         slack = self.stage.slack
+        one.asked = True
         slack.request_url = f"{self._rng.choice(self.stage.replicas).url}/slack/events"
         if press:
             told = slack.press(channel, ts, "incident ack", "carol")

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chaos.invariants import TWICE, Violation, Wrong, counts
+from chaos.invariants import Violation, Wrong, counts
 
 
 @dataclass
@@ -112,14 +112,14 @@ def table(tallies: Sequence[Tally]) -> str:
     """What a reader wants to know: the promises first, then a line for each kind of kill."""
     promises = [("", *(tally.database for tally in tallies))]
     told = {tally.database: tally.plain() for tally in tallies}
-    for name in ("kills", "incidents", *(wrong.value for wrong in Wrong), "slowest_recovery_s"):
-        promises.append((name, *(_shown(told[tally.database][name]) for tally in tallies)))
+    names = ("kills", "incidents", *(wrong.value for wrong in Wrong), "slowest_recovery_s")
+    promises += [(name, *(_shown(told[tally.database][name]) for tally in tallies)) for name in names]
     text = [*_aligned(promises)]
     for tally in tallies:
         lines = [(f"{tally.database}: killed at", *HEADS[1:])]
         lines += [tuple(_shown(cell) for cell in row.plain().values()) for row in tally.rows.values()]
         text += ["", *_aligned(lines)]
-        events = ", ".join(f"{count} × {name}" for name, count in sorted(tally.events.items()))
+        events = ", ".join(f"{count} x {name}" for name, count in sorted(tally.events.items()))
         text += [f"beside them: {events}"] if events else []
         text += [f"WRONG  {v.wrong.value}: {v.token} {v.said}" for v in tally.violations]
     return "\n".join(text)
@@ -139,11 +139,6 @@ def write(path: Path, tallies: Sequence[Tally], *, seed: int, seconds: float) ->
     } | {tally.database: tally.plain() for tally in tallies}
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
-
-
-def final(violations: Sequence[Violation]) -> list[Violation]:
-    """Those that no waiting will heal."""
-    return [violation for violation in violations if violation.wrong in TWICE]
 
 
 def _shown(value: Any) -> str:
