@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import re
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,10 +13,11 @@ from typing import Any
 
 import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.engine import Connection
 
 from bot import config, grammar, inbox
 from bot.config import CaptainSettings
-from bot.effects import Effect, Outcome, Performer, Settled, State, Task, Tx
+from bot.effects import FINAL, Effect, Outcome, Performer, Settled, State, Task, Tx
 from bot.engine import Engine
 from bot.errors import ConfigError, GiveUp, Refused, Retry
 from bot.grammar import Asker, Reply
@@ -23,25 +25,29 @@ from bot.inbox import Request
 from bot.intake import Intake
 from bot.integrations import connect
 from bot.integrations.alertmanager import AlertmanagerSettings
+from bot.integrations.heartbeat import HeartbeatSettings
 from bot.integrations.jira import JiraSettings
 from bot.integrations.kubernetes import KubernetesSettings
 from bot.integrations.pagerduty import PagerDutySettings
 from bot.integrations.prometheus import PrometheusSettings
 from bot.integrations.slack import Respond, SlackSettings
-from bot.meter import Meter
+from bot.meter import PROMISE, Meter
 from bot.refusals import REFUSALS, Refusals
 from bot.store import Store
 from bot.tally import Tally
 from bot.yaml_lines import Place
 from handlers.alerts import journal, payload
 from handlers.alerts.journal import Entry, Identity
-from handlers.catalogue import Policy, Service
+from handlers.catalogue import Policy, Service, Watchdog
 from handlers.desk import Desk, Outside
 from handlers.incidents import decide, home, phone, table, verdicts
 from handlers.subjects import PERFORMERS, SUBJECTS, TICKS, lanes
+from handlers.watchdogs import table as watchdog_table
+from handlers.watchdogs.hear import Ear
 from runbooks import Runbook, load_folder, shipped
 
 log = logging.getLogger(__name__)
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 COMMIT_PATIENCE = 1.8
 """Seconds a door waits for its commit: Alertmanager hears 503 within two, Slack within its three."""
 
@@ -60,6 +66,8 @@ class Settings(BaseModel):
     kubernetes: KubernetesSettings | None = None
     services: Mapping[str, Service] = Field(default_factory=dict)
     incidents: Policy = Policy()
+    watchdogs: Mapping[str, Watchdog] = Field(default_factory=dict)
+    heartbeat: HeartbeatSettings | None = None
 
 
 def load(path: Path, environ: Mapping[str, str]) -> tuple[Settings, Mapping[str, Runbook]]:
@@ -100,6 +108,23 @@ def _misfits(made: Settings, runbooks: Mapping[str, Runbook]) -> Iterator[tuple[
             yield ("services", name, "pagerduty"), "is set, but there is no pagerduty: section: nobody would be paged"
         if service.jira and made.jira is None:
             yield ("services", name, "jira"), "is set, but there is no jira: section: no ticket would be made"
+    yield from _unwatched(made)
+
+
+def _unwatched(made: Settings) -> Iterator[tuple[Place, str]]:
+    """Watchdogs that could not do what they are for."""
+    if made.watchdogs and made.alertmanager is None:
+        yield ("watchdogs",), "are set, but there is no alertmanager: section: no watchdog could ever arrive"
+    for name, watchdog in made.watchdogs.items():
+        service = made.services.get(watchdog.service)
+        if not NAME.fullmatch(name):
+            yield ("watchdogs", name), "must be named with at most 63 letters, digits, '-', '_' and '.'"
+        if service is None:
+            why = f"'{watchdog.service}' is not a service.{config.nearest(watchdog.service, list(made.services))}"
+            yield ("watchdogs", name, "service"), why
+        elif watchdog.severity.pages and made.pagerduty is not None and service.pagerduty is None:
+            why = f"services.{watchdog.service}.pagerduty is not set: the watchdog's silence would page nobody"
+            yield ("watchdogs", name, "service"), why
 
 
 class Captain:
@@ -118,6 +143,7 @@ class Captain:
             metrics=connect.prometheus(settings.prometheus),
             alerts=connect.alertmanager(settings.alertmanager),
             cluster=connect.kubernetes(settings.kubernetes),
+            heartbeat=connect.heartbeat(settings.heartbeat),
         )
         self.desk = Desk(
             store=self.store,
@@ -128,12 +154,15 @@ class Captain:
             runbooks=runbooks,
             public_url=settings.captain.public_url,
             command=settings.slack.command if settings.slack else "/captain",
+            watchdogs=settings.watchdogs,
+            heartbeat=settings.heartbeat,
         )
+        self.watchdogs = Ear(self.store, settings.watchdogs)
         self.commands = grammar.commands(SUBJECTS)
         self.alerts: Intake[Entry] = Intake(
             self.store,
             name="alerts",
-            write=journal.write,
+            write=self._journal,
             decide=self._decide,
             urgency=self._urgency,
             undecided=lambda c, before: journal.undecided(c, before=before),
@@ -189,13 +218,18 @@ class Captain:
     @property
     def ticks(self) -> list[tuple[str, str]]:
         """What the clock must tell: (name, cron line in UTC)."""
-        return [("purge", "17 3 * * *"), *((tick.name, tick.line) for tick in TICKS)]
+        return [("purge", "17 3 * * *"), *((tick.name, tick.line) for tick in TICKS if tick.wanted(self.desk))]
 
     # ---- alerts -----------------------------------------------------------------------------------------------------
 
     def read_alerts(self, body: bytes) -> payload.Body:
         """Check an Alertmanager body. Raises payload.BadPayload."""
-        return payload.read(body, self.settings.services, self.settings.incidents)
+        return payload.read(body, self.settings.services, self.settings.incidents, self.settings.watchdogs)
+
+    def _journal(self, c: Connection, deliveries: Sequence[Sequence[Any]]) -> list[list[Entry]]:
+        new = journal.write(c, deliveries)
+        self.watchdogs.write(c, deliveries)
+        return new
 
     def _urgency(self, entry: Entry) -> tuple[int, ...]:
         """Alerts that fire before alerts that end, the worst first."""
@@ -307,19 +341,45 @@ class Captain:
 
     def _meter(self, tx: Tx, done: Settled) -> None:
         self.meter.effects.labels(done.lane, done.state.value).inc()
-        if done.kind == "page" and done.state is State.DONE:
-            row = table.by_number(tx.c, done.about or 0)
-            if row is not None:
-                self.meter.page_seconds.observe(max(0.0, time.time() - row.opened_at))
+        if done.kind == "page" and done.state in FINAL:
+            page = table.page(tx.c, done.key)
+            took = max(0.0, tx.now - page.since) if page else 0.0
+            if page and done.state is State.DONE:
+                self.meter.page_seconds.labels(page.source).observe(took)
+            elif done.state is State.GAVE_UP:
+                self.meter.pages_missed.labels("gave_up").inc()
+            elif took > PROMISE:
+                # An incident that is over before its page was late has wronged nobody.
+                self.meter.pages_missed.labels("ended").inc()
 
     def metrics(self) -> bytes:
-        """The exposition, with what is owed and how old it is."""
-        owed = self.engine.owed()
+        """The exposition, with what is owed and how old it is. While the database is away, the last that was known."""
+        meter = self.meter
+        meter.replicas.set(self.engine.replicas)
+        for intake in (self.alerts, self.requests):
+            meter.undecided.labels(intake.name).set(intake.waiting())
+        try:
+            self._measure()
+            meter.database.set(1)
+        except (sa.exc.SQLAlchemyError, OSError) as e:
+            log.warning("metrics: the database does not answer: %s", e)
+            meter.database.set(0)
+        return meter.text()
+
+    def _measure(self) -> None:
+        meter, owed = self.meter, self.engine.owed()
         for rule in lanes():
             count, age = owed.get(rule.name, (0, 0.0))
-            self.meter.owed.labels(rule.name).set(count)
-            self.meter.oldest.labels(rule.name).set(age)
-        return self.meter.text()
+            meter.owed.labels(rule.name).set(count)
+            meter.oldest.labels(rule.name).set(age)
+        with self.store.read() as c:
+            pages = table.pages_unheard(c)
+            now, heard = self.store.clock(c), watchdog_table.states(c, self.settings.watchdogs)
+        meter.pages_unheard.set(len(pages))
+        meter.page_oldest.set(max((time.time() - page.since for page in pages), default=0.0))
+        for row in heard:
+            meter.watchdog_age.labels(row.name).set(watchdog_table.age(row, now))
+            meter.watchdog_within.labels(row.name).set(self.settings.watchdogs[row.name].within)
 
 
 def build(path: Path, environ: Mapping[str, str]) -> Captain:

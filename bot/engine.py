@@ -456,6 +456,11 @@ class Engine:
             rows = c.execute(counted.where(t.c.state.in_(UNSETTLED))).all()
         return {lane: (n, time.time() - oldest) for lane, n, oldest in rows}
 
+    @property
+    def replicas(self) -> int:
+        """How many processes lived when this one last looked, this one among them."""
+        return len(self._seen[0])
+
     def _pulse(self) -> None:
         self._seen = self._roster.beat()
 

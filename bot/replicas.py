@@ -6,7 +6,6 @@ import logging
 import os
 import socket
 import threading
-import time
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -53,7 +52,7 @@ class Roster:
         """Say that this process lives; returns the ids of the living and of the dead that nobody has taken over."""
         t = _table(Replica)
         with self._store.write() as c:
-            at = time.time() if self._store.sqlite else float(c.execute(sa.text(f"select {CLOCK}")).scalar_one())
+            at = self._store.clock(c)
             c.execute(t.delete().where(t.c.id == self.id))
             c.execute(t.insert().values(id=self.id, seen=at))
             seen = {row.id: row.seen for row in c.execute(sa.select(t)).all()}

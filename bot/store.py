@@ -239,6 +239,12 @@ class Store:
         with self.engine.connect() as c, c.begin():
             yield c
 
+    def clock(self, c: Connection) -> float:
+        """UNIX s by the database's clock: one for all replicas. SQLite has one process, and that has one."""
+        if self.sqlite:
+            return time.time()
+        return float(c.exec_driver_sql("select extract(epoch from clock_timestamp())::float8").scalar_one())
+
     def ping(self) -> None:
         """One read. Raises OSError when the database does not answer."""
         try:

@@ -124,7 +124,7 @@ class _Ear:
         Those that came before cost no commit: they are counted, and the counts are written down a second later.
         """
         intake = self._captain.alerts
-        fresh = [alert for alert in alerts if not intake.known(alert.identity)]
+        fresh = [alert for alert in alerts if not intake.known(alert.identity) or self._captain.watchdogs.due(alert)]
         new = await self._commit(fresh, at) if fresh else []
         if len(new) < len(alerts):
             again = Counter(alert.identity for alert in alerts) - Counter(entry.alert.identity for entry in new)
@@ -149,6 +149,7 @@ class _Ear:
         if new is None:
             raise BadPayload(503, "the database does not answer; send it again")
         intake.remember([alert.identity for alert in fresh])
+        self._captain.watchdogs.written(fresh)
         return new
 
     async def pagerduty(self, request: Request) -> Response:

@@ -47,6 +47,23 @@ class Service(BaseModel):
         return value
 
 
+class Watchdog(BaseModel):
+    """One row of ``watchdogs:``: an alert that always fires, and who is paged when it no longer arrives."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    service: str = Field(description="the service whose on-call is paged")
+    alertname: str = Field("Watchdog", min_length=1)
+    labels: Mapping[str, str] = Field(default_factory=dict, description="labels it carries, where several send one")
+    within: float = Field(
+        600.0,
+        ge=60,
+        description="seconds of silence that page somebody; at least twice the repeat_interval of its route, "
+        "or one late delivery wakes a person",
+    )
+    severity: Severity = Severity.SEV1
+
+
 class Policy(BaseModel):
     """The ``incidents:`` section of captain.yml: how alerts become incidents."""
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bot.engine import Engine
 from bot.integrations.alertmanager import Alerts
+from bot.integrations.heartbeat import Heartbeat, HeartbeatSettings
 from bot.integrations.jira import Tracker
 from bot.integrations.kubernetes import Cluster
 from bot.integrations.pagerduty import Pager
 from bot.integrations.prometheus import Metrics
 from bot.integrations.slack import Chat
 from bot.store import Store
-from handlers.catalogue import Policy, Service
+from handlers.catalogue import Policy, Service, Watchdog
 from runbooks import Runbook
 
 
@@ -27,6 +28,7 @@ class Outside:
     metrics: Metrics | None = None
     alerts: Alerts | None = None
     cluster: Cluster | None = None
+    heartbeat: Heartbeat | None = None
 
 
 @dataclass(frozen=True)
@@ -41,3 +43,5 @@ class Desk:
     runbooks: Mapping[str, Runbook]
     public_url: str = ""
     command: str = "/captain"
+    watchdogs: Mapping[str, Watchdog] = field(default_factory=dict)
+    heartbeat: HeartbeatSettings | None = None

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from bot.effects import Performer
 from bot.grammar import Verb
 from bot.lanes import LaneRule
+from handlers import heartbeat
 from handlers.desk import Desk
 from handlers.incidents import commands as incident_commands
 from handlers.incidents import effects as incident_effects
+from handlers.watchdogs.look import look
 from handlers.why import commands as why_commands
 
 SUBJECTS: Mapping[str, Mapping[str, Verb]] = {
@@ -18,20 +20,27 @@ SUBJECTS: Mapping[str, Mapping[str, Verb]] = {
     "why": why_commands.VERBS,
 }
 
-PERFORMERS: Sequence[Callable[[Desk], list[Performer]]] = (incident_effects.performers,)
+PERFORMERS: Sequence[Callable[[Desk], list[Performer]]] = (incident_effects.performers, heartbeat.performers)
 """What each subject knows to do outside."""
 
 
 @dataclass(frozen=True)
 class Tick:
-    """Something the clock asks for: ``line`` is a cron line in UTC; ``run(desk, slot)`` gets the UNIX s it stands for."""
+    """Something the clock asks for: ``line`` is a cron line in UTC; ``run(desk, slot)`` gets the UNIX s it stands for.
+
+    ``wanted``: whether captain.yml asks for it at all; the clock says nothing otherwise.
+    """
 
     name: str
     line: str
     run: Callable[[Desk, float], None]
+    wanted: Callable[[Desk], bool] = lambda _desk: True
 
 
-TICKS: Sequence[Tick] = ()
+TICKS: Sequence[Tick] = (
+    Tick("watchdogs", "* * * * *", look, lambda desk: bool(desk.watchdogs)),
+    Tick("heartbeat", "* * * * *", heartbeat.beat, lambda desk: desk.heartbeat is not None),
+)
 """What the subjects do by the clock; each slot is done once, however many replicas hear it."""
 
 
@@ -46,4 +55,5 @@ def lanes(*, slack_pace: float = 1.0) -> list[LaneRule]:
         LaneRule("replies", workers=4, cap=15.0, patience_h=0.5, trips=0),
         LaneRule("jira", workers=4, cap=120.0, patience_h=72.0, probe=10.0, title="Jira"),
         LaneRule("checks", workers=4, cap=60.0, patience_h=1.0, trips=0),
+        LaneRule("heartbeat", workers=2, first=2.0, cap=15.0, patience_h=0.5),
     ]

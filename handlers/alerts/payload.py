@@ -16,7 +16,8 @@ from typing import Any
 from bot.config import nearest
 from bot.errors import Problem
 from bot.grammar import plain
-from handlers.catalogue import Policy, Service
+from handlers.catalogue import Policy, Service, Watchdog
+from handlers.watchdogs.rules import matching
 
 MAX_LABELS = 64
 MAX_VALUE = 16_000
@@ -74,7 +75,9 @@ class Body:
     refused: tuple[Unfit, ...]
 
 
-def read(body: bytes, services: Mapping[str, Service], policy: Policy) -> Body:
+def read(
+    body: bytes, services: Mapping[str, Service], policy: Policy, watchdogs: Mapping[str, Watchdog] | None = None
+) -> Body:
     """Read a webhook body. Raises BadPayload when nothing in it can be taken."""
     try:
         data = json.loads(body)
@@ -95,7 +98,7 @@ def read(body: bytes, services: Mapping[str, Service], policy: Policy) -> Body:
     refused: list[Unfit] = []
     for i, raw in enumerate(listed):
         try:
-            alerts.append(_alert(raw, str(group_key), services, policy))
+            alerts.append(_alert(raw, str(group_key), services, policy, watchdogs or {}))
         except ValueError as e:
             refused.append(Unfit(f"alerts[{i}]: {e}", raw))
     if not alerts:
@@ -103,7 +106,9 @@ def read(body: bytes, services: Mapping[str, Service], policy: Policy) -> Body:
     return Body(tuple(alerts), tuple(refused))
 
 
-def _alert(raw: Any, group_key: str, services: Mapping[str, Service], policy: Policy) -> Alert:
+def _alert(
+    raw: Any, group_key: str, services: Mapping[str, Service], policy: Policy, watchdogs: Mapping[str, Watchdog]
+) -> Alert:
     if not isinstance(raw, dict):
         raise ValueError(f"must be an object, not {type(raw).__name__}")  # noqa: TRY004 - all faults of a body are one kind
     status = raw.get("status")
@@ -120,7 +125,9 @@ def _alert(raw: Any, group_key: str, services: Mapping[str, Service], policy: Po
     if starts is None:
         raise ValueError("'startsAt' is missing or the zero time")
     ends = _instant(raw.get("endsAt"), "endsAt")
-    service = _service(labels, services, policy)
+    known = matching(watchdogs, labels)
+    # A watchdog says who is paged by its silence; it needs no label for it.
+    service = watchdogs[known[0]].service if known else _service(labels, services, policy)
     return Alert(fingerprint.lower(), starts, status == "firing", ends, labels, annotations, service, group_key)
 
 

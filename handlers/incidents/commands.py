@@ -11,7 +11,6 @@ from bot.config import nearest
 from bot.errors import Refused
 from bot.grammar import Asker, Reply, Verb
 from bot.integrations.slack.words import escape
-from handlers.alerts import journal
 from handlers.desk import Desk
 from handlers.incidents import decide, table, words
 from handlers.incidents.rules import Deed, Severity, Status
@@ -86,14 +85,14 @@ def _do(desk: Desk, asker: Asker, incident: str, deed: Deed) -> Reply:
         number = _find(c, asker, incident).number
     row, changed = decide.do(desk, asker, number, deed, now=time.time())
     if changed:
-        verb, burns = ("acknowledged", "") if deed is Deed.ACKNOWLEDGE else ("resolved", _still(desk, number))
+        verb, burns = ("acknowledged", "") if deed is Deed.ACKNOWLEDGE else ("resolved", _still(desk, row))
         return Reply(f"You {verb} INC-{number}: {escape(row.title)}{burns}", data=_plain(row))
     return Reply(_nothing(row), data=_plain(row))
 
 
-def _still(desk: Desk, number: int) -> str:
+def _still(desk: Desk, row: Any) -> str:
     with desk.store.read() as c:
-        said = decide.still(journal.still_firing(c, number))
+        said = decide.still(c, row)
     return f"\n{said.strip()}" if said else ""
 
 

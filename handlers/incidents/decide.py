@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from bot import audit
 from bot.effects import EFFECTS, Effect, Settled, State, Tx, insert_once
@@ -16,11 +17,11 @@ from bot.grammar import Asker
 from bot.intake import Later
 from handlers.alerts import journal
 from handlers.alerts.journal import Entry
-from handlers.alerts.payload import Alert
 from handlers.desk import Desk
 from handlers.incidents import rules, table, verdicts
 from handlers.incidents.rules import Deed, Severity, Status
 from handlers.incidents.table import INCIDENTS
+from handlers.watchdogs.rules import matching
 
 
 class Twice(Exception):
@@ -29,6 +30,8 @@ class Twice(Exception):
 
 EDITS = "edit"
 """The bucket of edits: Slack counts them by the workspace."""
+ITSELF = "Release Captain"
+"""Who opened or ended an incident that neither an alert nor a person did."""
 KEPT = ("summary", "description", "runbook_url", "dashboard", "slo", "burn")
 """What of an alert's annotations and labels is kept on the incident."""
 
@@ -53,6 +56,10 @@ def _on_alert(desk: Desk, tx: Tx, entry: Entry) -> None:
 
 def _judge(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
     alert = entry.alert
+    watchdogs = matching(desk.watchdogs, alert.labels)
+    if watchdogs:
+        said = "alive" if alert.firing else "has ended, which it never should; only its firing counts as alive"
+        return f"watchdog {', '.join(watchdogs)}: {said}", None
     other = journal.sibling(tx.c, alert)
     if not alert.firing:
         if other is None:
@@ -96,16 +103,16 @@ def _firing(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
         if row is None:
             # This very occurrence was decided before and is over by now.
             return verdicts.SEEN_BEFORE, None
-    return _joined(desk, tx, row, alert, severity), row.number
+    return _joined(desk, tx, row, entry, severity), row.number
 
 
-def _joined(desk: Desk, tx: Tx, row: Any, alert: Alert, severity: Severity) -> str:
+def _joined(desk: Desk, tx: Tx, row: Any, entry: Entry, severity: Severity) -> str:
     """Another alert of an open incident: remember it, and raise the severity if it is worse."""
-    name = alert.labels["alertname"]
+    name = entry.alert.labels["alertname"]
     table.add_event(tx.c, incident=row.number, at=tx.now, kind="alert", actor="Alertmanager", text=f"{name} fires too")
-    verdict = verdicts.joined(desk, row, alert, severity)
+    verdict = verdicts.joined(desk, row, entry.alert, severity)
     if severity.rank < Severity(row.severity).rank:
-        verdict = verdicts.raised(desk, row, alert, severity)
+        verdict = verdicts.raised(desk, row, entry.alert, severity)
         values = {"severity": severity.value}
         wakes = severity.pages and not Severity(row.severity).pages
         if wakes:
@@ -115,7 +122,7 @@ def _joined(desk: Desk, tx: Tx, row: Any, alert: Alert, severity: Severity) -> s
         text = f"severity raised from {row.severity} to {severity.value} by {name}"
         table.add_event(tx.c, incident=row.number, at=tx.now, kind="severity", actor="Alertmanager", text=text)
         if wakes:
-            _owe_page(desk, tx, row.uid, row.number, row.service, severity)
+            _owe_page(desk, tx, row.uid, row.number, row.service, severity, since=entry.received_at)
     show(desk, tx, row.number)
     return verdict
 
@@ -131,6 +138,35 @@ def _ended(desk: Desk, tx: Tx, number: int) -> str:
     if not over and row.source == "alert":
         move(desk, tx, row, Deed.RESOLVE, actor="Alertmanager", text="every alert has resolved")
     return verdicts.ended(number, firing, over=over)
+
+
+def open_by_itself(
+    desk: Desk,
+    tx: Tx,
+    *,
+    key: str,
+    uid: str,
+    source: str,
+    service: str,
+    severity: Severity,
+    title: str,
+    about: Mapping[str, str],
+) -> int | None:
+    """Open an incident that we noticed ourselves; its number, or None when ``key`` has one that is open."""
+    return _open(
+        desk,
+        tx,
+        {
+            "uid": uid, "key": key, "open_key": key, "service": service, "source": source, "opened_at": tx.now,
+            "environment": desk.services[service].environment, "severity": severity.value, "title": title[:300],
+            "opened_by": ITSELF, "about": json.dumps(dict(about), ensure_ascii=False),
+        },
+    )  # fmt: skip
+
+
+def end_by_itself(desk: Desk, tx: Tx, row: Any, *, why: str) -> bool:
+    """Resolve an incident that we opened ourselves; False when it is over already."""
+    return move(desk, tx, _lock(tx, row.number), Deed.RESOLVE, actor=ITSELF, text=why)
 
 
 def open_by_person(
@@ -214,16 +250,19 @@ def move(desk: Desk, tx: Tx, row: Any, deed: Deed, *, actor: str, text: str, tel
         if tracker:
             ticket = f"{row.uid}:ticket"
             tx.owe(Effect(f"{row.uid}:ticket-done", "ticket-done", "jira", row.number, urgency=4, after=ticket))
-        note = f"✅ Resolved {text}.{still(journal.still_firing(tx.c, row.number))}"
-        if actor == "Alertmanager":
-            note = "✅ Resolved: every alert has ended."
+        note = f"✅ Resolved {text}.{still(tx.c, row)}"
+        if actor in ("Alertmanager", ITSELF):
+            note = f"✅ Resolved: {'every alert has ended' if actor == 'Alertmanager' else text}."
     say(desk, tx, row, status.value, note)
     show(desk, tx, row.number)
     return True
 
 
-def still(firing: int) -> str:
+def still(c: Connection, row: Any) -> str:
     """What a person must know who resolves while it still burns; empty when it does not."""
+    if row.source == "watchdog":
+        return " ⚠ The watchdog was still silent when I last looked: if it stays so, I page again."
+    firing = journal.still_firing(c, row.number)
     if not firing:
         return ""
     alerts = "1 alert still fires" if firing == 1 else f"{firing} alerts still fire"
@@ -281,7 +320,7 @@ def _open(desk: Desk, tx: Tx, values: dict[str, Any]) -> int | None:
     severity, entry = Severity(row["severity"]), desk.services[service]
     table.add_event(tx.c, incident=number, at=tx.now, kind="opened", actor=row["opened_by"], text=row["title"])
     if severity.pages:
-        _owe_page(desk, tx, uid, number, service, severity)
+        _owe_page(desk, tx, uid, number, service, severity, since=row["opened_at"])
     if desk.outside.chat is not None:
         bucket = posts(desk, service)
         tx.owe(Effect(f"{uid}:root", "root", "slack", number, urgency=severity.rank + 1, bucket=bucket))
@@ -292,9 +331,11 @@ def _open(desk: Desk, tx: Tx, values: dict[str, Any]) -> int | None:
     return number
 
 
-def _owe_page(desk: Desk, tx: Tx, uid: str, number: int, service: str, severity: Severity) -> None:
+def _owe_page(desk: Desk, tx: Tx, uid: str, number: int, service: str, severity: Severity, *, since: float) -> None:
+    """``since``: UNIX s from which the time to the page counts: when the alert that pages arrived."""
     if verdicts.pages(desk, severity, service):
-        tx.owe(Effect(f"{uid}:page", "page", "pagerduty", number, urgency=severity.rank, bucket=f"events:{service}"))
+        key, args, bucket = f"{uid}:page", {"since": since}, f"events:{service}"
+        tx.owe(Effect(key, "page", "pagerduty", number, args, urgency=severity.rank, bucket=bucket))
 
 
 def _pager_effect(row: Any, kind: str, *, after: str) -> Effect:

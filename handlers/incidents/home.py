@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from bot.integrations.slack.words import escape, fit_view
 from handlers.desk import Desk
 from handlers.incidents import table, words
+from handlers.watchdogs import table as watchdog_table
+from handlers.watchdogs import words as watchdog_words
 
 
 def view(desk: Desk, user: str) -> dict[str, Any]:
     """The Home tab of one person, as Slack's views.publish takes it."""
     with desk.store.read() as c:
         rows = table.open_incidents(c, limit=20)
+        heard = watchdog_table.states(c, desk.watchdogs)
+        now = desk.store.clock(c)
     owed = desk.engine.owed()
     blocks: list[dict[str, Any]] = [
         {"type": "header", "text": {"type": "plain_text", "text": "Release Captain"}},
@@ -20,12 +25,20 @@ def view(desk: Desk, user: str) -> dict[str, Any]:
         *words.listing(rows, everything=False)[1],
         {"type": "divider"},
         {"type": "section", "text": {"type": "mrkdwn", "text": _owed(owed)}},
+        *_watchdogs(desk, heard, now),
         {
             "type": "context",
             "elements": [{"type": "mrkdwn", "text": f"`{escape(desk.command)} help` lists what you can ask for."}],
         },
     ]
     return fit_view({"type": "home", "blocks": blocks})
+
+
+def _watchdogs(desk: Desk, heard: Sequence[Any], now: float) -> list[dict[str, Any]]:
+    if not desk.watchdogs:
+        return []
+    text = watchdog_words.home(desk.watchdogs, heard, now=now)
+    return [{"type": "context", "elements": [{"type": "mrkdwn", "text": text}]}]
 
 
 def _owed(owed: Any) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlmodel import Field, SQLModel
 
-from bot.effects import EFFECTS
+from bot.effects import EFFECTS, UNSETTLED, State
 from handlers.incidents.rules import Status
 
 
@@ -95,6 +96,38 @@ def effects_about(c: Connection, number: int) -> Sequence[Any]:
     """The ledger rows of an incident, oldest first."""
     t = EFFECTS()
     return c.execute(sa.select(t).where(t.c.about == number).order_by(t.c.created_at, t.c.key)).all()
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page as the ledger has it. ``since``: UNIX s at which the alert that pages arrived, or a person asked."""
+
+    number: int
+    source: str
+    state: str
+    since: float
+
+
+def page(c: Connection, key: str) -> Page | None:
+    """The page of an effect's key, or None when its incident is gone."""
+    found = _pages(c, EFFECTS().c.key == key)
+    return found[0] if found else None
+
+
+def pages_unheard(c: Connection) -> Sequence[Page]:
+    """The pages of open incidents that PagerDuty has not accepted and that nobody has taken, the oldest first."""
+    t, e = INCIDENTS(), EFFECTS()
+    nobody = t.c.open_key.is_not(None) & (t.c.status == Status.TRIGGERED.value)
+    return _pages(c, nobody & e.c.state.in_((*UNSETTLED, State.GAVE_UP.value)))
+
+
+def _pages(c: Connection, which: sa.ColumnElement[bool]) -> Sequence[Page]:
+    t, e = INCIDENTS(), EFFECTS()
+    asked = sa.select(t.c.number, t.c.source, e.c.state, e.c.args, e.c.created_at)
+    rows = c.execute(asked.join(e, e.c.key == t.c.uid + ":page").where(which)).all()
+    since = [float(json.loads(row.args).get("since", row.created_at)) for row in rows]
+    found = [Page(row.number, row.source, row.state, at) for row, at in zip(rows, since, strict=True)]
+    return sorted(found, key=lambda page: page.since)
 
 
 def add_event(c: Connection, *, incident: int, at: float, kind: str, actor: str, text: str) -> None:
