@@ -40,6 +40,10 @@ from handlers.alerts import journal, payload
 from handlers.alerts.journal import Entry, Identity
 from handlers.catalogue import Policy, Service, Watchdog
 from handlers.desk import Desk, Outside
+from handlers.flags import decide as flag_decide
+from handlers.flags import table as flag_table
+from handlers.flags.kinds import Flag
+from handlers.flags.kinds import misfits as flag_misfits
 from handlers.incidents import decide, home, phone, table, verdicts
 from handlers.subjects import PERFORMERS, SUBJECTS, TICKS, lanes
 from handlers.watchdogs import table as watchdog_table
@@ -68,6 +72,7 @@ class Settings(BaseModel):
     incidents: Policy = Policy()
     watchdogs: Mapping[str, Watchdog] = Field(default_factory=dict)
     heartbeat: HeartbeatSettings | None = None
+    flags: Mapping[str, Flag] = Field(default_factory=dict)
 
 
 def load(path: Path, environ: Mapping[str, str]) -> tuple[Settings, Mapping[str, Runbook]]:
@@ -96,6 +101,8 @@ def _misfits(made: Settings, runbooks: Mapping[str, Runbook]) -> Iterator[tuple[
             yield ("slack", "app_token"), "is missing; mode: socket needs an xapp-… token"
         if made.slack.mode == "http" and made.slack.signing_secret is None:
             yield ("slack", "signing_secret"), "is missing; mode: http needs it to know Slack from others"
+    if made.alertmanager is not None and made.alertmanager.receiver and not made.alertmanager.url:
+        yield ("alertmanager", "receiver"), "is set, but not alertmanager.url: nobody can be asked what fires for it"
     fallback = made.incidents.fallback_service
     if fallback and fallback not in made.services:
         why = f"'{fallback}' is not a service.{config.nearest(fallback, list(made.services))}"
@@ -108,6 +115,7 @@ def _misfits(made: Settings, runbooks: Mapping[str, Runbook]) -> Iterator[tuple[
             yield ("services", name, "pagerduty"), "is set, but there is no pagerduty: section: nobody would be paged"
         if service.jira and made.jira is None:
             yield ("services", name, "jira"), "is set, but there is no jira: section: no ticket would be made"
+    yield from flag_misfits(made.flags, list(made.services), cluster=made.kubernetes is not None)
     yield from _unwatched(made)
 
 
@@ -156,6 +164,7 @@ class Captain:
             command=settings.slack.command if settings.slack else "/captain",
             watchdogs=settings.watchdogs,
             heartbeat=settings.heartbeat,
+            flags=settings.flags,
         )
         self.watchdogs = Ear(self.store, settings.watchdogs)
         self.commands = grammar.commands(SUBJECTS)
@@ -191,6 +200,7 @@ class Captain:
             self.engine.perform(performers(self.desk))
         self.engine.perform([Performer("reply", self._reply)])
         self.engine.settled.append(lambda tx, done: decide.settled(self.desk, tx, done))
+        self.engine.settled.append(lambda tx, done: flag_decide.settled(self.desk, tx, done))
         self.engine.settled.append(self._meter)
         self.engine.pressed = self.alerts.pressed
         self.engine.tick("purge", self._purge)
@@ -375,11 +385,14 @@ class Captain:
         with self.store.read() as c:
             pages = table.pages_unheard(c)
             now, heard = self.store.clock(c), watchdog_table.states(c, self.settings.watchdogs)
+            on = flag_table.not_over(c)
         meter.pages_unheard.set(len(pages))
         meter.page_oldest.set(max((time.time() - page.since for page in pages), default=0.0))
         for row in heard:
             meter.watchdog_age.labels(row.name).set(watchdog_table.age(row, now))
             meter.watchdog_within.labels(row.name).set(self.settings.watchdogs[row.name].within)
+        meter.flags_on.set(len(on))
+        meter.flags_overdue.set(sum(flag_table.due(row) < time.time() for row in on))
 
 
 def build(path: Path, environ: Mapping[str, str]) -> Captain:

@@ -42,8 +42,11 @@ HEAD_START = 0.015
 """Seconds by which they go before the others of the same decision."""
 RELIEF = 0.2
 """Seconds an item in a journal must have been undecided for a process to take it up when another has left."""
-MAX_DEATHS = 5
-"""How often a process may die while it does one thing that was taken over, until that is parked as the likely cause."""
+MAX_DEATHS, MAX_DEATHS_OF_LEADERS = 5, 20
+"""How often a process may die while it does one thing that was taken over, until that is parked as the likely cause.
+
+More often for what somebody waits for: a page is seldom the cause, and parking it is the worst that can happen to it.
+"""
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,11 @@ class Engine:
             thread.start()
         hears = (self._closing, self._relieve)
         threading.Thread(target=self._roster.listen, args=hears, name="listener", daemon=True).start()
+
+    @property
+    def closing(self) -> bool:
+        """True once this process has been asked to stop: work of many steps leaves the rest to the next."""
+        return self._closing.is_set()
 
     def close(self, timeout: float = 15.0) -> None:
         """Stop taking, finish the calls in flight within ``timeout`` seconds, and hand the rest over at once."""
@@ -413,8 +421,8 @@ class Engine:
         while it waits does not count. A person has to look at what is parked; everything else goes on.
         """
         t = EFFECTS()
-        if row.deaths < MAX_DEATHS:
-            self._closing.wait(2.0 ** (row.deaths - 1) if row.deaths else 0.0)
+        if row.deaths < (MAX_DEATHS_OF_LEADERS if row.lane in LEADERS else MAX_DEATHS):
+            self._closing.wait(min(8.0, 2.0 ** (row.deaths - 1)) if row.deaths else 0.0)
             self._patiently(lambda: self._write(t.update().where(t.c.key == row.key).values(deaths=t.c.deaths + 1)))
             return False
         reason = f"{row.deaths} processes of mine died one after the other while they did this; see my log, then repair"
@@ -449,12 +457,14 @@ class Engine:
         return self._durable.purge(dt.datetime.now(dt.UTC) - dt.timedelta(days=days))
 
     def owed(self) -> Mapping[str, tuple[int, float]]:
-        """For each lane: (effects not settled, age of the oldest in seconds)."""
+        """For each lane: (effects not settled, age of the oldest in seconds). What is for later is not late."""
         t = EFFECTS()
+        now = time.time()
+        late = t.c.state.in_(UNSETTLED) & ((t.c.attempt > 0) | (t.c.due_at <= now))
         counted = sa.select(t.c.lane, sa.func.count(), sa.func.min(t.c.created_at)).group_by(t.c.lane)
         with self.store.read() as c:
-            rows = c.execute(counted.where(t.c.state.in_(UNSETTLED))).all()
-        return {lane: (n, time.time() - oldest) for lane, n, oldest in rows}
+            rows = c.execute(counted.where(late)).all()
+        return {lane: (n, now - oldest) for lane, n, oldest in rows}
 
     @property
     def replicas(self) -> int:

@@ -1,9 +1,9 @@
 """One grammar for four doors: the same line of text works in Slack, on the CLI, on the sandbox page and in tests.
 
 A subject's commands are typed functions ``verb(desk, asker, …) -> Reply``. Their parameters are the grammar:
-positional parameters are words, ``*words`` is the rest of the line, keyword-only parameters are ``--options``.
-The first line of the docstring is the help. A subject that is one command has it under the verb ``""``: it is said
-without a verb.
+positional parameters are words, ``*words`` is the rest of the line, keyword-only parameters are ``--options``, which
+must be given unless they have a default. The first line of the docstring is the help. A subject that is one command has
+it under the verb ``""``: it is said without a verb.
 """
 
 from __future__ import annotations
@@ -75,7 +75,8 @@ class Command:
                 parts.append(name if p.default is p.empty else f"[{name}]")
         for p in self.options:
             name = "--" + p.name.rstrip("_").replace("_", "-")
-            parts.append(f"[{name}]" if self.hints.get(p.name) is bool else f"[{name} {p.name.upper()}]")
+            said = name if self.hints.get(p.name) is bool else f"{name} {p.name.rstrip('_').upper()}"
+            parts.append(said if p.default is p.empty else f"[{said}]")
         return " ".join(parts)
 
 
@@ -186,6 +187,9 @@ def _options(command: Command, words: list[str]) -> tuple[list[str], dict[str, A
         else:
             raise Refused(f"{name} wants a value. Usage: `{command.usage}`")
         i += 1
+    for name, p in byname.items():
+        if p.default is p.empty and p.name not in given:
+            raise Refused(f"{name} is missing. Usage: `{command.usage}`")
     return rest, given
 
 

@@ -45,7 +45,7 @@ def backoff(attempt: int, rule: LaneRule, *, after: float | None = None) -> floa
 
 
 class _Item(NamedTuple):
-    """A try in a queue; sorts as it is to be started. ``order`` is negative and falls: among equals the newest is first."""
+    """A try in a queue; sorts as it is to be started: by ``urgency``, then by ``order``."""
 
     urgency: int
     order: int
@@ -121,8 +121,10 @@ class Lane:
             pause = due - self._clock()
             if self._closed or (name in self._held and (pause > 0 or name not in self._asleep)):
                 return
-            # Newest first among equals: in a storm the new critical page does not stand behind the old ones.
-            item = _Item(urgency, -next(self._order), key, attempt, bucket, soft)
+            # Newest first among equals: in a storm the new critical page does not stand behind the old ones. But where
+            # calls are paced the oldest goes first: in a long storm none may wait for ever.
+            n = next(self._order)
+            item = _Item(urgency, n if self.rule.pace(bucket) else -n, key, attempt, bucket, soft)
             self._held[name] = item.order
             if pause <= 0:
                 self._asleep.discard(name)

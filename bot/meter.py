@@ -76,6 +76,10 @@ class Meter:
         self.database = Gauge("captain_database_up", "1 when the database answered this scrape.", registry=made)
         build = Gauge("captain_build_info", "Always 1.", ["version", "python"], registry=made)
         build.labels(metadata.version("release-captain"), platform.python_version()).set(1)
+        self.flags_on = Gauge("captain_flags_on", "Flags that are on, or not known to be off.", registry=made)
+        self.flags_overdue = Gauge(
+            "captain_flags_overdue", "Flags that should be off and are not known to be.", registry=made
+        )
 
     def text(self) -> bytes:
         """The exposition."""

@@ -95,7 +95,9 @@ class SlackEar:
         name = user.get("name") or user.get("username", "")
         payload = self._asked(body, user["id"], name, channel, line)
         if not self._captain.take(inbox.Request(key, now(), "press", payload)):
+            # Not acknowledged: Slack shows a warning beside the button, and the person presses again.
             log.error("a button press of %s could not be stored: %s", user["id"], line)
+            return
         ack()
 
     def _home(self, ack: Callable[..., Any], body: dict[str, Any]) -> None:

@@ -85,4 +85,12 @@ class Policy(BaseModel):
         description="alert severity label → ours; a label that is not here pages, to be safe",
     )
     panel_pause: float = Field(0.7, ge=0, le=10, description="seconds in which changes of the panel are gathered")
+    looks_apart: float = Field(
+        120.0,
+        ge=0,
+        description="seconds between two looks at the outside services that must agree before anybody is asked",
+    )
+    missed_after: float = Field(
+        300.0, ge=0, description="seconds an alert fires in Alertmanager before it is taken in without its webhook"
+    )
     checks_deadline: float = Field(60.0, gt=0, le=900, description="seconds an incident's checks may take")

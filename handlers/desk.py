@@ -15,6 +15,7 @@ from bot.integrations.prometheus import Metrics
 from bot.integrations.slack import Chat
 from bot.store import Store
 from handlers.catalogue import Policy, Service, Watchdog
+from handlers.flags.kinds import Flag
 from runbooks import Runbook
 
 
@@ -45,3 +46,4 @@ class Desk:
     command: str = "/captain"
     watchdogs: Mapping[str, Watchdog] = field(default_factory=dict)
     heartbeat: HeartbeatSettings | None = None
+    flags: Mapping[str, Flag] = field(default_factory=dict)

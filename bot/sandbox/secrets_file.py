@@ -100,6 +100,15 @@ def write_config(path: Path, held: Secrets, *, port: int, bot_port: int, service
             }
             for name in services
         },
+        "flags": {
+            f"{name}-bypass": {
+                "service": name,
+                "object": {"kind": "configmap", "namespace": "prod", "name": "gateway-flags", "key": "bypass"},
+                "on": "true",
+            }
+            for name in services
+            if name == "gateway"
+        },
     }
     head = "# Written by `captain sandbox` at every start; a change made here does not last.\n"
     write_private(path, head + yaml.safe_dump(config, sort_keys=False, allow_unicode=True))

@@ -159,9 +159,29 @@ def sibling(c: Connection, alert: Alert) -> Any:
 def still_firing(c: Connection, incident: int) -> int:
     """How many alerts of an incident fire and have not resolved."""
     t = JOURNAL()
-    ended = t.alias()
-    resolved = sa.select(sa.literal(1)).where(
-        (ended.c.fingerprint == t.c.fingerprint) & (ended.c.starts_at == t.c.starts_at) & (ended.c.status == "resolved")
-    )
-    firing = (t.c.incident == incident) & (t.c.status == "firing")
-    return int(c.execute(sa.select(sa.func.count()).select_from(t).where(firing, ~resolved.exists())).scalar_one())
+    mine = (t.c.incident == incident) & (t.c.status == "firing") & ~_ended(t)
+    return int(c.execute(sa.select(sa.func.count()).select_from(t).where(mine)).scalar_one())
+
+
+def firing(c: Connection, incidents: Sequence[int]) -> Sequence[Any]:
+    """The alerts of these incidents that fire and have not resolved: rows of (incident, fingerprint, labels)."""
+    t = JOURNAL()
+    mine = t.c.incident.in_(incidents) & (t.c.status == "firing") & ~_ended(t)
+    return c.execute(sa.select(t.c.incident, t.c.fingerprint, t.c.labels).where(mine)).all()
+
+
+def of_fingerprints(c: Connection, fingerprints: Sequence[str]) -> Sequence[Any]:
+    """Every row of these alerts, by the unique index: rows of (fingerprint, starts_at, status, incident)."""
+    t = JOURNAL()
+    shown = sa.select(t.c.fingerprint, t.c.starts_at, t.c.status, t.c.incident)
+    found: list[Any] = []
+    for start in range(0, len(fingerprints), ROWS_A_STATEMENT):
+        found += c.execute(shown.where(t.c.fingerprint.in_(fingerprints[start : start + ROWS_A_STATEMENT]))).all()
+    return found
+
+
+def _ended(t: sa.Table) -> sa.Exists:
+    """True of a firing row whose resolved half is in the journal."""
+    end = t.alias()
+    same = (end.c.fingerprint == t.c.fingerprint) & (end.c.starts_at == t.c.starts_at) & (end.c.status == "resolved")
+    return sa.select(sa.literal(1)).where(same).exists()

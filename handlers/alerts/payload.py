@@ -106,6 +106,16 @@ def read(
     return Body(tuple(alerts), tuple(refused))
 
 
+def one(
+    raw: Mapping[str, Any],
+    services: Mapping[str, Service],
+    policy: Policy,
+    watchdogs: Mapping[str, Watchdog] | None = None,
+) -> Alert:
+    """Check one alert, in the shape a webhook body has it. Raises ValueError with what is wrong with it."""
+    return _alert(raw, "", services, policy, watchdogs or {})
+
+
 def _alert(
     raw: Any, group_key: str, services: Mapping[str, Service], policy: Policy, watchdogs: Mapping[str, Watchdog]
 ) -> Alert:
@@ -157,6 +167,11 @@ def _texts(value: Any, name: str) -> dict[str, str]:
         if not isinstance(text, str):
             raise ValueError(f"{name}.{key[:80]} must be a string, not {type(text).__name__}")  # noqa: TRY004
     return {plain(key): plain(text[:MAX_VALUE]) for key, text in value.items()}
+
+
+def microseconds(text: str) -> int:
+    """An RFC 3339 time as microseconds since the epoch; 0 for the zero time. Raises ValueError."""
+    return _instant(text, "the time") or 0
 
 
 def _instant(value: Any, name: str) -> int | None:

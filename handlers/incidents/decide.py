@@ -11,14 +11,18 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from bot import audit
-from bot.effects import EFFECTS, Effect, Settled, State, Tx, insert_once
+from bot.effects import Effect, Settled, State, Tx, insert_once
 from bot.errors import Refused
 from bot.grammar import Asker
 from bot.intake import Later
+from bot.integrations.slack.words import escape
 from handlers.alerts import journal
 from handlers.alerts.journal import Entry
+from handlers.alerts.payload import Alert
+from handlers.buckets import EDITS, events, posts
 from handlers.desk import Desk
-from handlers.incidents import rules, table, verdicts
+from handlers.incidents import findings, rules, table, verdicts
+from handlers.incidents.compare import Kind
 from handlers.incidents.rules import Deed, Severity, Status
 from handlers.incidents.table import INCIDENTS
 from handlers.watchdogs.rules import matching
@@ -28,8 +32,6 @@ class Twice(Exception):
     """Another replica has decided about this alert: everything written down here is taken back."""
 
 
-EDITS = "edit"
-"""The bucket of edits: Slack counts them by the workspace."""
 ITSELF = "Release Captain"
 """Who opened or ended an incident that neither an alert nor a person did."""
 KEPT = ("summary", "description", "runbook_url", "dashboard", "slo", "burn")
@@ -48,10 +50,23 @@ def on_alerts(desk: Desk, entries: Sequence[Entry]) -> None:
                 on_alerts(desk, [entry])
 
 
-def _on_alert(desk: Desk, tx: Tx, entry: Entry) -> None:
+def take_in(desk: Desk, tx: Tx, alert: Alert) -> int | None:
+    """Journal an alert that fires and whose webhook never came, and decide as if it had come now; the incident it is in."""
+    (new,) = journal.write(tx.c, [(tx.now, [alert])])
+    if not new:
+        return None  # it came after all
+    number = _on_alert(desk, tx, new[0], how=", found by looking: no webhook came for it")
+    if number is not None:
+        text = f"{alert.labels['alertname']} was found firing in Alertmanager: its webhook never came"
+        table.add_event(tx.c, incident=number, at=tx.now, kind="found", actor="Release Captain", text=text)
+    return number
+
+
+def _on_alert(desk: Desk, tx: Tx, entry: Entry, *, how: str = "") -> int | None:
     verdict, incident = _judge(desk, tx, entry)
-    if not journal.decided(tx.c, entry, verdict=verdict, incident=incident):
+    if not journal.decided(tx.c, entry, verdict=verdict + how, incident=incident):
         raise Twice
+    return incident
 
 
 def _judge(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
@@ -129,11 +144,11 @@ def _joined(desk: Desk, tx: Tx, row: Any, entry: Entry, severity: Severity) -> s
 
 def _ended(desk: Desk, tx: Tx, number: int) -> str:
     """An alert of the incident has resolved; when none fires any more, the incident is over. Gives the verdict."""
+    row = _lock(tx, number)  # before counting: another replica may be putting one more alert into it
     firing = journal.still_firing(tx.c, number)
     if firing:
         show(desk, tx, number)
         return verdicts.ended(number, firing, over=False)
-    row = _lock(tx, number)
     over = row is None or not table.is_open(row)
     if not over and row.source == "alert":
         move(desk, tx, row, Deed.RESOLVE, actor="Alertmanager", text="every alert has resolved")
@@ -190,7 +205,7 @@ def open_by_person(
         )  # fmt: skip
         if number is not None:
             detail = {"severity": severity.value, "service": service, "title": title[:300]}
-            _record(tx, asker, "incident open", number, detail)
+            record(tx, asker, "incident open", number, detail)
             said = verdicts.opened_by_hand(desk, severity, service)
             table.add_event(tx.c, incident=number, at=now, kind="paging", actor="Release Captain", text=said)
         row = tx.c.execute(sa.select(INCIDENTS()).where(INCIDENTS().c.uid == uid)).one()
@@ -205,21 +220,8 @@ def do(desk: Desk, asker: Asker, number: int, deed: Deed, *, now: float) -> tupl
             raise Refused(f"There is no INC-{number}. `incident list --all` shows the latest ones.")
         changed = move(desk, tx, row, deed, actor=asker.name, text=f"by {asker.name}")
         if changed:
-            _record(tx, asker, f"incident {deed.value}", number, {"from": row.status})
+            record(tx, asker, f"incident {deed.value}", number, {"from": row.status})
         return table.by_number(tx.c, number), changed
-
-
-def repair(desk: Desk, asker: Asker, number: int, *, now: float) -> list[str]:
-    """Owe again what was given up for an incident; the kinds of effects that are tried again."""
-    with desk.engine.transaction(now) as tx:
-        parked = [row for row in table.effects_about(tx.c, number) if row.state == State.GAVE_UP.value]
-        again = [row.kind for row in parked if desk.engine.repair(tx, row.key)]
-        if again:
-            text = f"tries again: {', '.join(again)}"
-            table.add_event(tx.c, incident=number, at=now, kind="repair", actor=asker.name, text=text)
-            _record(tx, asker, "incident repair", number, {"effects": again})
-            show(desk, tx, number)
-        return again
 
 
 def move(desk: Desk, tx: Tx, row: Any, deed: Deed, *, actor: str, text: str, tell_pager: bool = True) -> bool:
@@ -238,22 +240,25 @@ def move(desk: Desk, tx: Tx, row: Any, deed: Deed, *, actor: str, text: str, tel
         values |= {"resolved_at": tx.now, "resolved_by": actor, "open_key": None}
     tx.c.execute(t.update().where(t.c.number == row.number).values(**values))
     table.add_event(tx.c, incident=row.number, at=tx.now, kind=status.value, actor=actor, text=text)
-    pager = _paged(tx, row.uid) if tell_pager else None
-    tracker = _owed(tx, f"{row.uid}:ticket")
+    page = table.newest(tx.c, row.number, "page") if tell_pager else None
     if status is Status.ACKNOWLEDGED:
-        if pager:
-            tx.owe(_pager_effect(row, "page-ack", after=pager))
+        if page:
+            tx.owe(_follow_up(page, "page-ack", urgency=2))
         note = f"✋ Acknowledged by {actor}."
     else:
-        if pager:
-            tx.owe(_pager_effect(row, "page-resolve", after=pager))
-        if tracker:
-            ticket = f"{row.uid}:ticket"
-            tx.owe(Effect(f"{row.uid}:ticket-done", "ticket-done", "jira", row.number, urgency=4, after=ticket))
-        note = f"✅ Resolved {text}.{still(tx.c, row)}"
+        if page:
+            tx.owe(_follow_up(page, "page-resolve", urgency=2))
+        if ticket := table.newest(tx.c, row.number, "ticket"):
+            # Not beside a move the other way: the last to arrive would win.
+            last = table.newest(tx.c, row.number, "ticket-reopen") or ticket
+            tx.owe(_follow_up(ticket, "ticket-done", urgency=4, after=last.key))
+        how, burns = f"Resolved {text}.", still(tx.c, row)
         if actor in ("Alertmanager", ITSELF):
-            note = f"✅ Resolved: {'every alert has ended' if actor == 'Alertmanager' else text}."
-    say(desk, tx, row, status.value, note)
+            how, burns = f"Resolved: {'every alert has ended' if actor == 'Alertmanager' else text}.", ""
+        findings.answer(tx, row, tuple(Kind), escape(how))
+        note = f"✅ {how}{burns}"
+    times = table.events_of(tx.c, row.number, status.value)
+    say(desk, tx, row, status.value if times == 1 else f"{status.value}:{times}", note)
     show(desk, tx, row.number)
     return True
 
@@ -276,12 +281,6 @@ def say(desk: Desk, tx: Tx, row: Any, name: str, text: str, blocks: Sequence[Map
     tx.owe(Effect(key, "note", "slack", row.number, args, urgency=4, after=after, bucket=bucket))
 
 
-def posts(desk: Desk, service: str) -> str:
-    """The bucket of messages to a service's channel: Slack takes one a second in each."""
-    known = desk.services.get(service)
-    return f"post:{known.channel}" if known else ""
-
-
 def show(desk: Desk, tx: Tx, number: int) -> None:
     """Owe one edit of the panel; changes that come in the meantime ride along."""
     t = INCIDENTS()
@@ -302,7 +301,7 @@ def settled(desk: Desk, tx: Tx, done: Settled) -> None:
     if done.state is State.GAVE_UP:
         text = f"{done.kind} could not be done: {done.reason}"
         table.add_event(tx.c, incident=done.about, at=tx.now, kind="effect", actor="Release Captain", text=text)
-    if done.kind not in ("root", "note") or done.state is not State.DONE:
+    if done.kind not in ("root", "note", "asked") or done.state is not State.DONE:
         show(desk, tx, done.about)
 
 
@@ -334,22 +333,15 @@ def _open(desk: Desk, tx: Tx, values: dict[str, Any]) -> int | None:
 def _owe_page(desk: Desk, tx: Tx, uid: str, number: int, service: str, severity: Severity, *, since: float) -> None:
     """``since``: UNIX s from which the time to the page counts: when the alert that pages arrived."""
     if verdicts.pages(desk, severity, service):
-        key, args, bucket = f"{uid}:page", {"since": since}, f"events:{service}"
+        key, args, bucket = f"{uid}:page", {"since": since}, events(service)
         tx.owe(Effect(key, "page", "pagerduty", number, args, urgency=severity.rank, bucket=bucket))
 
 
-def _pager_effect(row: Any, kind: str, *, after: str) -> Effect:
-    key, bucket = f"{row.uid}:{kind}", f"events:{row.service}"  # PagerDuty counts events by routing key
-    return Effect(key, kind, "pagerduty", row.number, urgency=2, after=after, bucket=bucket)
-
-
-def _paged(tx: Tx, uid: str) -> str | None:
-    return f"{uid}:page" if _owed(tx, f"{uid}:page") else None
-
-
-def _owed(tx: Tx, key: str) -> bool:
-    t = EFFECTS()
-    return tx.c.execute(sa.select(t.c.key).where(t.c.key == key)).first() is not None
+def _follow_up(before: Any, kind: str, *, urgency: int, after: str = "") -> Effect:
+    """What follows from an effect, in its lane and its bucket; each page and each ticket has a follow-up of its own."""
+    key = before.key.replace(f":{before.kind}", f":{kind}", 1)
+    about, lane, bucket = before.about, before.lane, before.bucket
+    return Effect(key, kind, lane, about, urgency=urgency, after=after or before.key, bucket=bucket)
 
 
 def _lock_open(tx: Tx, key: str) -> Any:
@@ -358,10 +350,10 @@ def _lock_open(tx: Tx, key: str) -> Any:
 
 
 def _lock(tx: Tx, number: int) -> Any:
-    t = INCIDENTS()
-    return tx.c.execute(sa.select(t).where(t.c.number == number).with_for_update()).first()
+    return table.locked(tx.c, number)
 
 
-def _record(tx: Tx, asker: Asker, action: str, number: int, detail: Mapping[str, Any]) -> None:
+def record(tx: Tx, asker: Asker, action: str, number: int, detail: Mapping[str, Any]) -> None:
+    """Put what somebody did to an incident into the audit chain, in the transaction that does it."""
     actor = f"{asker.name} ({asker.id})"
     audit.append(tx.c, at=tx.now, actor=actor, door=asker.door, action=action, subject=f"INC-{number}", detail=detail)

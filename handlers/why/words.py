@@ -57,7 +57,7 @@ def story(found: Story, now: float) -> tuple[str, Blocks]:
 def answer(found: Story, now: float) -> str:
     """The question's answer in one sentence."""
     row = found.row
-    page = next((effect for effect in found.effects if effect.kind == "page"), None)
+    page = next((effect for effect in reversed(found.effects) if effect.kind == "page"), None)
     if page is None:
         return f"*Nobody was paged*, because {_reason(found, 'pages nobody: ')}."
     state, on_call = State(page.state), f"The on-call of {escape(row.service)}"

@@ -184,7 +184,8 @@ class Bench:
         command = [sys.executable, "-m", "bot", "serve", "--config", str(config)]
         began = time.monotonic()
         with (folder / "bot.log").open("ab") as log:
-            env = {**os.environ, "PYTHONWARNINGS": "ignore"}
+            env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+            env["PYTHONWARNINGS"] = "ignore"
             process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env=env)
         made = Product(process, port, folder, tamper=self.tamper, began=began)
         wait = threading.Event()

@@ -36,6 +36,47 @@ def mistake(tmp_path: Path, text: str, environ: dict[str, str] | None = None) ->
     return str(caught.value).replace(str(path), "captain.yml")
 
 
+FLAGGED = """\
+kubernetes: {}
+flags:
+  gateway-bypass:
+    service: docs-api
+    object: {kind: configmap, namespace: prod, name: gateway-flags, key: bypass}
+    on: "true"
+"""
+
+
+def test_a_flag_is_read_and_on_is_no_yaml_truth(tmp_path):
+    settings, _ = load(write(tmp_path, GOOD + FLAGGED), {})
+    flag = settings.flags["gateway-bypass"]
+    assert (flag.on, flag.off, flag.longest) == ("true", None, 3600)
+    assert str(flag.object) == "configmap prod/gateway-flags, key bypass"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("service: docs-api", "service: docs-ap", "flags.gateway-bypass.service: 'docs-ap' is not a service. Did you mean 'docs-api'?"),
+        ("kubernetes: {}\n", "", "flags.gateway-bypass: there is no kubernetes: section"),
+        ('on: "true"', "on: true", 'flags.gateway-bypass.on: must be text; put it in quotes: "true"'),
+        ('on: "true"', 'on: "true"\n    off: "true"', "flags.gateway-bypass: on and off are the same"),
+        ("kind: configmap", "kind: configmp", "flags.gateway-bypass.object.kind: a flag cannot stand in this kind. Did you mean 'configmap'?"),
+        (", key: bypass", "", "flags.gateway-bypass.object: a configmap needs a key"),
+        ("key: bypass", "key: by/pass", "key must be made of letters"),
+        ("name: gateway-flags", "name: Gateway", "must be the name of a Kubernetes object"),
+        ("gateway-bypass:", "Gateway:", "flags.Gateway: a flag's name has small letters"),
+        ('on: "true"', 'on: "true"\n    longest: 9999999', "flags.gateway-bypass.longest: input should be less than or equal to 604800"),
+        ('on: "true"', 'on: "true"\n    longst: 1', "flags.gateway-bypass.longst is not known here. Did you mean 'longest'?"),
+        ('on: "true"\n', 'on: "true"\n  other: {service: docs-api, on: "1", object: {kind: configmap, namespace: prod, name: gateway-flags, key: bypass}}\n', "flags.other.object: the flag 'gateway-bypass' stands there already"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_a_flag_is_said_with_its_place(tmp_path, old, new, said):
+    text = mistake(
+        tmp_path, (GOOD + FLAGGED).replace(old, new) if old != "service: docs-api" else GOOD + FLAGGED.replace(old, new)
+    )
+    assert said in text, text
+
+
 def test_a_right_file_is_read(tmp_path):
     settings, runbooks = load(write(tmp_path, GOOD), {})
     assert settings.services["docs-api"].channel == "#docs-api"
@@ -52,6 +93,7 @@ def test_a_right_file_is_read(tmp_path):
         ("a" * 32, "short", "captain.yml:9: services.docs-api.pagerduty: must be an Events API v2 routing key"),
         ("  webhook_secret: s3cret", "  {}", "captain.yml:3: alertmanager.webhook_secret is missing"),
         ("pagerduty: {}\n", "", "captain.yml:8: services.docs-api.pagerduty: is set, but there is no pagerduty: section"),
+        ("  webhook_secret: s3cret", "  webhook_secret: s\n  receiver: us", "captain.yml:5: alertmanager.receiver: is set, but not alertmanager.url"),
         ("sqlite:///bot.db", "sqlite:///bot.db\n  listen: nowhere", "captain.yml:3: captain.listen: must be ADDRESS:PORT"),
         ("captain:", "captain: [", "captain.yml:3: not valid YAML"),
         ("pagerduty: {}", "captain: {}", "captain.yml:5: 'captain' stands here twice; the first is on line 1"),

@@ -33,6 +33,8 @@ def parsed(line: str):
         ("incident open sev1 docs-api gateway's down", ("incident open", [Severity.SEV1, "docs-api", "gateway's", "down"], {})),
         ("incident open sev1 docs-api p95 — up", ("incident open", [Severity.SEV1, "docs-api", "p95", "—", "up"], {})),
         ("incident open sev1 docs-api -- --all", ("incident open", [Severity.SEV1, "docs-api", "--all"], {})),
+        ("flag on gateway-bypass --for 30m it burns", ("flag on", ["gateway-bypass", "it", "burns"], {"for_": "30m"})),
+        ("flag on gateway-bypass slow —for=1h", ("flag on", ["gateway-bypass", "slow"], {"for_": "1h"})),
         ("incident open sev1 docs-api שלום 🔥", ("incident open", [Severity.SEV1, "docs-api", "שלום", "🔥"], {})),
     ],
 )  # fmt: skip
@@ -50,6 +52,8 @@ def test_lines_that_mean_something(line, meaning):
         ("incident open", "SEVERITY is missing. Usage: `incident open SEVERITY SERVICE TITLE…`"),
         ("incident open sev9 docs-api x", "SEVERITY cannot be 'sev9'. Use one of: sev1, sev2, sev3."),
         ("incident list --al", "has no option --al. Did you mean '--all'?"),
+        ("flag on gateway-bypass", "--for is missing. Usage: `flag on NAME REASON… --for FOR`"),
+        ("flag extend gateway-bypass --for", "--for wants a value. Usage: `flag extend NAME --for FOR`"),
         ("incident ack 7 8", "I do not know what to do with '8'"),
         ("incident open sev1 docs-api " + "x" * 9000, "at most 8000 can be read"),
     ],

@@ -169,6 +169,16 @@ def test_a_channel_takes_one_message_a_pace_and_the_most_urgent_goes_first(make)
     assert all(gap >= 0.19 for gap in outside.gaps()), outside.gaps()
 
 
+def test_where_calls_are_paced_the_oldest_goes_first_among_equals(make):
+    """In a long storm no panel may wait for ever behind newer ones."""
+    outside = make(PACED)
+    outside.lane.hold("post:C1", 0.2)
+    for n in range(4):
+        outside.put(f"note-{n}", bucket="post:C1")
+    until(lambda: len(outside.calls) == 4, timeout=5)
+    assert outside.keys == ["note-0", "note-1", "note-2", "note-3"]
+
+
 def test_channels_do_not_wait_for_one_another(make):
     outside = make(PACED)
     for n in range(5):

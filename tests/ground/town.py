@@ -21,6 +21,7 @@ from starlette.routing import Mount
 
 from bot import web
 from bot.app import Captain, build
+from bot.integrations.alertmanager.fake import FakeAlertmanager
 from bot.integrations.jira.fake import API_TOKEN as JIRA_TOKEN
 from bot.integrations.jira.fake import EMAIL, FakeJira
 from bot.integrations.kubernetes.fake import FakeKubernetes
@@ -35,6 +36,8 @@ ROUTING_KEY = "a" * 32
 OTHER_KEY = "b" * 32
 WEBHOOK_SECRET = "alert-secret"
 API_TOKEN = "cli-token"
+BYPASS = {"namespace": "prod", "name": "gateway-flags", "key": "bypass"}
+"""Where the flag gateway-bypass stands; it is 'false' there when the town begins."""
 PD_SECRET = "pagerduty-webhook-secret"
 
 
@@ -98,6 +101,7 @@ class Town:
     jira: FakeJira
     kubernetes: FakeKubernetes
     prometheus: FakePrometheus
+    alertmanager: FakeAlertmanager
     calls: CallLog
     served: Served
     config: dict[str, Any] = field(default_factory=dict)
@@ -130,7 +134,9 @@ class Town:
         port = port or free_port()
         self.config["captain"]["listen"] = f"127.0.0.1:{port}"
         self.write()
-        env = {**os.environ, "PYTHONWARNINGS": "ignore"}
+        # Bytecode is written, as on a user's machine: without it each start takes seconds longer.
+        env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        env["PYTHONWARNINGS"] = "ignore"
         command = [str(Path(sys.executable).with_name("captain")), "serve", "--config", str(self.file)]
         with (self.folder / f"bot-{len(self.bots)}.log").open("wb") as log:
             process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=env)
@@ -156,6 +162,15 @@ class Town:
 
     def tickets(self) -> list[dict[str, Any]]:
         return self.jira.state()["issues"]
+
+    def flags(self) -> dict[str, Any]:
+        """The ConfigMap that the town's flag stands in: its ``data``, and its ``annotations`` with our mark."""
+        objects = self.kubernetes.state()["objects"]
+        return next(o for o in objects if (o["kind"], o["name"]) == ("ConfigMap", BYPASS["name"]))
+
+    def bypass(self) -> str:
+        """The value of the flag gateway-bypass in the cluster."""
+        return self.flags()["data"].get(BYPASS["key"], "")
 
     def messages(self) -> list[dict[str, Any]]:
         return [m for m in self.slack.state()["messages"] if not m.get("ephemeral_to")]
@@ -194,7 +209,9 @@ def town(tmp_path: Path) -> Iterator[Town]:
     slack = FakeSlack(calls)
     pagerduty = FakePagerDuty(calls, routing_keys={ROUTING_KEY: "docs-api", OTHER_KEY: "gateway"})
     jira, kubernetes, prometheus = FakeJira(calls), FakeKubernetes(calls), FakePrometheus(calls)
+    alertmanager = FakeAlertmanager(calls, bearer=WEBHOOK_SECRET)
     made = {"slack": slack, "pagerduty": pagerduty, "jira": jira, "kubernetes": kubernetes, "prometheus": prometheus}
+    made["alertmanager"] = alertmanager
     served = serve(Starlette(routes=[Mount(f"/{name}", app=one.app) for name, one in made.items()]))
     slack.people.commands |= {f"/{subject}" for subject in SUBJECTS}
     slack.url = f"{served.url}/slack"
@@ -217,18 +234,20 @@ def town(tmp_path: Path) -> Iterator[Town]:
         },
         "jira": {"url": f"{served.url}/jira", "email": EMAIL, "api_token": JIRA_TOKEN, "timeout": 2},
         "prometheus": {"url": f"{served.url}/prometheus"},
-        "kubernetes": {"url": f"{served.url}/kubernetes"},
+        "kubernetes": {"url": f"{served.url}/kubernetes", "timeout": 2},
         "alertmanager": {"webhook_secret": WEBHOOK_SECRET},
         "services": {
             "docs-api": {"channel": "#docs-api", "pagerduty": ROUTING_KEY, "jira": "OPS", "runbook": "docs-api"},
             "gateway": {"channel": "#gateway", "pagerduty": OTHER_KEY, "jira": "OPS", "runbook": "gateway"},
         },
         "incidents": {"panel_pause": 0.05},
+        "flags": {"gateway-bypass": {"service": "gateway", "object": {"kind": "configmap", **BYPASS}, "on": "true"}},
     }
-    here = Town(tmp_path, slack, pagerduty, jira, kubernetes, prometheus, calls, served, config)
+    here = Town(tmp_path, slack, pagerduty, jira, kubernetes, prometheus, alertmanager, calls, served, config)
     yield here
     try:
         for bot in here.bots:
             bot.stop()
     finally:
+        alertmanager.stop()
         served.stop()

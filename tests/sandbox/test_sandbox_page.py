@@ -5,6 +5,10 @@ import re
 import pytest
 from ground.waiting import until
 
+from bot.integrations.kubernetes import KubernetesSettings, ObjectRef
+from bot.integrations.kubernetes.client import KubernetesClient
+from handlers.flags.rules import Mark
+
 pytestmark = pytest.mark.browser
 
 SIZES = [(1280, 800), (390, 844)]
@@ -239,6 +243,20 @@ def test_a_burn_is_fired_and_followed_through_the_panels(open_page, there):
     page.get_by_role("tab", name="Calls").click()
     page.locator("#panel .call", has_text="/v2/enqueue").first.wait_for()
     there.act("calm", {"service": "docs-api"})
+
+
+def test_the_kubernetes_panel_shows_what_is_switched_on(open_page, sandbox):
+    cluster = KubernetesClient(KubernetesSettings(url=f"{sandbox.url}/kubernetes"))
+    flags = ObjectRef("v1", "configmaps", "gateway-flags", "prod")
+    mark = {"release-captain/flag.gateway-bypass": Mark("u1", 1_800_000_000, "false", "alice").text()}
+    cluster.apply(flags, {"kind": "ConfigMap", "metadata": {"annotations": mark}}, part="page")
+    page = open_page()
+    page.get_by_role("tab", name="Kubernetes").click()
+    shown = page.locator("#panel details", has_text="gateway-flags").first
+    shown.locator(".tag", has_text="gateway-bypass on until").wait_for()
+    cluster.apply(flags, {"kind": "ConfigMap"}, part="page")
+    shown.locator(".tag", has_text="gateway-bypass on until").wait_for(state="detached")
+    cluster.close()
 
 
 def test_the_bot_is_killed_from_the_page(open_page, there):

@@ -125,6 +125,25 @@ def test_the_main_job_from_a_script(sandbox: Sandbox):
     assert "INC-1" in sandbox.run("say", "#docs-api", "/incident list --all", "--wait", "5s")
 
 
+def test_a_flag_from_a_script(sandbox: Sandbox):
+    """Switched on, the bot killed, switched off by its button: the cluster is as it was."""
+
+    def bypass() -> str:
+        objects = sandbox.state()["kubernetes"]["objects"]
+        return next(o for o in objects if o["name"] == "gateway-flags")["data"]["bypass"]
+
+    sandbox.start()
+    assert bypass() == "false"
+    told = sandbox.run("say", "#gateway", "/flag on gateway-bypass --for 30m the sidecar is slow", "--wait", "5s")
+    assert "is being switched on until" in told
+    until(lambda: bypass() == "true", timeout=10)
+    assert sandbox.run("kill").startswith("killed")
+    until(lambda: sandbox.run("state").startswith("bot         ready"), timeout=40)
+    assert bypass() == "true"
+    assert "pressed" in sandbox.run("press", "gateway-bypass", "Switch off")
+    until(lambda: bypass() == "false", timeout=15)
+
+
 @contextmanager
 def opened(url: str) -> Iterator[Any]:
     """The page in a real Chromium; at the end nothing may have been complained about on its console."""

@@ -22,12 +22,23 @@ class ObjectRef:
 class Cluster(Protocol):
     """What the bot asks of Kubernetes. Every call has a hard timeout and raises Retry or GiveUp, never an SDK error."""
 
+    @property
+    def timeout(self) -> float:
+        """Seconds a call may take to connect, and again to be answered."""
+        ...
+
     def get(self, ref: ObjectRef) -> Mapping[str, Any] | None:
         """The object as plain JSON, or None when it does not exist."""
         ...
 
-    def apply(self, ref: ObjectRef, body: Mapping[str, Any], *, force: bool = False) -> Mapping[str, Any]:
-        """Server-side apply as field manager ``release-captain``; returns the object as it then is."""
+    def apply(
+        self, ref: ObjectRef, body: Mapping[str, Any], *, force: bool = False, part: str = ""
+    ) -> Mapping[str, Any]:
+        """Server-side apply as field manager ``release-captain``, or ``release-captain-PART``; the object as it then is.
+
+        An apply takes away what the same manager applied before and does not name again: who looks after one part of
+        an object is a manager of its own.
+        """
         ...
 
     def ping(self) -> str:

@@ -29,7 +29,7 @@ class KubernetesClient:
     """
 
     def __init__(self, settings: KubernetesSettings) -> None:
-        self._timeout = settings.timeout
+        self.timeout = settings.timeout
         configuration = _configuration(settings)
         # Whoever called us decides about retries; the pool would repeat a call three times by itself.
         configuration.retries = urllib3.Retry(total=0, redirect=False, respect_retry_after_header=False)
@@ -40,13 +40,17 @@ class KubernetesClient:
         status, body = self._call("GET", _path(ref), f"read {_said(ref)}", may_act=False)
         return None if status == 404 else body
 
-    def apply(self, ref: ObjectRef, body: Mapping[str, Any], *, force: bool = False) -> Mapping[str, Any]:
+    def apply(
+        self, ref: ObjectRef, body: Mapping[str, Any], *, force: bool = False, part: str = ""
+    ) -> Mapping[str, Any]:
         """Server-side apply; returns the object as it then is.
 
-        Raises Retry (``unknown`` when it may have been applied), or GiveUp: another manager owns a field (409, unless
-        ``force``), the account may not (403), the object is refused (400, 422), or its kind or namespace is missing (404).
+        Raises Retry (``unknown`` when it may have been applied; also when ``body`` names a version that is no longer
+        the newest: read it again and decide anew), or GiveUp: another manager owns a field (409, unless ``force``), the
+        account may not (403), the object is refused (400, 422), or its kind or namespace is missing (404).
         """
-        query = {"fieldManager": MANAGER, "force": "true" if force else "false"}
+        manager = f"{MANAGER}-{part}" if part else MANAGER
+        query = {"fieldManager": manager, "force": "true" if force else "false"}
         wanted = _complete(ref, body)
         _, found = self._call("PATCH", _path(ref), f"apply {_said(ref)}", query=query, body=wanted, may_act=True)
         return found
@@ -83,8 +87,8 @@ class KubernetesClient:
                 body=dict(body) if body is not None else None,
                 auth_settings=["BearerToken"],
             )
-            ends = time.monotonic() + self._timeout
-            answer = self._api.call_api(*request, _request_timeout=self._timeout)
+            ends = time.monotonic() + self.timeout
+            answer = self._api.call_api(*request, _request_timeout=self.timeout)
             text = _body(answer.response, ends)
         except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:
             raise Retry(f"Kubernetes cannot be reached to {doing}: {_reason(error)}") from error
@@ -99,8 +103,7 @@ class KubernetesClient:
             raise Retry(said, unknown=may_act) from error
         except client.ApiException as error:
             raise GiveUp(f"Kubernetes could not be asked to {doing}: {error.reason}; check the certificate") from error
-        stale = bool(((body or {}).get("metadata") or {}).get("resourceVersion"))
-        return _read(answer.status, answer.headers, text, method, doing, may_act=may_act, stale=stale)
+        return _read(answer.status, answer.headers, text, method, doing, may_act=may_act)
 
 
 def _configuration(settings: KubernetesSettings) -> Any:
@@ -156,9 +159,9 @@ def _reason(error: BaseException) -> str:
 
 
 def _read(
-    status: int, headers: Mapping[str, str], text: bytes | None, method: str, doing: str, *, may_act: bool, stale: bool
+    status: int, headers: Mapping[str, str], text: bytes | None, method: str, doing: str, *, may_act: bool
 ) -> tuple[int, dict[str, Any]]:
-    """The answer as JSON. Raises what the status means; ``stale``: the call named the version it expects."""
+    """The answer as JSON. Raises what the status means."""
     try:
         body = json.loads(text or b"{}")
     except ValueError:
@@ -179,7 +182,7 @@ def _read(
         return status, body
     if status == 500 and "failed to create typed patch object" in why:
         raise GiveUp(f"Kubernetes refused to {doing}: {why}; correct the object")
-    if status == 409 and _raced(body) and not stale:
+    if status == 409 and _raced(body):
         raise Retry(f"Somebody else wrote at the same time; {doing} did not happen: {why}")
     if status == 429 or status >= 500 or status == 408:
         # A refusal with 429 or 503 comes before the call is carried out; other failures may come after.
@@ -189,7 +192,7 @@ def _read(
 
 
 def _raced(body: Mapping[str, Any]) -> bool:
-    """A 409 that is nobody's claim to a field: two writers met."""
+    """A 409 that is nobody's claim to a field: two writers met, or the call named a version that is not the newest."""
     return not (body.get("details") or {}).get("causes")
 
 
@@ -202,6 +205,5 @@ def _next(status: int, body: Mapping[str, Any]) -> str:
         401: "renew the token or certificate",
         403: "grant the bot's account this verb in a Role",
         404: "install its kind and create its namespace first",
-        409: "read it again and decide anew",
         422: "correct the object",
     }.get(status, "see the API server's log")

@@ -25,7 +25,8 @@ _SEEDED = Options("seed", named=True)
 class FakeKubernetes:
     """A cluster of one API server, speaking HTTP at the root or below a prefix.
 
-    ``seed``: start with namespaces prod and stage, the deployments gateway and docs-api in prod, and the Istio kinds.
+    ``seed``: start with namespaces prod and stage, the Istio kinds, and in prod the deployments gateway and docs-api and
+    the ConfigMap gateway-flags.
     ``rollout_seconds``: how long a rollout takes; None leaves the controllers and the kubelet out.
     ``require_token``: refuse callers without a token (401); otherwise they are the administrator.
     """
@@ -78,7 +79,8 @@ class FakeKubernetes:
     def state(self) -> dict[str, Any]:
         """``{"objects": [{apiVersion, kind, namespace, name, generation, labels, spec, status, created_at, managers}]}``.
 
-        ``data`` stands beside ``spec`` for kinds that have it, but for secrets only the names of their keys.
+        ``annotations`` stand there too, but for secrets, since what they were applied with may be among them. ``data``
+        stands beside ``spec`` for kinds that have it, but for secrets only the names of their keys.
         """
         rows: list[dict[str, Any]] = []
         for table, record in self.store.every():
@@ -89,6 +91,7 @@ class FakeKubernetes:
             row: dict[str, Any] = {"apiVersion": resource.api_version(resource.versions[0]), "kind": resource.kind}
             row |= {"namespace": meta.get("namespace", ""), "name": meta["name"]}
             row |= {"generation": meta.get("generation", 0), "labels": meta.get("labels") or {}}
+            row |= {"annotations": {} if resource.kind == "Secret" else meta.get("annotations") or {}}
             row |= {"spec": body.get("spec") or {}, "status": body.get("status") or {}}
             row |= {"created_at": meta["creationTimestamp"]}
             row["managers"] = sorted({owner.manager for owner in record.owners})
@@ -153,6 +156,8 @@ class FakeKubernetes:
         for name in ("prod", "stage"):
             meta = {"name": name, "labels": {"istio-injection": "enabled"}}
             self.put({"apiVersion": "v1", "kind": "Namespace", "metadata": meta})
+        flags = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "gateway-flags", "namespace": "prod"}}
+        self.put({**flags, "data": {"bypass": "false", "rate-limit": "100"}})
         for name, port in (("gateway", 8080), ("docs-api", 8000)):
             for body in _workload(name, port):
                 self.put(body)

@@ -140,6 +140,10 @@ class Objects(Removal):
             if old is None:
                 if sub:
                     raise not_found(resource.group, resource.plural, place[1])
+                if config["metadata"].get("uid"):
+                    # Who names an object's uid means that very one: it is not made anew.
+                    said = f"uid mismatch: the provided object specified uid {config['metadata']['uid']}, and no existing object was found"
+                    raise conflict(resource.group, resource.plural, place[1], said)
                 self._namespace_open(resource, *place)
                 body = self._born(resource, prune(copy.deepcopy(config), node), place[0])
                 self._check(resource, version, body, None)

@@ -78,12 +78,29 @@ def test_another_managers_field_is_a_conflict_unless_forced(bot_client, cluster)
     assert bot_client.apply(MTLS, mode("STRICT"), force=True)["spec"]["mtls"]["mode"] == "STRICT"
 
 
-def test_a_stale_version_is_refused(bot_client):
+def test_a_stale_version_is_refused_and_the_next_try_reads_again(bot_client):
     first = bot_client.apply(MTLS, mode("STRICT"))
     bot_client.apply(MTLS, mode("DISABLE"))
     stale = {**mode("UNSET"), "metadata": {"resourceVersion": first["metadata"]["resourceVersion"]}}
-    with pytest.raises(GiveUp, match="has been modified.*read it again"):
+    with pytest.raises(Retry, match="did not happen: .*has been modified") as caught:
         bot_client.apply(MTLS, stale)
+    assert not caught.value.unknown
+    assert bot_client.get(MTLS)["spec"]["mtls"]["mode"] == "DISABLE"
+
+
+def test_an_object_named_by_its_uid_is_not_made_anew(bot_client):
+    body = {"kind": "ConfigMap", "metadata": {"uid": "0b5c"}, "data": {"a": "1"}}
+    with pytest.raises(Retry, match="uid mismatch"):
+        bot_client.apply(ObjectRef("v1", "configmaps", "gone", "prod"), body)
+    assert bot_client.get(ObjectRef("v1", "configmaps", "gone", "prod")) is None
+
+
+def test_two_parts_of_one_object_do_not_take_away_each_others_keys(bot_client):
+    ref = ObjectRef("v1", "configmaps", "flags", "prod")
+    bot_client.apply(ref, {"kind": "ConfigMap", "data": {"a": "1"}}, part="a")
+    bot_client.apply(ref, {"kind": "ConfigMap", "data": {"b": "2"}}, part="b")
+    assert bot_client.apply(ref, {"kind": "ConfigMap"}, part="a")["data"] == {"b": "2"}
+    assert [m["manager"] for m in bot_client.get(ref)["metadata"]["managedFields"]] == ["release-captain-b"]
 
 
 @pytest.mark.parametrize(

@@ -385,7 +385,7 @@ def test_state_is_what_a_person_wants_to_see(cluster, core):
     row = next(one for one in state["objects"] if (one["kind"], one["name"]) == ("Deployment", "gateway"))
     assert set(row) == {
         *("apiVersion", "kind", "namespace", "name", "generation"),
-        *("labels", "spec", "status", "created_at", "managers"),
+        *("labels", "annotations", "spec", "status", "created_at", "managers"),
     }
     assert (row["apiVersion"], row["namespace"], row["spec"]["replicas"]) == ("apps/v1", "prod", 2)
     assert row["managers"] == ["seed"]

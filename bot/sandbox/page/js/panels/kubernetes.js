@@ -18,8 +18,8 @@ export function kubernetes() {
   ];
 }
 
-// Meshes and workloads first: they are what the bot changes.
-const ORDER = ["PeerAuthentication", "AuthorizationPolicy", "DestinationRule", "VirtualService", "Deployment", "Pod", "Job"];
+// Flags, meshes and workloads first: they are what the bot changes.
+const ORDER = ["ConfigMap", "PeerAuthentication", "AuthorizationPolicy", "DestinationRule", "VirtualService", "Deployment", "Pod", "Job"];
 const rank = (kind) => (ORDER.includes(kind) ? ORDER.indexOf(kind) : ORDER.length);
 
 const label = (o) => `${o.kind} ${o.namespace ?? ""}/${o.name}`;
@@ -31,6 +31,7 @@ function object(o) {
 
 /** The one thing about an object that a person looks for first. */
 function glance(o) {
+  if (o.kind === "ConfigMap") return flags(o).map(([name, until]) => tag(`${name} on until ${until}`, "warn"));
   if (o.kind === "PeerAuthentication") return [tag(o.spec?.mtls?.mode ?? "UNSET", o.spec?.mtls?.mode === "STRICT" ? "good" : "warn")];
   if (o.kind === "AuthorizationPolicy") return [tag(o.spec?.action ?? "ALLOW")];
   if (o.kind === "DestinationRule") return [tag(o.spec?.trafficPolicy?.tls?.mode ?? "no TLS policy")];
@@ -43,6 +44,16 @@ function glance(o) {
     return fault ? [tag("fault injected", "bad")] : [];
   }
   return o.status?.phase ? [tag(o.status.phase, ["Running", "Active", "Succeeded"].includes(o.status.phase) ? "good" : "warn")] : [];
+}
+
+const MARK = "release-captain/flag.";
+
+/** [flag, when it goes off] for each mark of the bot on the object. */
+function flags(o) {
+  return Object.entries(o.annotations ?? {}).filter(([key]) => key.startsWith(MARK)).map(([key, text]) => {
+    const until = /"until": "([^"]+)"/.exec(text);
+    return [key.slice(MARK.length), until ? new Date(until[1]).toLocaleTimeString() : "?"];
+  });
 }
 
 function yaml(value, pad = "") {
