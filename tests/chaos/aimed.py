@@ -17,6 +17,8 @@ AT_ONCE = 3
 REACHED = 60.0
 SETTLED = 120.0
 """Seconds that everything owed may take to be settled once all is mended; later is lost."""
+TAKEN_OVER = 30.0
+"""Seconds in which the call that was cut off must have been made again."""
 Say = Callable[[str], None]
 
 
@@ -103,7 +105,11 @@ class Aim:
             raise RuntimeError(f"{what}: {len(self.stage.snare.held)} of {count} calls came in {REACHED:g} s")
 
     def _kill(self, name: str, doomed: Replica, openings: Sequence[Opening], *, service: str) -> None:
-        """Kill, mend, start again, and wait until everything owed is settled outside."""
+        """Kill, mend, start again, and wait until it is settled outside and in hand again.
+
+        What had reached the outside is right outside at once; it is settled when somebody has made sure of it: so the
+        figure ends no earlier than the call that was cut off is made again, and when one is alone, than it takes alerts.
+        """
         alone = len(self.stage.replicas) == 1
         doomed.kill()
         at = time.monotonic()
@@ -113,6 +119,8 @@ class Aim:
         if alone:
             self.stage.up([doomed])
         self._settle(openings)
+        if not wait(lambda: self.stage.snare.first(service, since=at) is not None, TAKEN_OVER):
+            self.tally.event(f"nobody made the call at {name} again in {TAKEN_OVER:g} s")
         took = time.monotonic() - at
         touched = self.stage.snare.first(service, since=at)
         takeover = None if alone or touched is None else touched - at

@@ -44,6 +44,8 @@ class Tally:
     database: str
     rows: dict[str, Row] = field(default_factory=dict)
     violations: list[Violation] = field(default_factory=list)
+    overlooked: list[str] = field(default_factory=list)
+    """What was falsified and not found."""
     incidents: int = 0
     events: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
@@ -71,10 +73,11 @@ class Tally:
         with self._lock:
             self.events[name] = self.events.get(name, 0) + 1
 
-    def judged(self, violations: Sequence[Violation], *, incidents: int) -> None:
+    def judged(self, violations: Sequence[Violation], *, incidents: int, overlooked: Sequence[str] = ()) -> None:
         """The last word on a stage."""
         with self._lock:
             self.violations += violations
+            self.overlooked += overlooked
             self.incidents += incidents
 
     @property
@@ -96,6 +99,7 @@ class Tally:
             "events": dict(sorted(self.events.items())),
             "points": [row.plain() for row in self.rows.values()],
             "violations": [asdict(v) for v in self.violations],
+            "overlooked": self.overlooked,
         }
 
 
@@ -122,6 +126,7 @@ def table(tallies: Sequence[Tally]) -> str:
         events = ", ".join(f"{count} x {name}" for name, count in sorted(tally.events.items()))
         text += [f"beside them: {events}"] if events else []
         text += [f"WRONG  {v.wrong.value}: {v.token} {v.said}" for v in tally.violations]
+        text += [f"OVERLOOKED  {name}: falsified, and the judge did not see it" for name in tally.overlooked]
     return "\n".join(text)
 
 
