@@ -14,6 +14,8 @@ ROOMS: Mapping[str, tuple[str, str]] = {
     "check": ("bot.serving", "say every mistake in captain.yml and the runbooks; start nothing"),
     "slack": ("bot.serving", "`captain slack manifest` prints the Slack app manifest"),
     "audit": ("bot.serving", "`captain audit verify` walks the audit chain"),
+    "db": ("bot.upkeep", "`captain db backup|restore|check`: the database in one archive, and back"),
+    "purge": ("bot.upkeep", "delete what is settled and old, as the bot does every night"),
     "sandbox": ("bot.sandbox", "the whole bot with a pretend world around it, on this machine alone"),
 }
 ASK = "bot.ask"

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.engine import Connection
 
-from bot import config, grammar, inbox
+from bot import backup, config, grammar, inbox, retention
 from bot.config import CaptainSettings
 from bot.effects import FINAL, Effect, Outcome, Performer, Settled, State, Task, Tx
 from bot.engine import Engine
@@ -32,7 +32,7 @@ from bot.integrations.pagerduty import PagerDutySettings
 from bot.integrations.prometheus import PrometheusSettings
 from bot.integrations.slack import Respond, SlackSettings
 from bot.meter import PROMISE, Meter
-from bot.refusals import REFUSALS, Refusals
+from bot.refusals import Refusals
 from bot.store import Store
 from bot.tally import Tally
 from bot.yaml_lines import Place
@@ -196,6 +196,8 @@ class Captain:
         """Migrate, take over what was left, start to take. Makes no outside call: alerts are taken before Slack is there."""
         self.store.lock_file()
         self.store.migrate()
+        with self.store.read() as c:
+            self.store.restored = backup.last_restore(c)
         for performers in PERFORMERS:
             self.engine.perform(performers(self.desk))
         self.engine.perform([Performer("reply", self._reply)])
@@ -338,16 +340,8 @@ class Captain:
 
     def _purge(self, slot: float) -> None:
         days = self.settings.captain.retention_days
-        gone = self.engine.purge(days=min(days, 7.0))
-        before = slot - days * 86400
-        with self.store.write() as c:
-            c.execute(sa.delete(inbox.INBOX()).where(inbox.INBOX().c.received_at < before))
-            c.execute(sa.delete(REFUSALS()).where(REFUSALS().c.received_at < before))
-            t = journal.JOURNAL()
-            # One that is still sent again is not over, however long ago it came first.
-            old = (t.c.received_at < before) & t.c.verdict.is_not(None) & (sa.func.coalesce(t.c.seen_at, 0) < before)
-            c.execute(sa.delete(t).where(old))
-        log.info("purged %d finished workflows", gone)
+        gone = retention.purge(self.store, lambda days: self.engine.purge(days=days), now=slot, days=days)
+        log.info("purged what is older than %g days: %s", days, gone)
 
     def _meter(self, tx: Tx, done: Settled) -> None:
         self.meter.effects.labels(done.lane, done.state.value).inc()

@@ -52,6 +52,14 @@ class CaptainSettings(BaseModel):
         return host.strip("[]"), int(port)
 
 
+class OwnSection(BaseModel):
+    """captain.yml for who needs its section about the process alone."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    captain: CaptainSettings = CaptainSettings()
+
+
 def load(
     path: Path,
     model: type[M],
@@ -78,7 +86,11 @@ def load(
         raise ConfigError(f"{path} is larger than {MAX_BYTES} bytes; this cannot be a captain.yml")
     document = _sections(path, text)
     problems: list[str] = []
-    data = _environment(document.values, environ, document, problems)
+    values = document.values
+    if model.model_config.get("extra") == "ignore":
+        # Who needs one section is not asked for the secrets of the others.
+        values = {name: value for name, value in values.items() if name in model.model_fields}
+    data = _environment(values, environ, document, problems)
     for name, value in sorted(environ.items()):
         _override(data, name, value, model)
     try:

@@ -9,9 +9,10 @@ from collections.abc import Callable, Collection
 from contextlib import closing
 from typing import Any, TypeVar
 
-from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
+from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
 
 from bot.errors import ConfigError
+from bot.files import engine_file
 from bot.store import NOTICE_A_DEAD_SERVER, Store
 
 T = TypeVar("T")
@@ -108,30 +109,56 @@ class Durable:
 
     def purge(self, before: dt.datetime) -> int:
         """Delete workflows that had finished by then; returns how many."""
-        gone = 0
-        while True:
-            found = DBOS.list_workflows(
-                status=list(FINISHED),
-                completed_before=before.isoformat(),
-                limit=500,
-                load_input=False,
-                load_output=False,
-            )
-            if not found:
-                return gone
-            DBOS.delete_workflows([w.workflow_id for w in found])
-            gone += len(found)
+        return _purge(DBOS, before)
 
     def _url(self) -> str:
-        if self._store.path is None:
-            return self._store.url.replace("postgresql+psycopg://", "postgresql://")
-        # A file of its own: one writer lock shared by both can starve the executor's connection pool.
-        path = self._store.path.with_suffix(".dbos.db")
-        try:
-            with closing(sqlite3.connect(path)) as connection:
-                connection.execute("pragma journal_mode=wal")
-        except sqlite3.Error as e:
-            raise ConfigError(
-                f"captain.database: {path}, the executor's own file beside it, cannot be used: {e}"
-            ) from e
-        return f"sqlite:///{path}"
+        if self._store.path is not None:
+            path = engine_file(self._store.path)
+            try:
+                with closing(sqlite3.connect(path)) as connection:
+                    connection.execute("pragma journal_mode=wal")
+            except sqlite3.Error as e:
+                raise ConfigError(
+                    f"captain.database: {path}, the executor's own file beside it, cannot be used: {e}"
+                ) from e
+        return _url(self._store)
+
+
+class Finished:
+    """The finished workflows of a database, for a process that runs none. ``close`` when done with it."""
+
+    def __init__(self, store: Store) -> None:
+        logging.getLogger("dbos").setLevel(logging.ERROR)
+        self._client = DBOSClient(
+            system_database_url=_url(store), serializer=DBOSPortableJSONSerializer(), retry_connection_errors=False
+        )
+
+    def purge(self, days: float, *, dry: bool = False) -> int:
+        """Delete what finished longer ago than ``days``, or with ``dry`` only count it; returns how many."""
+        return _purge(self._client, dt.datetime.now(dt.UTC) - dt.timedelta(days=days), dry=dry)
+
+    def close(self) -> None:
+        self._client.destroy()
+
+
+def _purge(source: Any, before: dt.datetime, *, dry: bool = False) -> int:
+    """``source`` is the running executor or a client: both list and delete workflows in the same words."""
+    asked = {
+        "status": list(FINISHED),
+        "completed_before": before.isoformat(),
+        "load_input": False,
+        "load_output": False,
+    }
+    if dry:
+        return len(source.list_workflows(**asked))
+    gone = 0
+    while found := source.list_workflows(limit=500, **asked):
+        source.delete_workflows([w.workflow_id for w in found])
+        gone += len(found)
+    return gone
+
+
+def _url(store: Store) -> str:
+    if store.path is None:
+        return store.url.replace("postgresql+psycopg://", "postgresql://")
+    return f"sqlite:///{engine_file(store.path)}"

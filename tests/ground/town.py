@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -129,15 +129,15 @@ class Town:
         self.bots.append(bot)
         return bot
 
-    def spawn(self, *, port: int = 0) -> Bot:
-        """Start the bot as its users do, in a process of its own that can be killed."""
+    def spawn(self, *options: str, port: int = 0, env: Mapping[str, str] | None = None) -> Bot:
+        """Start the bot as its users do, in a process of its own that can be killed; ``options`` of `captain serve`."""
         port = port or free_port()
         self.config["captain"]["listen"] = f"127.0.0.1:{port}"
         self.write()
         # Bytecode is written, as on a user's machine: without it each start takes seconds longer.
-        env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-        env["PYTHONWARNINGS"] = "ignore"
-        command = [str(Path(sys.executable).with_name("captain")), "serve", "--config", str(self.file)]
+        own = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        env = own | {"PYTHONWARNINGS": "ignore"} | (env or {})
+        command = [str(Path(sys.executable).with_name("captain")), "serve", "--config", str(self.file), *options]
         with (self.folder / f"bot-{len(self.bots)}.log").open("wb") as log:
             process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=env)
         bot = Bot(f"http://127.0.0.1:{port}", process=process)

@@ -225,6 +225,15 @@ def test_what_is_not_for_us_or_not_to_be_heard_is_not_taken_in(watched: Town):
     assert watched.pages() == []
 
 
+def test_a_watchdog_that_never_reached_us_is_not_brought_to_life_by_looking(watched: Town):
+    watched.config["watchdogs"] = {"prod": {"alertname": "Watchdog", "service": "docs-api"}}
+    bot = watched.start()
+    watched.alertmanager.fire({"alertname": "Watchdog", "service": "docs-api"}, {}, time.time() - 120)
+    told = look(bot)
+    assert told["healed"] == told["refused"] == []
+    assert watched.pages() == []
+
+
 def test_an_alert_that_nobody_can_be_paged_for_is_said(watched: Town):
     bot = watched.start()
     watched.alertmanager.fire({"alertname": "Burn", "service": "docs-apo"}, {}, time.time() - 120)
