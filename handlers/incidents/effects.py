@@ -53,7 +53,7 @@ def page(desk: Desk, task: Task) -> Outcome:
     row = _row(desk, task)
     if not table.is_open(row):
         # An earlier try may have reached PagerDuty; the resolve that follows this closes it either way.
-        return Outcome(skipped="resolved before PagerDuty accepted the page")
+        return Outcome(skipped="resolved before PagerDuty confirmed the page")
     accepted = _pager(desk).trigger(
         Trigger(
             routing_key=_routing_key(desk, row),
