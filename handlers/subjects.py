@@ -44,6 +44,6 @@ def lanes() -> list[LaneRule]:
         LaneRule("replies", workers=4, cap=15.0, patience_h=0.5),
         LaneRule("jira", workers=4, cap=120.0, patience_h=72.0),
         # An undo is owed for ever, as nearly as an engine can: what is switched on is switched off again.
-        LaneRule("kubernetes", workers=4, cap=60.0, patience_h=720.0),
+        LaneRule("kubernetes", workers=4, first=0.5, cap=60.0, patience_h=720.0),
         LaneRule("checks", workers=4, cap=60.0, patience_h=1.0),
     ]
