@@ -5,7 +5,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev sandbox sandbox-reset test test-fast lint bench lock clean
+.PHONY: help install install-dev sandbox sandbox-reset test test-fast lint bench chaos lock clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -52,6 +52,9 @@ lint: $(INSTALLED_DEV)  ## format, lint, types and import contracts; all four sp
 
 bench: $(INSTALLED_DEV)  ## measure speed against the written goals
 	@$(PY) tests/bench/run.py $(ARGS)
+
+chaos: $(INSTALLED_DEV)  ## kill the bot 500 times on each database and look for what is lost or doubled (50 minutes)
+	@PYTHONPATH=tests:. $(PY) -m chaos.run $(ARGS)
 
 lock:  ## write both lock files anew from pyproject.toml
 	@if command -v uv >/dev/null 2>&1; then uv=uv; else \

@@ -14,6 +14,8 @@ ROOMS: Mapping[str, tuple[str, str]] = {
     "check": ("bot.serving", "say every mistake in captain.yml and the runbooks; start nothing"),
     "slack": ("bot.serving", "`captain slack manifest` prints the Slack app manifest"),
     "audit": ("bot.serving", "`captain audit verify` walks the audit chain"),
+    "db": ("bot.upkeep", "`captain db backup|restore|check`: the database in one archive, and back"),
+    "purge": ("bot.upkeep", "delete what is settled and old, as the bot does every night"),
     "sandbox": ("bot.sandbox", "the whole bot with a pretend world around it, on this machine alone"),
 }
 ASK = "bot.ask"
@@ -45,6 +47,7 @@ def _help() -> str:
             "Every other command is asked of the running bot, in the words that also work in Slack:",
             "  captain incident list",
             '  captain incident open sev2 docs-api "p95 up"',
+            "  captain why INC-12",
             "  captain help",
             "",
             "`captain COMMAND --help` says more of each.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import re
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,10 +13,11 @@ from typing import Any
 
 import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.engine import Connection
 
-from bot import config, grammar, inbox
+from bot import backup, config, grammar, inbox, retention
 from bot.config import CaptainSettings
-from bot.effects import Effect, Outcome, Performer, Settled, State, Task, Tx
+from bot.effects import FINAL, Effect, Outcome, Performer, Settled, State, Task, Tx
 from bot.engine import Engine
 from bot.errors import ConfigError, GiveUp, Refused, Retry
 from bot.grammar import Asker, Reply
@@ -23,27 +25,33 @@ from bot.inbox import Request
 from bot.intake import Intake
 from bot.integrations import connect
 from bot.integrations.alertmanager import AlertmanagerSettings
+from bot.integrations.heartbeat import HeartbeatSettings
 from bot.integrations.jira import JiraSettings
 from bot.integrations.kubernetes import KubernetesSettings
 from bot.integrations.pagerduty import PagerDutySettings
 from bot.integrations.prometheus import PrometheusSettings
 from bot.integrations.slack import Respond, SlackSettings
-from bot.meter import Meter
+from bot.meter import PROMISE, Meter
+from bot.refusals import Refusals
 from bot.store import Store
+from bot.tally import Tally
 from bot.yaml_lines import Place
 from handlers.alerts import journal, payload
-from handlers.alerts.journal import Entry
-from handlers.catalogue import Policy, Service
+from handlers.alerts.journal import Entry, Identity
+from handlers.catalogue import Policy, Service, Watchdog
 from handlers.desk import Desk, Outside
 from handlers.flags import decide as flag_decide
 from handlers.flags import table as flag_table
 from handlers.flags.kinds import Flag
 from handlers.flags.kinds import misfits as flag_misfits
-from handlers.incidents import decide, home, phone, table
+from handlers.incidents import decide, home, phone, table, verdicts
 from handlers.subjects import PERFORMERS, SUBJECTS, TICKS, lanes
+from handlers.watchdogs import table as watchdog_table
+from handlers.watchdogs.hear import Ear
 from runbooks import Runbook, load_folder, shipped
 
 log = logging.getLogger(__name__)
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 COMMIT_PATIENCE = 1.8
 """Seconds a door waits for its commit: Alertmanager hears 503 within two, Slack within its three."""
 
@@ -62,6 +70,8 @@ class Settings(BaseModel):
     kubernetes: KubernetesSettings | None = None
     services: Mapping[str, Service] = Field(default_factory=dict)
     incidents: Policy = Policy()
+    watchdogs: Mapping[str, Watchdog] = Field(default_factory=dict)
+    heartbeat: HeartbeatSettings | None = None
     flags: Mapping[str, Flag] = Field(default_factory=dict)
 
 
@@ -91,6 +101,8 @@ def _misfits(made: Settings, runbooks: Mapping[str, Runbook]) -> Iterator[tuple[
             yield ("slack", "app_token"), "is missing; mode: socket needs an xapp-… token"
         if made.slack.mode == "http" and made.slack.signing_secret is None:
             yield ("slack", "signing_secret"), "is missing; mode: http needs it to know Slack from others"
+    if made.alertmanager is not None and made.alertmanager.receiver and not made.alertmanager.url:
+        yield ("alertmanager", "receiver"), "is set, but not alertmanager.url: nobody can be asked what fires for it"
     fallback = made.incidents.fallback_service
     if fallback and fallback not in made.services:
         why = f"'{fallback}' is not a service.{config.nearest(fallback, list(made.services))}"
@@ -104,6 +116,23 @@ def _misfits(made: Settings, runbooks: Mapping[str, Runbook]) -> Iterator[tuple[
         if service.jira and made.jira is None:
             yield ("services", name, "jira"), "is set, but there is no jira: section: no ticket would be made"
     yield from flag_misfits(made.flags, list(made.services), cluster=made.kubernetes is not None)
+    yield from _unwatched(made)
+
+
+def _unwatched(made: Settings) -> Iterator[tuple[Place, str]]:
+    """Watchdogs that could not do what they are for."""
+    if made.watchdogs and made.alertmanager is None:
+        yield ("watchdogs",), "are set, but there is no alertmanager: section: no watchdog could ever arrive"
+    for name, watchdog in made.watchdogs.items():
+        service = made.services.get(watchdog.service)
+        if not NAME.fullmatch(name):
+            yield ("watchdogs", name), "must be named with at most 63 letters, digits, '-', '_' and '.'"
+        if service is None:
+            why = f"'{watchdog.service}' is not a service.{config.nearest(watchdog.service, list(made.services))}"
+            yield ("watchdogs", name, "service"), why
+        elif watchdog.severity.pages and made.pagerduty is not None and service.pagerduty is None:
+            why = f"services.{watchdog.service}.pagerduty is not set: the watchdog's silence would page nobody"
+            yield ("watchdogs", name, "service"), why
 
 
 class Captain:
@@ -113,7 +142,8 @@ class Captain:
         self.settings = settings
         self.meter = Meter()
         self.store = Store(settings.captain.database)
-        self.engine = Engine(self.store, lanes(), lease=settings.captain.lease)
+        rules = lanes(slack_pace=settings.slack.pace if settings.slack else 0.0)
+        self.engine = Engine(self.store, rules, lease=settings.captain.lease)
         self.outside = Outside(
             chat=connect.slack(settings.slack),
             pager=connect.pagerduty(settings.pagerduty),
@@ -121,6 +151,7 @@ class Captain:
             metrics=connect.prometheus(settings.prometheus),
             alerts=connect.alertmanager(settings.alertmanager),
             cluster=connect.kubernetes(settings.kubernetes),
+            heartbeat=connect.heartbeat(settings.heartbeat),
         )
         self.desk = Desk(
             store=self.store,
@@ -131,13 +162,16 @@ class Captain:
             runbooks=runbooks,
             public_url=settings.captain.public_url,
             command=settings.slack.command if settings.slack else "/captain",
+            watchdogs=settings.watchdogs,
+            heartbeat=settings.heartbeat,
             flags=settings.flags,
         )
+        self.watchdogs = Ear(self.store, settings.watchdogs)
         self.commands = grammar.commands(SUBJECTS)
         self.alerts: Intake[Entry] = Intake(
             self.store,
             name="alerts",
-            write=journal.write,
+            write=self._journal,
             decide=self._decide,
             urgency=self._urgency,
             undecided=lambda c, before: journal.undecided(c, before=before),
@@ -154,12 +188,16 @@ class Captain:
             workers=4,
             rest=0.003,
         )
+        self.repeats: Tally[Identity] = Tally(self.store, journal.repeated, name="repeats", pressed=self.alerts.pressed)
+        self.refusals = Refusals(self.store)
         self.ready = threading.Event()
 
     def start(self) -> None:
         """Migrate, take over what was left, start to take. Makes no outside call: alerts are taken before Slack is there."""
         self.store.lock_file()
         self.store.migrate()
+        with self.store.read() as c:
+            self.store.restored = backup.last_restore(c)
         for performers in PERFORMERS:
             self.engine.perform(performers(self.desk))
         self.engine.perform([Performer("reply", self._reply)])
@@ -174,6 +212,8 @@ class Captain:
         self.engine.launch()
         self.alerts.start()
         self.requests.start()
+        self.repeats.start()
+        self.refusals.start()
         self.ready.set()
 
     def stop(self, timeout: float = 12.0) -> None:
@@ -182,25 +222,32 @@ class Captain:
         deadline = time.monotonic() + timeout
         self.alerts.stop(deadline)
         self.requests.stop(deadline)
+        self.repeats.stop(deadline)
+        self.refusals.stop(deadline)
         self.engine.close(max(1.0, deadline - time.monotonic()))
         self.store.close()
 
     @property
     def ticks(self) -> list[tuple[str, str]]:
         """What the clock must tell: (name, cron line in UTC)."""
-        return [("purge", "17 3 * * *"), *((tick.name, tick.line) for tick in TICKS)]
+        return [("purge", "17 3 * * *"), *((tick.name, tick.line) for tick in TICKS if tick.wanted(self.desk))]
 
     # ---- alerts -----------------------------------------------------------------------------------------------------
 
     def read_alerts(self, body: bytes) -> payload.Body:
         """Check an Alertmanager body. Raises payload.BadPayload."""
-        return payload.read(body, self.settings.services, self.settings.incidents)
+        return payload.read(body, self.settings.services, self.settings.incidents, self.settings.watchdogs)
+
+    def _journal(self, c: Connection, deliveries: Sequence[Sequence[Any]]) -> list[list[Entry]]:
+        new = journal.write(c, deliveries)
+        self.watchdogs.write(c, deliveries)
+        return new
 
     def _urgency(self, entry: Entry) -> tuple[int, ...]:
         """Alerts that fire before alerts that end, the worst first."""
         if not entry.alert.firing:
             return 1, 0
-        return 0, decide.severity_of(self.desk, entry.alert.labels).rank
+        return 0, verdicts.severity_of(self.desk, entry.alert.labels).rank
 
     def _decide(self, entries: Sequence[Entry]) -> None:
         decide.on_alerts(self.desk, entries)
@@ -243,31 +290,33 @@ class Captain:
     def _answer_one(self, request: Request) -> None:
         given = request.payload
         answer: Mapping[str, Any] | None = None
+        verdict = "done"
         if request.kind == "home":
             self._home(str(given["user"]))
         elif request.kind == "pagerduty":
-            phone.hear(self.desk, given["event"])
+            verdict = phone.hear(self.desk, given["event"])
         else:
             asker = Asker(given["user"], given["name"], "slack", request.key, given.get("channel", ""))
             try:
                 reply = self.run(given["line"], asker)
                 answer = {"text": reply.text, "blocks": list(reply.blocks), "in_channel": reply.in_channel}
             except Refused as e:
-                answer = {"text": str(e), "blocks": [], "in_channel": False}
-        self._close(request, answer)
+                verdict = str(e)
+                answer = {"text": verdict, "blocks": [], "in_channel": False}
+        self._close(request, answer, verdict)
 
-    def _close(self, request: Request, answer: Mapping[str, Any] | None) -> None:
+    def _close(self, request: Request, answer: Mapping[str, Any] | None, verdict: str) -> None:
         at, url = time.time(), request.payload.get("response_url")
         with self.engine.transaction(at) as tx:
             if answer is not None and url:
                 args = {"url": url, **answer}
                 tx.owe(Effect(f"reply:{request.key}", "reply", "replies", None, args, urgency=1))
-            inbox.done(tx.c, request.key, at=at)
+            inbox.done(tx.c, request.key, at=at, verdict=verdict)
 
     def _sorry(self, request: Request) -> None:
         """A request broke on a fault of ours: the person hears of it instead of waiting."""
         text = "That did not work, and the fault is mine, not yours. It is in my log; please tell whoever runs me."
-        self._close(request, {"text": text, "blocks": [], "in_channel": False})
+        self._close(request, {"text": text, "blocks": [], "in_channel": False}, "broke on a fault of mine, see my log")
 
     def _reply(self, task: Task) -> Outcome:
         chat = self.outside.chat
@@ -291,34 +340,53 @@ class Captain:
 
     def _purge(self, slot: float) -> None:
         days = self.settings.captain.retention_days
-        gone = self.engine.purge(days=min(days, 7.0))
-        before = slot - days * 86400
-        with self.store.write() as c:
-            c.execute(sa.delete(inbox.INBOX()).where(inbox.INBOX().c.received_at < before))
-            t = journal.JOURNAL()
-            old = (t.c.received_at < before) & t.c.verdict.is_not(None)
-            c.execute(sa.delete(t).where(old))
-        log.info("purged %d finished workflows", gone)
+        gone = retention.purge(self.store, lambda days: self.engine.purge(days=days), now=slot, days=days)
+        log.info("purged what is older than %g days: %s", days, gone)
 
     def _meter(self, tx: Tx, done: Settled) -> None:
         self.meter.effects.labels(done.lane, done.state.value).inc()
-        if done.kind == "page" and done.state is State.DONE:
-            row = table.by_number(tx.c, done.about or 0)
-            if row is not None:
-                self.meter.page_seconds.observe(max(0.0, time.time() - row.opened_at))
+        if done.kind == "page" and done.state in FINAL:
+            page = table.page(tx.c, done.key)
+            took = max(0.0, tx.now - page.since) if page else 0.0
+            if page and done.state is State.DONE:
+                self.meter.page_seconds.labels(page.source).observe(took)
+            elif done.state is State.GAVE_UP:
+                self.meter.pages_missed.labels("gave_up").inc()
+            elif took > PROMISE:
+                # An incident that is over before its page was late has wronged nobody.
+                self.meter.pages_missed.labels("ended").inc()
 
     def metrics(self) -> bytes:
-        """The exposition, with what is owed and how old it is."""
-        owed = self.engine.owed()
+        """The exposition, with what is owed and how old it is. While the database is away, the last that was known."""
+        meter = self.meter
+        meter.replicas.set(self.engine.replicas)
+        for intake in (self.alerts, self.requests):
+            meter.undecided.labels(intake.name).set(intake.waiting())
+        try:
+            self._measure()
+            meter.database.set(1)
+        except (sa.exc.SQLAlchemyError, OSError) as e:
+            log.warning("metrics: the database does not answer: %s", e)
+            meter.database.set(0)
+        return meter.text()
+
+    def _measure(self) -> None:
+        meter, owed = self.meter, self.engine.owed()
         for rule in lanes():
             count, age = owed.get(rule.name, (0, 0.0))
-            self.meter.owed.labels(rule.name).set(count)
-            self.meter.oldest.labels(rule.name).set(age)
+            meter.owed.labels(rule.name).set(count)
+            meter.oldest.labels(rule.name).set(age)
         with self.store.read() as c:
-            on, now = flag_table.not_over(c), time.time()
-        self.meter.flags_on.set(len(on))
-        self.meter.flags_overdue.set(sum(flag_table.due(row) < now for row in on))
-        return self.meter.text()
+            pages = table.pages_unheard(c)
+            now, heard = self.store.clock(c), watchdog_table.states(c, self.settings.watchdogs)
+            on = flag_table.not_over(c)
+        meter.pages_unheard.set(len(pages))
+        meter.page_oldest.set(max((time.time() - page.since for page in pages), default=0.0))
+        for row in heard:
+            meter.watchdog_age.labels(row.name).set(watchdog_table.age(row, now))
+            meter.watchdog_within.labels(row.name).set(self.settings.watchdogs[row.name].within)
+        meter.flags_on.set(len(on))
+        meter.flags_overdue.set(sum(flag_table.due(row) < time.time() for row in on))
 
 
 def build(path: Path, environ: Mapping[str, str]) -> Captain:

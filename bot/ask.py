@@ -10,14 +10,13 @@ import sys
 from pathlib import Path
 
 import requests
-from pydantic import BaseModel, ConfigDict
 
 from bot import config
-from bot.config import CaptainSettings
+from bot.config import OwnSection
 from bot.errors import ConfigError, Refused
 
 USAGE = """\
-Usage: captain SUBJECT VERB … [--as NAME] [--json] [--config FILE]
+Usage: captain SUBJECT [VERB] … [--as NAME] [--json] [--config FILE]
 
 Asks the running bot; `captain help` lists what it can be asked.
 
@@ -26,14 +25,6 @@ Asks the running bot; `captain help` lists what it can be asked.
   --config FILE  the bot's captain.yml (or CAPTAIN_CONFIG; else ./captain.yml)
 """
 TIMEOUT = 15.0
-
-
-class Door(BaseModel):
-    """The one section of captain.yml that the door needs."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    captain: CaptainSettings = CaptainSettings()
 
 
 def main() -> int:
@@ -59,7 +50,7 @@ def main() -> int:
 
 def ask(line: str, name: str, config_file: Path) -> dict[str, object]:
     """Send one line. Raises Refused with the bot's own sentence, or with what to do when nobody answers."""
-    settings = config.load(config_file, Door, config.environment()).captain
+    settings = config.load(config_file, OwnSection, config.environment()).captain
     if settings.api_token is None:
         raise Refused(f"{config_file}: captain.api_token is not set, so the bot's door for the CLI is shut; set it")
     host, port = settings.address

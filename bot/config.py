@@ -35,7 +35,7 @@ class CaptainSettings(BaseModel):
     lease: float = Field(
         15.0, ge=2, description="seconds of silence after which another replica takes a process for dead"
     )
-    retention_days: float = Field(90.0, gt=0, description="how long alerts and finished work are kept")
+    retention_days: float = Field(90.0, gt=0, description="how long alerts, refusals and finished work are kept")
 
     @field_validator("listen")
     @classmethod
@@ -50,6 +50,14 @@ class CaptainSettings(BaseModel):
         """(host, port) to bind; port 0 takes a free one."""
         host, _, port = self.listen.rpartition(":")
         return host.strip("[]"), int(port)
+
+
+class OwnSection(BaseModel):
+    """captain.yml for who needs its section about the process alone."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    captain: CaptainSettings = CaptainSettings()
 
 
 def load(
@@ -78,7 +86,11 @@ def load(
         raise ConfigError(f"{path} is larger than {MAX_BYTES} bytes; this cannot be a captain.yml")
     document = _sections(path, text)
     problems: list[str] = []
-    data = _environment(document.values, environ, document, problems)
+    values = document.values
+    if model.model_config.get("extra") == "ignore":
+        # Who needs one section is not asked for the secrets of the others.
+        values = {name: value for name, value in values.items() if name in model.model_fields}
+    data = _environment(values, environ, document, problems)
     for name, value in sorted(environ.items()):
         _override(data, name, value, model)
     try:

@@ -1,4 +1,4 @@
-"""What is owed to the outside: the ledger of effects, the transaction that writes it, the lanes that start it.
+"""What is owed to the outside: the ledger of effects and the transaction that writes it.
 
 An effect is one thing to do outside (a page, a post, a ticket), written down in the same transaction as the decision
 that asks for it. Effects are independent: none waits for, or fails with, another, unless it says ``after``.
@@ -7,13 +7,7 @@ that asks for it. Effects are independent: none waits for, or fails with, anothe
 from __future__ import annotations
 
 import functools
-import heapq
-import itertools
 import json
-import logging
-import random
-import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -23,8 +17,6 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 from sqlmodel import Field, SQLModel
-
-log = logging.getLogger(__name__)
 
 
 class State(StrEnum):
@@ -59,6 +51,8 @@ class EffectRow(SQLModel, table=True):
     attempt: int = 0
     tried: int = 0
     tried_at: float | None = None
+    deaths: int = 0
+    bucket: str = ""
     due_at: float
     pause: float = 0.0
     deadline: float | None = None
@@ -76,6 +70,7 @@ class Effect:
     ``key``: ours, unique for ever, carries the occurrence. ``lane``: which outside service. ``about``: incident number.
     ``urgency``: smaller goes first. ``after``: key of the effect that must be settled before. ``delay``: seconds to wait.
     ``deadline``: UNIX s after which no try is begun: what came too late to be undone in time is not done at all.
+    ``bucket``: whose rate limit at the service it counts for, such as "post:C012AB3CD"; see ``LaneRule.paces``.
     """
 
     key: str
@@ -87,6 +82,7 @@ class Effect:
     after: str | None = None
     delay: float = 0.0
     deadline: float | None = None
+    bucket: str = ""
 
 
 @dataclass(frozen=True)
@@ -166,9 +162,11 @@ class Tx:
             "state": state.value,
             "attempt": 0,
             "tried": 0,
+            "deaths": 0,
             "due_at": due,
             "pause": effect.delay,
             "deadline": effect.deadline,
+            "bucket": effect.bucket,
             "created_at": self.now,
             "reason": "",
             "result": "{}",
@@ -237,123 +235,8 @@ def _insert_once(table: sa.Table, *, postgres: bool) -> Any:
 
 def effect_of(row: Any) -> Effect:
     """The effect a ledger row stands for."""
-    return Effect(row.key, row.kind, row.lane, row.about, json.loads(row.args), row.urgency, row.after)
-
-
-def backoff(attempt: int, rule: LaneRule, *, after: float | None = None) -> float:
-    """Seconds until try ``attempt + 1``: doubling from ``rule.first`` to ``rule.cap``, jittered, never before ``after``."""
-    grown = min(rule.cap, rule.first * 2.0 ** min(attempt - 1, 20))
-    return max(after or 0.0, grown * random.uniform(0.75, 1.25))  # noqa: S311 - spreads load, keeps no secret
-
-
-@dataclass(frozen=True)
-class LaneRule:
-    """One outside service's lane: how many calls at once, first and longest pause between tries, hours of patience."""
-
-    name: str
-    workers: int
-    first: float = 1.0
-    cap: float = 120.0
-    patience_h: float = 24.0
-
-
-class Lane:
-    """Starts the effects of one outside service, most urgent first, on at most ``workers`` threads.
-
-    It holds keys in memory only to be quick: the ledger is the truth, and whatever a kill loses here is swept up again.
-    """
-
-    def __init__(
-        self, rule: LaneRule, run: Callable[[str, int], None], *, clock: Callable[[], float] = time.time
-    ) -> None:
-        self.rule = rule
-        self._run = run
-        self._clock = clock
-        self._ready: list[tuple[int, int, str, int]] = []
-        self._later: list[tuple[float, int, int, str, int]] = []
-        self._held: dict[tuple[str, int], int] = {}
-        """What waits or runs here, and which of its places in the queues counts."""
-        self._asleep: set[tuple[str, int]] = set()
-        self._order = itertools.count()
-        self._wake = threading.Condition()
-        self._threads: list[threading.Thread] = []
-        self._idle = 0
-        self._closed = False
-
-    def put(self, key: str, attempt: int, *, urgency: int, due: float) -> None:
-        """Start try ``attempt`` of an effect at ``due`` (UNIX s). Putting the same try twice is one try.
-
-        One that waits for later is started now when it is put again and due now.
-        A pause between tries waits here and in the ledger's ``due_at``: it holds no thread, and survives a kill.
-        """
-        task = (key, attempt)
-        with self._wake:
-            pause = due - self._clock()
-            if self._closed or (task in self._held and (pause > 0 or task not in self._asleep)):
-                return
-            n = next(self._order)
-            self._held[task] = -n
-            # Newest first among equals: in a storm the new critical page does not stand behind the old ones.
-            if pause <= 0:
-                self._asleep.discard(task)
-                heapq.heappush(self._ready, (urgency, -n, key, attempt))
-            else:
-                self._asleep.add(task)
-                # Waited for by the clock that is never set: an hour put back must not be an hour of nobody being woken.
-                heapq.heappush(self._later, (time.monotonic() + pause, urgency, -n, key, attempt))
-            self._hire()
-
-    def _hire(self) -> None:
-        """Wake or start a thread, so that no try waits behind another's slow call while the lane has room."""
-        self._wake.notify()
-        if max(1, len(self._ready)) > self._idle and len(self._threads) < self.rule.workers:
-            name = f"lane-{self.rule.name}-{len(self._threads)}"
-            thread = threading.Thread(target=self._work, name=name, daemon=True)
-            self._threads.append(thread)
-            thread.start()
-
-    def holds(self, key: str, attempt: int) -> bool:
-        """True when this try waits or runs here."""
-        return (key, attempt) in self._held
-
-    def close(self) -> None:
-        """Take no more and start no more."""
-        with self._wake:
-            self._closed = True
-            self._wake.notify_all()
-
-    def join(self, deadline: float) -> None:
-        """After ``close``: wait for the calls in flight until ``deadline`` (monotonic s)."""
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
-
-    def _work(self) -> None:
-        while (task := self._next()) is not None:
-            key, attempt = task
-            try:
-                self._run(key, attempt)
-            finally:
-                with self._wake:
-                    self._held.pop(task, None)
-
-    def _next(self) -> tuple[str, int] | None:
-        with self._wake:
-            while not self._closed:
-                now = time.monotonic()
-                while self._later and self._later[0][0] <= now:
-                    _, urgency, n, key, attempt = heapq.heappop(self._later)
-                    if self._held.get((key, attempt)) == n:  # else it was hastened, and this place counts no more
-                        self._asleep.discard((key, attempt))
-                        heapq.heappush(self._ready, (urgency, n, key, attempt))
-                if self._ready:
-                    _, _, key, attempt = heapq.heappop(self._ready)
-                    if self._ready or self._later:
-                        self._hire()
-                    return key, attempt
-                self._idle += 1
-                self._wake.wait(self._later[0][0] - now if self._later else None)
-                self._idle -= 1
-            return None
+    args = json.loads(row.args)
+    return Effect(row.key, row.kind, row.lane, row.about, args, row.urgency, row.after, bucket=row.bucket)
 
 
 def overdue(c: Connection, *, before: float) -> Sequence[Any]:

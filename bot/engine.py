@@ -1,4 +1,4 @@
-"""Carries out what is owed and never forgets: every try is a durable workflow. The only file that knows DBOS."""
+"""Carries out what is owed and never forgets: every try is a durable workflow."""
 
 from __future__ import annotations
 
@@ -6,65 +6,58 @@ import datetime as dt
 import json
 import logging
 import math
-import os
-import socket
-import sqlite3
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
-from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
-from sqlmodel import Field, SQLModel
 
+from bot.durable import UNFINISHED, Durable
 from bot.effects import (
     EFFECTS,
     FINAL,
     UNSETTLED,
-    Lane,
-    LaneRule,
     Outcome,
     Performer,
     Settled,
     State,
     Task,
     Tx,
-    backoff,
     effect_of,
     overdue,
 )
-from bot.errors import ConfigError, GiveUp, Retry
-from bot.store import NOTICE_A_DEAD_SERVER, Store, away
+from bot.errors import GiveUp, Retry
+from bot.lanes import NO_LONGER, Lane, LaneRule, backoff
+from bot.replicas import Roster
+from bot.store import Store, away
 
 log = logging.getLogger(__name__)
 
-VERSION = "1"
-"""Constant: open workflows of an older release are carried on by the newer one; changed flows use DBOS.patch."""
 LEADERS = frozenset({"pagerduty", "replies"})
 """Lanes that somebody is waiting for."""
 HEAD_START = 0.015
 """Seconds by which they go before the others of the same decision."""
-UNFINISHED = ("PENDING", "ENQUEUED", "DELAYED")
+RELIEF = 0.2
+"""Seconds an item in a journal must have been undecided for a process to take it up when another has left."""
+MAX_DEATHS, MAX_DEATHS_OF_LEADERS = 5, 20
+"""How often a process may die while it does one thing that was taken over, until that is parked as the likely cause.
+
+More often for what somebody waits for: a page is seldom the cause, and parking it is the worst that can happen to it.
+"""
 
 
-class Replica(SQLModel, table=True):
-    """Heartbeat of one process; ``seen`` by the database's clock."""
+@dataclass(frozen=True)
+class _Tried:
+    """What came of a try. ``pause``: seconds until the next. ``answered``: whether the service answered; None: it was not asked."""
 
-    __tablename__ = "replicas"
-
-    id: str = Field(primary_key=True)
-    seen: float
-
-
-class _Quick(sqlite3.Connection):
-    """The executor's own file: safe from kill -9; what a power cut takes of it, the ledger knows and is done again."""
-
-    def __init__(self, *args: Any, **more: Any) -> None:
-        super().__init__(*args, **more)
-        self.execute("pragma synchronous=normal")
+    state: State
+    reason: str = ""
+    pause: float = 0.0
+    outcome: Outcome = field(default_factory=Outcome)
+    answered: bool | None = True
 
 
 class Engine:
@@ -78,7 +71,8 @@ class Engine:
         self.store = store
         self.lease = lease
         self.poll = poll
-        self.id = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self._roster = Roster(store, lease)
+        self.id = self._roster.id
         self.settled: list[Callable[[Tx, Settled], None]] = []
         self.chores: list[Callable[[float], None]] = []
         """Called on every heartbeat with the seconds after which a dead replica's work may be taken up."""
@@ -87,7 +81,8 @@ class Engine:
         self.pressed: Callable[[], bool] = lambda: False
         """Says whether alerts come in so fast that what wakes nobody should wait."""
         self._lanes = {
-            rule.name: Lane(rule, self._try if rule.name in LEADERS else self._try_politely) for rule in lanes
+            rule.name: Lane(rule, self._try if rule.name in LEADERS else self._try_politely, claim=self._claim)
+            for rule in lanes
         }
         self._closing = threading.Event()
         self._flight = threading.Condition()
@@ -96,8 +91,7 @@ class Engine:
         self._seen: tuple[set[str], set[str]] = ({self.id}, set())
         self._dropped: set[str] = set()
         """Tries that were ours on paper and in no thread's hand when last looked; twice in a row is no coincidence."""
-        self._effect: Callable[[str, int], str] = self._perform
-        self._tick: Callable[[str, float], None] = self._run_tick
+        self._durable = Durable(store, self.id, poll=poll)
 
     def perform(self, performers: Sequence[Performer]) -> None:
         """Say how kinds of effects are done. A kind has one performer."""
@@ -112,27 +106,8 @@ class Engine:
 
     def launch(self) -> None:
         """Start the durable executor, take over what a dead process left, and start what is owed."""
-        logging.getLogger("dbos").setLevel(logging.ERROR)
-        config: DBOSConfig = {
-            "name": "release-captain",
-            "application_version": VERSION,
-            "executor_id": self.id,
-            "system_database_url": self._system_url(),
-            "log_level": "ERROR",
-            "console_log_level": "ERROR",
-            "serializer": DBOSPortableJSONSerializer(),
-            "notification_listener_polling_interval_sec": 0.2,
-            "sys_db_pool_size": 20,
-        }
-        if self.store.sqlite:
-            config["db_engine_kwargs"] = {"connect_args": {"factory": _Quick}}
-        else:
-            config["db_engine_kwargs"] = {"connect_args": dict(NOTICE_A_DEAD_SERVER)}
         try:
-            DBOS(config=config)
-            self._register()
-            DBOS.launch()
-            DBOS.register_queue("cron", polling_interval_sec=self.poll, worker_concurrency=2)
+            self._durable.launch(self._perform, self._run_tick)
         except sa.exc.DBAPIError as e:
             raise self.store.unusable(e) from e
         self._pulse()
@@ -144,18 +119,13 @@ class Engine:
         ]
         for thread in self._threads:
             thread.start()
+        hears = (self._closing, self._relieve)
+        threading.Thread(target=self._roster.listen, args=hears, name="listener", daemon=True).start()
 
-    def _register(self) -> None:
-        """Make the two workflows; their names and arguments are stored, so a newer release must keep them."""
-
-        def effect(key: str, attempt: int) -> str:
-            return self._perform(key, attempt)
-
-        def tick(name: str, slot: float) -> None:
-            self._run_tick(name, slot)
-
-        self._effect = DBOS.workflow(name="effect")(effect)
-        self._tick = DBOS.workflow(name="tick")(tick)
+    @property
+    def closing(self) -> bool:
+        """True once this process has been asked to stop: work of many steps leaves the rest to the next."""
+        return self._closing.is_set()
 
     def close(self, timeout: float = 15.0) -> None:
         """Stop taking, finish the calls in flight within ``timeout`` seconds, and hand the rest over at once."""
@@ -197,28 +167,11 @@ class Engine:
         """Say goodbye, so that the next process need not wait for the lease, and end the durable executor."""
         for thread in self._threads:
             thread.join()
-        t = Replica.__table__  # type: ignore[attr-defined]
         try:
-            with self.store.write() as c:
-                c.execute(t.delete().where(t.c.id == self.id))
+            self._roster.leave()
         except sa.exc.SQLAlchemyError as e:
             log.warning("could not say goodbye, the database does not answer: %s", e)
-        # Its own wait for running workflows sleeps at least a second; ours is over already.
-        DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=0)
-
-    def _system_url(self) -> str:
-        if self.store.path is None:
-            return self.store.url.replace("postgresql+psycopg://", "postgresql://")
-        # A file of its own: one writer lock shared by both can starve the executor's connection pool.
-        path = self.store.path.with_suffix(".dbos.db")
-        try:
-            with closing(sqlite3.connect(path)) as connection:
-                connection.execute("pragma journal_mode=wal")
-        except sqlite3.Error as e:
-            raise ConfigError(
-                f"captain.database: {path}, the executor's own file beside it, cannot be used: {e}"
-            ) from e
-        return f"sqlite:///{path}"
+        self._durable.destroy()
 
     # ---- decide ---------------------------------------------------------------------------------------------------
 
@@ -233,7 +186,8 @@ class Engine:
         for effect, attempt, due in started:
             # What wakes nobody starts a moment later: the page has the processor and the disk to itself.
             behind = HEAD_START if lead and effect.lane not in LEADERS else 0.0
-            self._lanes[effect.lane].put(effect.key, attempt, urgency=effect.urgency, due=max(due, now + behind))
+            at = max(due, now + behind)
+            self._lanes[effect.lane].put(effect.key, attempt, urgency=effect.urgency, due=at, bucket=effect.bucket)
 
     def repair(self, tx: Tx, key: str) -> bool:
         """Owe a parked effect again; False when it is not parked."""
@@ -254,23 +208,34 @@ class Engine:
             pass
         self._try(key, attempt)
 
+    def _claim(self, key: str, attempt: int, bucket: str, pace: float) -> float:
+        """Take a paced call for this process; on a shared database, unless another has made it meanwhile."""
+        if self.store.sqlite:
+            return 0.0
+        with suppress(sa.exc.SQLAlchemyError):
+            row = self._load(key)
+            if row is None or State(row.state) in FINAL or row.attempt >= attempt:
+                return NO_LONGER
+        return self._roster.claim(bucket, pace)
+
     def _try(self, key: str, attempt: int) -> None:
         """A lane's thread: run one try as a durable workflow. A try that exists already is not run again."""
         try:
             if not self.store.sqlite:
                 # The executor waits up to a minute and a half between its looks at a database that is away; we do not.
                 self._patiently(self.store.ping)
-            with SetWorkflowID(f"{key}#{attempt}"):
-                self._effect(key, attempt)
+            self._durable.run(key, attempt)
         except Exception:  # the engine is the one place that catches: a lane outlives any single effect
             log.exception("effect %s, try %d, broke; it will be swept up", key, attempt)
 
     def _perform(self, key: str, attempt: int) -> str:
         """The workflow: one try, recorded, taken over when this process dies in the middle of it."""
         with self._airborne(f"{key}#{attempt}"):
-            told: dict[str, Any] = DBOS.run_step({"name": "try"}, lambda: self._step(key, attempt))
+            told: dict[str, Any] = self._durable.step("try", lambda: self._step(key, attempt))
         if told["state"] == State.RETRYING.value:
-            self._lanes[told["lane"]].put(key, attempt + 1, urgency=told["urgency"], due=told["due"])
+            bucket, soft = told.get("bucket", ""), told.get("soft", False)  # not told by 0.1
+            lane = self._lanes[told["lane"]]
+            lane.put(key, attempt + 1, urgency=told["urgency"], due=told["due"], bucket=bucket, soft=soft)
         return str(told["state"])
 
     def _step(self, key: str, attempt: int) -> dict[str, Any]:
@@ -280,20 +245,48 @@ class Engine:
         if State(row.state) in FINAL or row.attempt >= attempt:
             # Settled by an earlier run that was killed before its checkpoint.
             return {"state": row.state, "lane": row.lane, "urgency": row.urgency, "due": row.due_at}
+        if not any(lane.holds(key, attempt) for lane in self._lanes.values()) and self._poison(row, attempt):
+            return {"state": State.GAVE_UP.value}
         began = time.perf_counter()
-        outcome, state, reason, delay = self._attempt(row, attempt)
+        tried = self._attempt(row, attempt)
         took = (time.perf_counter() - began) * 1000
-        done = Settled(key, row.kind, row.lane, row.about, state, attempt, took, reason)
-        due = time.time() + delay
-        self._patiently(lambda: self._settle(done, outcome, due, delay))
-        return {"state": state.value, "lane": row.lane, "urgency": row.urgency, "due": due}
+        self._lanes[row.lane].heard(key, attempt, answered=tried.answered)
+        done = Settled(key, row.kind, row.lane, row.about, tried.state, attempt, took, tried.reason)
+        due = time.time() + tried.pause
+        self._patiently(lambda: self._settle(done, tried.outcome, due, tried.pause))
+        told = {"state": tried.state.value, "lane": row.lane, "urgency": row.urgency, "due": due}
+        return told | {"bucket": row.bucket, "soft": tried.answered is False}
 
-    def _attempt(self, row: Any, attempt: int) -> tuple[Outcome, State, str, float]:
-        """Let the performer act: what it achieved, the state that follows, why, and the seconds until the next try."""
+    def _attempt(self, row: Any, attempt: int) -> _Tried:
+        """Let the performer act, and say what came of it."""
         if row.deadline is not None and time.time() > row.deadline:
-            return Outcome(), State.SKIPPED, "it came too late to be undone in time, so it was not done", 0.0
-        rule = self._lanes[row.lane].rule
-        task = Task(
+            return _Tried(State.SKIPPED, "it came too late to be undone in time, so it was not done", answered=None)
+        lane = self._lanes[row.lane]
+        try:
+            outcome = self._performers.get(row.kind, _unknown(row.kind)).run(self._task(row, attempt))
+        except Retry as e:
+            if e.limited and e.after:
+                lane.hold(row.bucket, e.after)
+            # A pause that somebody asked for says that the service answers.
+            answered = True if e.limited else None if e.after else False
+            tried = _Tried(State.RETRYING, e.reason, backoff(attempt, lane.rule, after=e.after), answered=answered)
+        except GiveUp as e:
+            return _Tried(State.GAVE_UP, e.reason)
+        except Exception as e:
+            # A fault of ours is no reason to leave somebody asleep: it is tried again like any other.
+            log.exception("effect %s broke", row.key)
+            reason = f"a fault of mine, please report it: {type(e).__name__}: {e}"
+            tried = _Tried(State.RETRYING, reason, backoff(attempt, lane.rule), answered=None)
+        else:
+            if outcome.skipped:
+                return _Tried(State.SKIPPED, outcome.skipped, outcome=outcome, answered=None)
+            return _Tried(State.DONE, outcome=outcome)
+        if time.time() - row.created_at > lane.rule.patience_h * 3600:
+            return _Tried(State.GAVE_UP, f"no success in {lane.rule.patience_h:g} h: {tried.reason}", answered=False)
+        return tried
+
+    def _task(self, row: Any, attempt: int) -> Task:
+        return Task(
             row.key,
             row.kind,
             row.about,
@@ -304,22 +297,6 @@ class Engine:
             created_at=row.created_at,
             acting=lambda: self._acting(row.key),
         )
-        try:
-            outcome = self._performers.get(row.kind, _unknown(row.kind)).run(task)
-        except Retry as e:
-            reason, delay = e.reason, backoff(attempt, rule, after=e.after)
-        except GiveUp as e:
-            return Outcome(), State.GAVE_UP, e.reason, 0.0
-        except Exception as e:
-            # A fault of ours is no reason to leave somebody asleep: it is tried again like any other.
-            log.exception("effect %s broke", row.key)
-            reason = f"a fault of mine, please report it: {type(e).__name__}: {e}"
-            delay = backoff(attempt, rule)
-        else:
-            return outcome, State.SKIPPED if outcome.skipped else State.DONE, outcome.skipped, 0.0
-        if time.time() - row.created_at > rule.patience_h * 3600:
-            return Outcome(), State.GAVE_UP, f"no success in {rule.patience_h:g} h: {reason}", 0.0
-        return Outcome(), State.RETRYING, reason, delay
 
     def _load(self, key: str) -> Any:
         t = EFFECTS()
@@ -329,15 +306,14 @@ class Engine:
     def _acting(self, key: str) -> None:
         """Commit that a call is about to go out that may act without our hearing of it."""
         t = EFFECTS()
-        with self.store.write() as c:
-            c.execute(t.update().where(t.c.key == key).values(tried=t.c.tried + 1, tried_at=time.time()))
+        self._write(t.update().where(t.c.key == key).values(tried=t.c.tried + 1, tried_at=time.time()))
 
     def _settle(self, done: Settled, outcome: Outcome, due: float, pause: float) -> None:
         t = EFFECTS()
         now = time.time()
         values: dict[str, Any] = {"state": done.state.value, "attempt": done.attempt, "reason": done.reason}
         values |= {"took_ms": round(done.took_ms, 1), "result": json.dumps(dict(outcome.result))}
-        values |= {"due_at": due, "pause": pause}
+        values |= {"due_at": due, "pause": pause, "deaths": 0}
         if done.state in FINAL:
             values["done_at"] = now
         with self.transaction(now) as tx:
@@ -372,13 +348,11 @@ class Engine:
 
     def ticked(self, name: str, slot: dt.datetime) -> None:
         """A clock tick: N replicas that all hear it run it once, because they give it the same name."""
-        at = slot.astimezone(dt.UTC)
-        with SetWorkflowID(f"cron:{name}:{at.isoformat()}"):
-            DBOS.enqueue_workflow("cron", self._tick, name, at.timestamp())
+        self._durable.enqueue_tick(name, slot)
 
     def _run_tick(self, name: str, slot: float) -> None:
         with self._airborne(f"{name}@{slot}"):
-            DBOS.run_step({"name": name}, lambda: self._ticks[name](slot))
+            self._durable.step(name, lambda: self._ticks[name](slot))
 
     @contextmanager
     def _airborne(self, name: str) -> Iterator[None]:
@@ -394,41 +368,19 @@ class Engine:
 
     # ---- replicas, recovery, retention ---------------------------------------------------------------------------------
 
-    def beat(self) -> tuple[set[str], set[str]]:
-        """Say that this process lives; returns the ids of the living and of the dead that nobody has taken over."""
-        t = Replica.__table__  # type: ignore[attr-defined]
-        with self.store.write() as c:
-            clock = sa.text("select extract(epoch from clock_timestamp())::float8")
-            at = time.time() if self.store.sqlite else float(c.execute(clock).scalar_one())
-            c.execute(t.delete().where(t.c.id == self.id))
-            c.execute(t.insert().values(id=self.id, seen=at))
-            seen = {row.id: row.seen for row in c.execute(sa.select(t)).all()}
-        if self.store.sqlite:
-            # The file lock says that we are alone.
-            alive = {self.id}
-        else:
-            # A time to come is one from before the clock was set back: whoever wrote it and lives writes a new one soon.
-            alive = {one for one, when in seen.items() if abs(at - when) < self.lease} | {self.id}
-        return alive, set(seen) - alive
-
     def _take_over(self, seen: tuple[set[str], set[str]]) -> None:
         """The lowest living id carries on what the dead had in hand, in memory and in the journals."""
         alive, gone = seen
         if self.id != min(alive):
             return
-        pending = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
-        dead = {w.executor_id for w in pending if w.executor_id} - alive
+        dead = self._durable.take_over(alive)
         if dead:
-            log.info("taking over the work of %d dead process(es)", len(dead))
-            # Internal, held by a contract test: takes only rows still owned by the dead, and counts the attempts.
-            DBOS._recover_pending_workflows(sorted(dead))  # noqa: SLF001
+            log.info("taking over the work of %d dead process(es)", dead)
         if not gone:
             return
         self.sweep(grace=None)
-        t = Replica.__table__  # type: ignore[attr-defined]
-        with self.store.write() as c:
-            # Last, so that a kill in the middle of this leaves it to the next; one that wakes up writes its row again.
-            c.execute(t.delete().where(t.c.id.in_(sorted(gone))))
+        # Last, so that a kill in the middle of this leaves it to the next.
+        self._roster.forget(gone)
 
     def sweep(self, *, grace: float | None) -> int:
         """Put into the lanes what is owed and nobody works on; returns how many.
@@ -437,17 +389,18 @@ class Engine:
         """
         with self.store.read() as c:
             rows = overdue(c, before=math.inf if grace is None else time.time() - grace)
+        left = [row for row in rows if not self._lanes[row.lane].holds(row.key, row.attempt + 1)]
         found, dropped = 0, set[str]()
-        for start in range(0, len(rows), 200):
-            tries = {row.key: (row, row.attempt + 1) for row in rows[start : start + 200]}
+        for start in range(0, len(left), 200):
+            tries = {row.key: (row, row.attempt + 1) for row in left[start : start + 200]}
             while tries:
-                states = self._states([f"{key}#{n}" for key, (_, n) in tries.items()])
+                states = self._durable.states([f"{key}#{n}" for key, (_, n) in tries.items()])
                 spent: dict[str, tuple[Any, int]] = {}
                 for key, (row, n) in tries.items():
                     status, owner = states.get(f"{key}#{n}", (None, None))
                     lane = self._lanes[row.lane]
                     if status is None:
-                        lane.put(key, n, urgency=row.urgency, due=row.due_at)
+                        lane.put(key, n, urgency=row.urgency, due=_due(row), bucket=row.bucket)
                         found += 1
                     elif owner == self.id and not lane.holds(key, n) and f"{key}#{n}" not in self._flying:
                         dropped.add(f"{key}#{n}")
@@ -455,26 +408,53 @@ class Engine:
                         # That try has ended without settling anything (a fault in the executor): it takes a new number.
                         spent[key] = (row, n + 1)
                 tries = spent
-        self._dropped = dropped
+        if (
+            grace is not None
+        ):  # only the regular look counts: two in a moment could both see a try that is just starting
+            self._dropped = dropped
         return found
 
-    def _states(self, ids: list[str]) -> dict[str, tuple[str, str | None]]:
-        known = DBOS.list_workflows(workflow_ids=ids, load_input=False, load_output=False)
-        return {w.workflow_id: (w.status, w.executor_id if w.status == "PENDING" else None) for w in known}
+    def _poison(self, row: Any, attempt: int) -> bool:
+        """Before a try taken over from the dead is run again: True when it is parked instead.
+
+        It may be why they died. So it waits, the longer the more often, and all else goes first; a process that dies
+        while it waits does not count. A person has to look at what is parked; everything else goes on.
+        """
+        t = EFFECTS()
+        if row.deaths < (MAX_DEATHS_OF_LEADERS if row.lane in LEADERS else MAX_DEATHS):
+            self._closing.wait(min(8.0, 2.0 ** (row.deaths - 1)) if row.deaths else 0.0)
+            self._patiently(lambda: self._write(t.update().where(t.c.key == row.key).values(deaths=t.c.deaths + 1)))
+            return False
+        reason = f"{row.deaths} processes of mine died one after the other while they did this; see my log, then repair"
+        log.error("effect %s is given up: %s", row.key, reason)
+        done = Settled(row.key, row.kind, row.lane, row.about, State.GAVE_UP, attempt, 0.0, reason)
+        self._patiently(lambda: self._settle(done, Outcome(), time.time(), 0.0))
+        return True
+
+    def _write(self, statement: sa.Executable) -> None:
+        with self.store.write() as c:
+            c.execute(statement)
+
+    def _tell_kept_back(self) -> None:
+        """What waits for a service that is down has not failed, but whoever looks must not read "on its way"."""
+        t = EFFECTS()
+        for lane in self._lanes.values():
+            keys = lane.kept_back() if lane.down else []
+            for start in range(0, len(keys), 200):
+                now = time.time()
+                with self.transaction(now) as tx:
+                    fresh = t.c.key.in_(keys[start : start + 200]) & (t.c.state == State.OWED.value)
+                    for row in tx.c.execute(sa.select(t).where(fresh)).all():
+                        reason = f"{lane.rule.title} does not answer; it is asked every {lane.rule.probe:g} s"
+                        values = {"state": State.RETRYING.value, "reason": reason}
+                        tx.c.execute(t.update().where(t.c.key == row.key).values(**values))
+                        told = Settled(row.key, row.kind, row.lane, row.about, State.RETRYING, row.attempt, 0.0, reason)
+                        for tell in self.settled:
+                            tell(tx, told)
 
     def purge(self, *, days: float) -> int:
         """Delete finished workflows older than ``days``; returns how many. The ledger stays with its incidents."""
-        before = (dt.datetime.now(dt.UTC) - dt.timedelta(days=days)).isoformat()
-        status = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
-        gone = 0
-        while True:
-            found = DBOS.list_workflows(
-                status=status, completed_before=before, limit=500, load_input=False, load_output=False
-            )
-            if not found:
-                return gone
-            DBOS.delete_workflows([w.workflow_id for w in found])
-            gone += len(found)
+        return self._durable.purge(dt.datetime.now(dt.UTC) - dt.timedelta(days=days))
 
     def owed(self) -> Mapping[str, tuple[int, float]]:
         """For each lane: (effects not settled, age of the oldest in seconds). What is for later is not late."""
@@ -486,15 +466,28 @@ class Engine:
             rows = c.execute(counted.where(late)).all()
         return {lane: (n, now - oldest) for lane, n, oldest in rows}
 
+    @property
+    def replicas(self) -> int:
+        """How many processes lived when this one last looked, this one among them."""
+        return len(self._seen[0])
+
     def _pulse(self) -> None:
-        self._seen = self.beat()
+        self._seen = self._roster.beat()
 
     def _care(self) -> None:
         """Apart from the heartbeat: the executor waits long for a database that is away, and we must not seem dead."""
         self._take_over(self._seen)
         self.sweep(grace=self.lease)
+        self._tell_kept_back()
         for chore in self.chores:
             chore(self.lease)
+
+    def _relieve(self) -> None:
+        """Another process has left: take up at once what it left behind, in its lanes and in its journals."""
+        self._pulse()
+        self._take_over(self._seen)
+        for chore in self.chores:
+            chore(RELIEF)
 
     def _regularly(self, work: Callable[[], None]) -> None:
         while not self._closing.wait(self.lease / 3):
@@ -504,6 +497,11 @@ class Engine:
                 log.warning("the database does not answer: %s", e)
             except Exception:  # a process without a heartbeat is taken for dead
                 log.exception("the engine's own housekeeping broke; it is tried again")
+
+
+def _due(row: Any) -> float:
+    """When a ledger row is to be tried, UNIX s; by the length of its pause if the clock was set back meanwhile."""
+    return float(min(row.due_at, time.time() + row.pause)) if row.pause else float(row.due_at)
 
 
 def _unknown(kind: str) -> Performer:

@@ -20,13 +20,17 @@ class Retry(Problem):
 
     ``after``: seconds the outside asked us to wait (Retry-After), or None for the engine's own backoff.
     ``unknown``: True when the call may have acted (a timeout, a connection lost after sending); the next try looks first.
+    ``limited``: True when it was asked too often (429): whatever shares its rate limit waits too.
     """
 
-    def __init__(self, reason: str, *, after: float | None = None, unknown: bool = False) -> None:
+    def __init__(
+        self, reason: str, *, after: float | None = None, unknown: bool = False, limited: bool = False
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.after = after
         self.unknown = unknown
+        self.limited = limited
 
 
 class GiveUp(Problem):

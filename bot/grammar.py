@@ -2,8 +2,8 @@
 
 A subject's commands are typed functions ``verb(desk, asker, …) -> Reply``. Their parameters are the grammar:
 positional parameters are words, ``*words`` is the rest of the line, keyword-only parameters are ``--options``, which
-must be given unless they have a default.
-The first line of the docstring is the help.
+must be given unless they have a default. The first line of the docstring is the help. A subject that is one command has
+it under the verb ``""``: it is said without a verb.
 """
 
 from __future__ import annotations
@@ -59,9 +59,14 @@ class Command:
     hints: Mapping[str, Any]
 
     @property
+    def name(self) -> str:
+        """``incident open``; the subject alone where it is the command."""
+        return f"{self.subject} {self.verb}".strip()
+
+    @property
     def usage(self) -> str:
         """How to say it: ``incident open SEVERITY SERVICE TITLE…``."""
-        parts = [self.subject, self.verb]
+        parts = [self.name]
         for p in self.words:
             name = p.name.rstrip("_").upper()
             if p.kind is p.VAR_POSITIONAL:
@@ -126,18 +131,33 @@ def parse(known: Mapping[tuple[str, str], Command], line: str) -> tuple[Command,
     words = split(line)
     subjects = sorted({subject for subject, _ in known})
     if not words:
-        raise Refused(f"Say what to do, for example `{subjects[0]} list`, or `help`.")
+        raise Refused(f"Say what to do, for example `{_example(known)}`, or `help`.")
     subject = words[0].lower()
     if subject not in subjects:
         raise Refused(f"I know no subject '{words[0]}'.{nearest(subject, subjects)} Try `help`.")
-    verbs = [verb for s, verb in known if s == subject]
-    if len(words) == 1:
-        raise Refused(f"`{subject}` wants a verb: {', '.join(verbs)}. Try `help {subject}`.")
-    command = known.get((subject, words[1].lower()))
-    if command is None:
-        raise Refused(f"`{subject}` has no verb '{words[1]}'.{nearest(words[1].lower(), verbs)} Try `help {subject}`.")
-    rest, options = _options(command, words[2:])
+    command, left = _command(known, subject, words[1:])
+    rest, options = _options(command, left)
     return command, _words(command, rest), options
+
+
+def _command(known: Mapping[tuple[str, str], Command], subject: str, words: list[str]) -> tuple[Command, list[str]]:
+    """The command a subject's words name, and the words left for it."""
+    command = known.get((subject, words[0].lower())) if words and words[0] else None
+    if command is not None:
+        return command, words[1:]
+    alone = known.get((subject, ""))
+    if alone is not None:
+        return alone, words
+    verbs = [verb for s, verb in known if s == subject]
+    if not words:
+        raise Refused(f"`{subject}` wants a verb: {', '.join(verbs)}. Try `help {subject}`.")
+    raise Refused(f"`{subject}` has no verb '{words[0]}'.{nearest(words[0].lower(), verbs)} Try `help {subject}`.")
+
+
+def _example(known: Mapping[tuple[str, str], Command]) -> str:
+    """A command that can be said as it stands, for whoever said nothing: the first that is its name alone."""
+    names = [c.name for _, c in sorted(known.items())]
+    return next((c.name for _, c in sorted(known.items()) if not c.words), names[0])
 
 
 def _options(command: Command, words: list[str]) -> tuple[list[str], dict[str, Any]]:
@@ -155,7 +175,7 @@ def _options(command: Command, words: list[str]) -> tuple[list[str], dict[str, A
             i += 1
             continue
         if name not in byname:
-            raise Refused(f"`{command.subject} {command.verb}` has no option {name}.{nearest(name, list(byname))}")
+            raise Refused(f"`{command.name}` has no option {name}.{nearest(name, list(byname))}")
         p = byname[name]
         if command.hints.get(p.name) is bool:
             given[p.name] = True

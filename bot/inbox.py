@@ -15,6 +15,9 @@ from sqlmodel import Field, SQLModel
 STALE = 900.0
 """Seconds after which a request that a kill left undone is not done any more: the person has long asked again."""
 
+VERDICT = 1000
+"""Characters of a verdict that are kept."""
+
 
 class InboxRow(SQLModel, table=True):
     """One request. ``key`` is the door's own id of it, so that a redelivery is not a second request."""
@@ -70,6 +73,6 @@ def undone(c: Connection, before: float) -> list[Request]:
     return [Request(row.key, row.received_at, row.kind, json.loads(row.payload)) for row in rows]
 
 
-def done(c: Connection, key: str, *, at: float) -> None:
-    """Mark a request as done."""
-    c.execute(INBOX().update().where(INBOX().c.key == key).values(done_at=at))
+def done(c: Connection, key: str, *, at: float, verdict: str) -> None:
+    """Mark a request as done, with what was decided about it."""
+    c.execute(INBOX().update().where(INBOX().c.key == key).values(done_at=at, verdict=verdict[:VERDICT]))

@@ -60,7 +60,7 @@ class Intake(Generic[T]):
         rest: float = 0.0,
     ) -> None:
         self._store = store
-        self._name = name
+        self.name = name
         self._decide = decide
         self._urgency = urgency
         self._undecided = undecided
@@ -197,15 +197,15 @@ class Intake(Generic[T]):
     def _failed(self, item: T, error: Exception) -> float:
         """A decision raised: seconds until it is looked at again, 0 when somebody has been told instead."""
         if away(error):
-            log.warning("%s: the database does not answer, trying again: %s", self._name, error)
+            log.warning("%s: the database does not answer, trying again: %s", self.name, error)
             return 1.0
-        log.error("%s: could not decide %r; it stays in the journal", self._name, item, exc_info=error)
+        log.error("%s: could not decide %r; it stays in the journal", self.name, item, exc_info=error)
         if self._broke is None:
             return BROKEN
         try:
             self._broke(item)
         except Exception:
-            log.exception("%s: could not even say so", self._name)
+            log.exception("%s: could not even say so", self.name)
             return BROKEN
         return 0.0
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import yaml
 
 from bot import grammar
+from bot.grammar import Command
 from bot.integrations.slack import SlackSettings
 from handlers.subjects import SUBJECTS
 
@@ -26,14 +29,9 @@ def render(settings: SlackSettings | None, public_url: str) -> str:
     socket = settings is None or settings.mode == "socket"
     command = settings.command if settings else "/captain"
     url = f"{public_url or 'https://captain.example.com'}/slack/events"
-    said = {c.subject: [] for c in grammar.commands(SUBJECTS).values()}  # type: dict[str, list[str]]
-    for c in grammar.commands(SUBJECTS).values():
-        said[c.subject].append(c.verb)
+    known = grammar.commands(SUBJECTS)
     slashes = [{"command": command, "description": "Incidents and releases", "usage_hint": "help"}]
-    slashes += [
-        {"command": f"/{subject}", "description": f"The {subject} commands", "usage_hint": "|".join(verbs)}
-        for subject, verbs in said.items()
-    ]
+    slashes += [_slash(subject, [c for c in known.values() if c.subject == subject]) for subject in SUBJECTS]
     if not socket:
         slashes = [{**slash, "url": url} for slash in slashes]
     events: dict[str, object] = {"bot_events": ["app_home_opened"]}
@@ -57,3 +55,13 @@ def render(settings: SlackSettings | None, public_url: str) -> str:
         },
     }
     return yaml.safe_dump(made, sort_keys=False, allow_unicode=True)
+
+
+def _slash(subject: str, commands: Sequence[Command]) -> dict[str, str]:
+    """A subject's slash command: it hints at its verbs, or at its words where it has no verb."""
+    alone = next((c for c in commands if not c.verb), None)
+    hint = "|".join(c.verb for c in commands if c.verb)
+    if alone is None:
+        return {"command": f"/{subject}", "description": f"The {subject} commands", "usage_hint": hint}
+    words = alone.usage.removeprefix(subject).strip()
+    return {"command": f"/{subject}", "description": alone.help, "usage_hint": "|".join(filter(None, (words, hint)))}

@@ -2,36 +2,83 @@
 
 from __future__ import annotations
 
+import platform
+from importlib import metadata
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
+PROMISE = 30.0
+"""Seconds within which PagerDuty shall have accepted a page; one of the buckets, and what the shipped rules look at."""
+SOURCES = ("alert", "person", "watchdog")
+"""Who opens incidents; known beforehand, so that the first page of a process is seen as an increase from zero."""
+MISSED = ("gave_up", "ended")
 
 
 class Meter:
     """The bot's metrics; one per process, made by the composition root."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+        made = self.registry = CollectorRegistry()
         self.webhooks = Counter(
-            "captain_webhooks", "Webhook deliveries by source and answer.", ["source", "status"], registry=self.registry
+            "captain_webhooks", "Webhook deliveries by source and answer.", ["source", "status"], registry=made
         )
-        self.alerts = Counter("captain_alerts", "Alerts by what became of them.", ["verdict"], registry=self.registry)
-        self.commands = Counter(
-            "captain_commands", "Commands by door and outcome.", ["door", "outcome"], registry=self.registry
-        )
+        self.alerts = Counter("captain_alerts", "Alerts by what became of them.", ["verdict"], registry=made)
+        self.commands = Counter("captain_commands", "Commands by door and outcome.", ["door", "outcome"], registry=made)
         self.effects = Counter(
-            "captain_effects", "Tries of effects by lane and state.", ["lane", "state"], registry=self.registry
+            "captain_effects", "Tries of effects by lane and state.", ["lane", "state"], registry=made
         )
         self.page_seconds = Histogram(
-            "captain_page_seconds", "Alert received to PagerDuty accepted.", buckets=BUCKETS, registry=self.registry
+            "captain_page_seconds",
+            "Alert received, or asked for by a person, to PagerDuty accepted.",
+            ["source"],
+            buckets=BUCKETS,
+            registry=made,
         )
-        self.owed = Gauge("captain_effects_owed", "Effects not settled, by lane.", ["lane"], registry=self.registry)
+        self.pages_missed = Counter(
+            "captain_pages_missed",
+            f"Pages PagerDuty never accepted: given up, or the incident ended after more than {PROMISE:g} s of trying.",
+            ["why"],
+            registry=made,
+        )
+        for source in SOURCES:
+            self.page_seconds.labels(source)
+        for why in MISSED:
+            self.pages_missed.labels(why)
+        self._gauges(made)
+
+    def _gauges(self, made: CollectorRegistry) -> None:
+        self.owed = Gauge("captain_effects_owed", "Effects not settled, by lane.", ["lane"], registry=made)
         self.oldest = Gauge(
-            "captain_effects_oldest_seconds", "Age of the oldest unsettled effect.", ["lane"], registry=self.registry
+            "captain_effects_oldest_seconds", "Age of the oldest unsettled effect.", ["lane"], registry=made
         )
-        self.flags_on = Gauge("captain_flags_on", "Flags that are on, or not known to be off.", registry=self.registry)
+        self.pages_unheard = Gauge(
+            "captain_pages_unheard",
+            "Pages PagerDuty has not accepted, of incidents nobody has taken. All replicas say the same.",
+            registry=made,
+        )
+        self.page_oldest = Gauge(
+            "captain_page_oldest_seconds", "Age of the oldest such page. All replicas say the same.", registry=made
+        )
+        self.undecided = Gauge(
+            "captain_undecided", "Alerts and requests taken and not decided, by intake.", ["intake"], registry=made
+        )
+        self.watchdog_age = Gauge(
+            "captain_watchdog_age_seconds",
+            "Seconds since a watchdog arrived, or was armed when it never has. All replicas say the same.",
+            ["watchdog"],
+            registry=made,
+        )
+        self.watchdog_within = Gauge(
+            "captain_watchdog_within_seconds", "Silence of a watchdog that pages.", ["watchdog"], registry=made
+        )
+        self.replicas = Gauge("captain_replicas", "Replicas that live, as this one sees it.", registry=made)
+        self.database = Gauge("captain_database_up", "1 when the database answered this scrape.", registry=made)
+        build = Gauge("captain_build_info", "Always 1.", ["version", "python"], registry=made)
+        build.labels(metadata.version("release-captain"), platform.python_version()).set(1)
+        self.flags_on = Gauge("captain_flags_on", "Flags that are on, or not known to be off.", registry=made)
         self.flags_overdue = Gauge(
-            "captain_flags_overdue", "Flags that should be off and are not known to be.", registry=self.registry
+            "captain_flags_overdue", "Flags that should be off and are not known to be.", registry=made
         )
 
     def text(self) -> bytes:

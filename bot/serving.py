@@ -15,10 +15,13 @@ import uvicorn
 from bot import audit, clock, config, manifest, web
 from bot.app import Captain, Settings, build, load
 from bot.errors import ConfigError
+from bot.files import whole
 from bot.slack import SlackEar
 from bot.store import Store
 
 DEFAULT_CONFIG = Path("captain.yml")
+REPLACE_WITHIN = 25.0
+"""Seconds that a bot may take to stop which is replaced: it promises twenty."""
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", envvar="CAPTAIN_CONFIG", help="the configuration file")]
 
 
@@ -38,13 +41,20 @@ def cli() -> typer.Typer:
     return app
 
 
-def serve(config_file: ConfigOption = DEFAULT_CONFIG) -> None:
+def serve(
+    config_file: ConfigOption = DEFAULT_CONFIG,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="stop the bot that holds the SQLite file, then start; says so if it stays")
+    ] = False,
+) -> None:
     """Run the bot against the services that captain.yml names."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
     sys.setswitchinterval(0.0005)  # a page must not wait five milliseconds for another thread to yield
     try:
         captain = build(config_file, config.environment())
+        if replace:
+            _replace(captain.store)
         captain.start()
     except ConfigError as e:
         _fail(str(e))
@@ -52,6 +62,14 @@ def serve(config_file: ConfigOption = DEFAULT_CONFIG) -> None:
     logging.shutdown()
     # A thread that still waits for an outside call or a database is not waited for: what it does is handed over.
     os._exit(0)
+
+
+def _replace(store: Store) -> None:
+    if not store.sqlite:
+        raise ConfigError(
+            "--replace is for SQLite; on PostgreSQL replicas share the work: start another, stop the old one"
+        )
+    store.lock_file(replace=REPLACE_WITHIN)
 
 
 class Serving:
@@ -112,6 +130,8 @@ def audit_verify(config_file: ConfigOption = DEFAULT_CONFIG) -> None:
     try:
         settings, _ = load(config_file, config.environment())
         store = Store(settings.captain.database)
+        if store.path:
+            whole(store.path)
     except ConfigError as e:
         _fail(str(e))
     with store.read() as c:

@@ -24,6 +24,7 @@ from starlette.responses import Response
 from bot import inbox
 from bot.app import Captain
 from bot.integrations.slack import SlackSettings
+from bot.refusals import Refusal
 from bot.store import now
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ NOT_STORED = (
     "I could not write your request down, so nothing was done: my database does not answer. "
     "Please try again in a moment; paging itself is in PagerDuty."
 )
+UNSIGNED = "the signature does not match slack.signing_secret of captain.yml, or is older than five minutes"
 MAX_FORM = 1024 * 1024
 """Bytes of one signed request; Slack's own are far smaller."""
 
@@ -93,7 +95,9 @@ class SlackEar:
         name = user.get("name") or user.get("username", "")
         payload = self._asked(body, user["id"], name, channel, line)
         if not self._captain.take(inbox.Request(key, now(), "press", payload)):
+            # Not acknowledged: Slack shows a warning beside the button, and the person presses again.
             log.error("a button press of %s could not be stored: %s", user["id"], line)
+            return
         ack()
 
     def _home(self, ack: Callable[..., Any], body: dict[str, Any]) -> None:
@@ -122,6 +126,8 @@ class SlackEar:
         headers: dict[str, str | Sequence[str]] = dict(request.headers)
         asked = BoltRequest(body=body.decode("utf-8", "replace"), query=request.url.query, headers=headers)
         answer = await run_in_threadpool(self.app.dispatch, asked)
+        if answer.status == 401:
+            self._captain.refusals.put([Refusal(now(), "slack", 401, UNSIGNED, stranger=True)])
         return Response(answer.body, answer.status, {k: v[0] for k, v in answer.headers.items()})
 
     def listen(self) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
 import sqlite3
 import threading
 import time
@@ -13,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import command
@@ -23,6 +21,7 @@ from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from bot.errors import ConfigError
+from bot.files import Lock
 
 log = logging.getLogger(__name__)
 
@@ -112,6 +111,14 @@ class Gate:
         return not self._others_turn and self._firsts > 0
 
 
+@dataclass(frozen=True)
+class Restore:
+    """That a database was restored ``at`` a time, to what it was when it ``shows``; UNIX s."""
+
+    at: float
+    shows: float
+
+
 class Store:
     """One database. ``write`` is a transaction that may write; ``read`` is one that may not.
 
@@ -121,8 +128,10 @@ class Store:
     def __init__(self, url: str) -> None:
         self.url = url
         self.path = sqlite_path(url)
+        self.restored: Restore | None = None
+        """The last restore of it; whoever starts on it finds that out."""
         self._gate = Gate()
-        self._lock_file: IO[str] | None = None
+        self._lock = Lock(self.path) if self.path else None
         options: dict[str, Any] = {"pool_size": 16, "max_overflow": 16, "pool_timeout": 5}
         if self.path:
             try:
@@ -154,15 +163,18 @@ class Store:
         """
         try:
             self._migrate()
-        except sa.exc.DBAPIError as e:
+        except (ConfigError, sa.exc.DBAPIError) as e:
             self.close()
+            if isinstance(e, ConfigError):
+                raise
             raise self.unusable(e) from e
 
     def unusable(self, error: sa.exc.DBAPIError) -> ConfigError:
         """What to tell the operator of a database that cannot be used at start."""
         said = str(error.orig).strip().splitlines()[0]
         if self.path:
-            what = "is not a SQLite file, or a damaged one; move it away" if "not a database" in said else ""
+            damaged = "not a database" in said or "malformed" in said
+            what = "is not a SQLite file, or a damaged one; restore a backup, or move it away" if damaged else ""
             what = what or "cannot be used; the file, its folder and the files beside it must be writable for this user"
             return ConfigError(f"captain.database: {self.path} {what} ({said})")
         shown = driver_url(self.url).set(drivername="postgresql").render_as_string(hide_password=True)
@@ -174,46 +186,30 @@ class Store:
         return ConfigError(f"captain.database: {shown} {what} ({said})")
 
     def _migrate(self) -> None:
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
-        head = ScriptDirectory.from_config(config).get_current_head()
+        known = revisions()
         with self.write() as c:
             if not self.sqlite:
                 c.execute(sa.text("set local statement_timeout = 0"))  # a migration takes the time it takes
                 c.execute(sa.text("select pg_advisory_xact_lock(7311842)"))
-            if sa.inspect(c).has_table("alembic_version"):
-                at = c.execute(sa.text("select version_num from alembic_version")).scalar()
-                if at == head:
-                    return
+            at = revision(c)
+            if at == known[-1]:
+                return
+            if at is not None and at not in known:
+                raise ConfigError(
+                    f"captain.database: its schema ({at}) is of a newer release; this one knows no further than {known[-1]}. "
+                    "Start the newer release, or restore the backup that was made before the upgrade."
+                )
+            config = _alembic()
             config.attributes["connection"] = c
             command.upgrade(config, "head")
 
-    def lock_file(self) -> None:
-        """Refuse a second bot on one SQLite file: both would act, neither would know of the other."""
-        if self.path is None:
-            return
-        file = self.path.with_suffix(self.path.suffix + ".lock")
-        try:
-            handle = file.open("a+")
-        except OSError as e:
-            raise ConfigError(
-                f"captain.database: {file} cannot be written: {e.strerror}. "
-                "The folder must be writable for the user that runs the bot."
-            ) from e
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as e:
-            handle.seek(0)
-            holder = handle.read().strip() or "unknown"
-            handle.close()
-            raise ConfigError(
-                f"another bot (process {holder}) is using {self.path}. Stop it first, "
-                "or give this one its own captain.database; for several replicas use PostgreSQL."
-            ) from e
-        handle.truncate(0)
-        handle.write(str(os.getpid()))
-        handle.flush()
-        self._lock_file = handle
+    def lock_file(self, *, replace: float = 0.0) -> None:
+        """Refuse a second bot on one SQLite file: both would act, neither would know of the other.
+
+        ``replace``: seconds to wait for another one after asking it to stop; 0 asks nobody. See files.Lock.
+        """
+        if self._lock is not None:
+            self._lock.take(replace=replace)
 
     @contextmanager
     def write(self, *, first: bool = False) -> Iterator[Connection]:
@@ -239,6 +235,12 @@ class Store:
         with self.engine.connect() as c, c.begin():
             yield c
 
+    def clock(self, c: Connection) -> float:
+        """UNIX s by the database's clock: one for all replicas. SQLite has one process, and that has one."""
+        if self.sqlite:
+            return time.time()
+        return float(c.exec_driver_sql("select extract(epoch from clock_timestamp())::float8").scalar_one())
+
     def ping(self) -> None:
         """One read. Raises OSError when the database does not answer."""
         try:
@@ -249,9 +251,27 @@ class Store:
 
     def close(self) -> None:
         self.engine.dispose()
-        if self._lock_file is not None:
-            self._lock_file.close()
-            self._lock_file = None
+        if self._lock is not None:
+            self._lock.release()
+
+
+def revisions() -> list[str]:
+    """The schemas this release knows, oldest first."""
+    return [script.revision for script in ScriptDirectory.from_config(_alembic()).walk_revisions()][::-1]
+
+
+def revision(c: Connection) -> str | None:
+    """The schema a database has; None when it has none of ours."""
+    if not sa.inspect(c).has_table("alembic_version"):
+        return None
+    found: str | None = c.execute(sa.text("select version_num from alembic_version")).scalar()
+    return found
+
+
+def _alembic() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    return config
 
 
 def _sqlite_connect(connection: sqlite3.Connection, _record: object) -> None:
@@ -298,7 +318,7 @@ class GroupCommit:
 
     ``apply(connection, entries)`` writes a batch and returns one result for each entry, in order.
     ``done(results)`` is called once a batch, after the commit: before the callers hear of it, or after that with
-    ``answer_first``.
+    ``answer_first``. ``first``: somebody waits for these commits.
     """
 
     def __init__(
@@ -308,8 +328,10 @@ class GroupCommit:
         done: Callable[[Sequence[Any]], None],
         *,
         answer_first: bool = False,
+        first: bool = True,
     ) -> None:
         self._answer_first = answer_first
+        self._first = first
         self._store = store
         self._apply = apply
         self._done = done
@@ -352,7 +374,7 @@ class GroupCommit:
 
     def _commit(self, batch: list[_Entry], *, again: bool = True) -> None:
         try:
-            with self._store.write(first=True) as c:
+            with self._store.write(first=self._first) as c:
                 results = self._apply(c, [entry.rows for entry in batch])
         except Exception as e:  # noqa: BLE001 - this one thread takes everything in: no entry may end it
             if again and isinstance(e, sa.exc.DBAPIError) and e.connection_invalidated:

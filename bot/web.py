@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import json
 import logging
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -21,7 +23,8 @@ from bot import inbox
 from bot.app import COMMIT_PATIENCE, Captain
 from bot.errors import Refused
 from bot.grammar import Asker
-from handlers.alerts.journal import Entry
+from bot.refusals import Refusal
+from handlers.alerts.journal import Entry, Identity
 from handlers.alerts.payload import Alert, BadPayload, Body
 from handlers.incidents import phone
 
@@ -31,6 +34,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 MAX_BODY = 8 * 1024 * 1024
 """Bytes of a webhook body; some twenty thousand alerts. A larger one is refused before it is read."""
+JOURNAL_PATIENCE = 0.5
+"""Seconds an answer waits for the journal of refusals. The refusal itself does not depend on it."""
+REFUSED_ALERTS = 20
+"""Refused alerts of one accepted body that are journaled each on its own; the rest are one row."""
+STRANGERS = (401, 404)
+"""The answers to whoever has not shown the secret: nothing of what they sent is kept."""
 
 
 def build(captain: Captain, slack: Callable[[Request], Awaitable[Response]] | None) -> Starlette:
@@ -60,16 +69,15 @@ class _Ear:
 
     async def alertmanager(self, request: Request) -> Response:
         """Journal the alerts, commit, then answer 202; 503 when the database does not answer within two seconds."""
-        meter = self._captain.meter
+        meter, at, body = self._captain.meter, time.time(), b""
         try:
-            read = await self._read(request)
-            new = await self._store(read.alerts)
+            body = await self._whole_of_ours(request)
+            read = self._captain.read_alerts(body)
+            new = await self._store(read.alerts, at)
         except BadPayload as e:
-            log.warning("alertmanager webhook answered with %d: %s", e.status, e)
-            meter.webhooks.labels("alertmanager", str(e.status)).inc()
-            return JSONResponse({"error": str(e)}, e.status)
-        for why in read.refused:
-            log.warning("an alert was refused: %s", why)
+            return await self._refuse("alertmanager", e, body, at)
+        if read.refused or read.left_out:
+            await self._journal(_unfit(read, at))
         repeated = len(read.alerts) - new
         meter.alerts.labels("refused").inc(len(read.refused))
         meter.alerts.labels("accepted").inc(new)
@@ -77,47 +85,86 @@ class _Ear:
         meter.webhooks.labels("alertmanager", "202").inc()
         told: dict[str, Any] = {"accepted": new, "duplicates": repeated}
         if read.refused:
-            told["refused"] = list(read.refused)
+            told["refused"] = [unfit.why for unfit in read.refused]
         return JSONResponse(told, 202)
 
-    async def _read(self, request: Request) -> Body:
+    async def _whole_of_ours(self, request: Request) -> bytes:
+        """The body, once the sender has shown the secret."""
         settings = self._captain.settings.alertmanager
         if settings is None:
             raise BadPayload(404, "there is no alertmanager: section in captain.yml")
         if not _bearer(request, settings.webhook_secret):
             raise BadPayload(401, "the bearer token is not alertmanager.webhook_secret of captain.yml")
-        return self._captain.read_alerts(await _whole(request))
+        return await _whole(request)
 
-    async def _store(self, alerts: tuple[Alert, ...]) -> int:
-        """How many of the alerts are new, once they are durable. 503 when they could not be stored in time."""
-        intake = self._captain.alerts
-        fresh = [alert for alert in alerts if not intake.known(alert.identity)]
-        if not fresh:
-            return 0
+    async def _refuse(self, source: str, why: BadPayload, body: bytes, at: float) -> Response:
+        """Say why nothing was taken, and journal it. A journal that cannot be written makes no other answer of it."""
+        log.warning("%s webhook answered with %d: %s", source, why.status, why)
+        self._captain.meter.webhooks.labels(source, str(why.status)).inc()
+        refusal = Refusal(at, source, why.status, str(why), body, stranger=why.status in STRANGERS)
+        if why.status == 503:
+            self._captain.refusals.count(refusal)  # in memory: it is the database that does not answer
+        else:
+            await self._journal([refusal])
+        return JSONResponse({"error": str(why)}, why.status)
+
+    async def _journal(self, refusals: Sequence[Refusal]) -> None:
+        """Journal refusals before they are answered, unless that takes too long: then they are written a little later."""
         loop = asyncio.get_running_loop()
-        stored: asyncio.Future[int | None] = loop.create_future()
-
-        def tell(count: int | None) -> None:
-            if not stored.done():
-                stored.set_result(count)
-
-        def done(new: list[Entry] | None, _error: Exception | None) -> None:
-            loop.call_soon_threadsafe(tell, None if new is None else len(new))
-
-        intake.put((time.time(), fresh), done)
+        written = asyncio.Event()
+        self._captain.refusals.put(refusals, lambda: _quietly(loop, written.set))
         try:
-            count = await asyncio.wait_for(stored, COMMIT_PATIENCE)
+            await asyncio.wait_for(written.wait(), JOURNAL_PATIENCE)
         except TimeoutError:
-            count = None
-        if count is None:
+            log.warning("%d refusals are not journaled yet: the database is slow", len(refusals))
+
+    async def _store(self, alerts: Sequence[Alert], at: float) -> int:
+        """How many of the alerts are new, once they are durable. 503 when they could not be stored in time.
+
+        Those that came before cost no commit: they are counted, and the counts are written down a second later.
+        """
+        intake = self._captain.alerts
+        fresh: list[Alert] = []
+        again: list[Identity] = []
+        for alert in alerts:
+            if intake.known(alert.identity) and not self._captain.watchdogs.due(alert):
+                again.append(alert.identity)
+            else:
+                fresh.append(alert)
+        new = await self._commit(fresh, at) if fresh else []
+        if len(new) < len(fresh):
+            # Another replica took it, or a process before this one, or it stands twice in this very body.
+            known = Counter(alert.identity for alert in fresh) - Counter(entry.alert.identity for entry in new)
+            again += known.elements()
+        if again:
+            self._captain.repeats.note(again, at)
+        return len(new)
+
+    async def _commit(self, fresh: list[Alert], at: float) -> list[Entry]:
+        """Journal alerts; the entries that are new."""
+        intake = self._captain.alerts
+        loop = asyncio.get_running_loop()
+        stored: asyncio.Future[list[Entry] | None] = loop.create_future()
+
+        def tell(new: list[Entry] | None) -> None:
+            if not stored.done():
+                stored.set_result(new)
+
+        intake.put((at, fresh), lambda new, _error: _quietly(loop, tell, new))
+        try:
+            new = await asyncio.wait_for(stored, COMMIT_PATIENCE)
+        except TimeoutError:
+            new = None
+        if new is None:
             raise BadPayload(503, "the database does not answer; send it again")
         intake.remember([alert.identity for alert in fresh])
-        return count
+        self._captain.watchdogs.written(fresh)
+        return new
 
     async def pagerduty(self, request: Request) -> Response:
         """Store a signed v3 webhook, then answer 202: what was done by phone drives the incident and shows in its thread."""
         meter, settings = self._captain.meter, self._captain.settings.pagerduty
-        secret = settings.webhook_secret if settings else None
+        secret, at, body = settings.webhook_secret if settings else None, time.time(), b""
         try:
             if secret is None:
                 raise BadPayload(404, "pagerduty.webhook_secret is not set in captain.yml")
@@ -125,13 +172,11 @@ class _Ear:
             if not phone.signed(body, request.headers.get("x-pagerduty-signature", ""), secret.get_secret_value()):
                 raise BadPayload(401, "the signature does not match pagerduty.webhook_secret of captain.yml")
             key, event = phone.read(body)
-            asked = inbox.Request(f"pagerduty:{key}", time.time(), "pagerduty", {"event": event})
+            asked = inbox.Request(f"pagerduty:{key}", at, "pagerduty", {"event": event})
             if not await run_in_threadpool(self._captain.take, asked):
                 raise BadPayload(503, "the database does not answer; send it again")
         except BadPayload as e:
-            log.warning("pagerduty webhook answered with %d: %s", e.status, e)
-            meter.webhooks.labels("pagerduty", str(e.status)).inc()
-            return JSONResponse({"error": str(e)}, e.status)
+            return await self._refuse("pagerduty", e, body, at)
         meter.webhooks.labels("pagerduty", "202").inc()
         return JSONResponse({"accepted": 1}, 202)
 
@@ -180,6 +225,30 @@ class _Ear:
         """The bot's own metrics."""
         text = await run_in_threadpool(self._captain.metrics)
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _unfit(read: Body, at: float) -> list[Refusal]:
+    """What was not taken of a body that was taken otherwise, for the journal."""
+    for unfit in read.refused:
+        log.warning("an alert was refused: %s", unfit.why)
+    each = [Refusal(at, "alertmanager", 202, unfit.why, unfit.text()) for unfit in read.refused[:REFUSED_ALERTS]]
+    rest = read.refused[REFUSED_ALERTS:]
+    if rest:
+        why = f"{len(rest)} more alerts of this delivery, the first of them: {rest[0].why}"
+        each.append(Refusal(at, "alertmanager", 202, why, "\n".join(unfit.text() for unfit in rest[:100])))
+    if read.left_out:
+        cut = (
+            f"Alertmanager left {read.left_out} alerts out of this delivery; raise or remove max_alerts on the receiver"
+        )
+        log.warning("%s", cut)
+        each.append(Refusal(at, "alertmanager", 202, cut, json.dumps({"groupKey": read.alerts[0].group_key})))
+    return each
+
+
+def _quietly(loop: asyncio.AbstractEventLoop, call: Callable[..., object], *args: object) -> None:
+    """Call on the event loop from another thread; nobody waits any more when the loop has ended."""
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(call, *args)
 
 
 async def _whole(request: Request) -> bytes:

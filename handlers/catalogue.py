@@ -47,6 +47,23 @@ class Service(BaseModel):
         return value
 
 
+class Watchdog(BaseModel):
+    """One row of ``watchdogs:``: an alert that always fires, and who is paged when it no longer arrives."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    service: str = Field(description="the service whose on-call is paged")
+    alertname: str = Field("Watchdog", min_length=1)
+    labels: Mapping[str, str] = Field(default_factory=dict, description="labels it carries, where several send one")
+    within: float = Field(
+        600.0,
+        ge=60,
+        description="seconds of silence that page somebody; at least twice the repeat_interval of its route, "
+        "or one late delivery wakes a person",
+    )
+    severity: Severity = Severity.SEV1
+
+
 class Policy(BaseModel):
     """The ``incidents:`` section of captain.yml: how alerts become incidents."""
 
@@ -68,4 +85,12 @@ class Policy(BaseModel):
         description="alert severity label → ours; a label that is not here pages, to be safe",
     )
     panel_pause: float = Field(0.7, ge=0, le=10, description="seconds in which changes of the panel are gathered")
+    looks_apart: float = Field(
+        120.0,
+        ge=0,
+        description="seconds between two looks at the outside services that must agree before anybody is asked",
+    )
+    missed_after: float = Field(
+        300.0, ge=0, description="seconds an alert fires in Alertmanager before it is taken in without its webhook"
+    )
     checks_deadline: float = Field(60.0, gt=0, le=900, description="seconds an incident's checks may take")

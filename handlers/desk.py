@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 
 from bot.engine import Engine
 from bot.integrations.alertmanager import Alerts
+from bot.integrations.heartbeat import Heartbeat, HeartbeatSettings
 from bot.integrations.jira import Tracker
 from bot.integrations.kubernetes import Cluster
 from bot.integrations.pagerduty import Pager
 from bot.integrations.prometheus import Metrics
 from bot.integrations.slack import Chat
 from bot.store import Store
-from handlers.catalogue import Policy, Service
+from handlers.catalogue import Policy, Service, Watchdog
 from handlers.flags.kinds import Flag
 from runbooks import Runbook
 
@@ -28,6 +29,7 @@ class Outside:
     metrics: Metrics | None = None
     alerts: Alerts | None = None
     cluster: Cluster | None = None
+    heartbeat: Heartbeat | None = None
 
 
 @dataclass(frozen=True)
@@ -42,4 +44,6 @@ class Desk:
     runbooks: Mapping[str, Runbook]
     public_url: str = ""
     command: str = "/captain"
+    watchdogs: Mapping[str, Watchdog] = field(default_factory=dict)
+    heartbeat: HeartbeatSettings | None = None
     flags: Mapping[str, Flag] = field(default_factory=dict)

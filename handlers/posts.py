@@ -9,17 +9,37 @@ from handlers.desk import Desk
 
 CLOCK_SLACK = 120.0
 """Seconds by which Slack's clock and ours may differ when a message is looked for."""
+DOUBT = 86400.0
+"""Seconds after a restore in which what was answered before it comes again."""
 
 
 def post_once(desk: Desk, task: Task, ask: Post) -> Posted:
-    """Post, but look first when an earlier try may have posted: Slack itself has no idempotency key."""
+    """Post, but look first when it may have been posted before: Slack itself has no idempotency key."""
     chat = chat_of(desk)
-    if task.tried:
-        found = chat.find(ask.channel, task.key, since=task.created_at - CLOCK_SLACK, thread_ts=ask.thread_ts)
-        if found is not None:
-            return found
+    since = _may_be_there(desk, task)
+    found: Posted | None = None
+    if since is not None:
+        try:
+            found = chat.find(ask.channel, task.key, since=since - CLOCK_SLACK, thread_ts=ask.thread_ts)
+        except GiveUp:
+            if task.tried:
+                raise
+            # Most likely it was never posted; a thread that is not opened would be worse than one opened twice.
+    if found is not None:
+        return found
     task.acting()
     return chat.post(ask)
+
+
+def _may_be_there(desk: Desk, task: Task) -> float | None:
+    """Since when, in UNIX s, an earlier try may have posted it; None when there was none.
+
+    After a restore that may have been a try the database no longer knows of, since what it shows.
+    """
+    past = desk.store.restored
+    if past is not None and task.created_at < past.at + DOUBT:
+        return min(task.created_at, past.shows)
+    return task.created_at if task.tried else None
 
 
 def chat_of(desk: Desk) -> Chat:

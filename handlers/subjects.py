@@ -5,45 +5,70 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bot.effects import LaneRule, Performer
+from bot.effects import Performer
 from bot.grammar import Verb
+from bot.lanes import LaneRule
+from handlers import heartbeat
 from handlers.desk import Desk
 from handlers.flags import care as flag_care
 from handlers.flags import commands as flag_commands
 from handlers.flags import effects as flag_effects
 from handlers.incidents import commands as incident_commands
 from handlers.incidents import effects as incident_effects
+from handlers.incidents import reconcile
+from handlers.watchdogs.look import look
+from handlers.why import commands as why_commands
 
 SUBJECTS: Mapping[str, Mapping[str, Verb]] = {
     "incident": incident_commands.VERBS,
     "flag": flag_commands.VERBS,
+    "why": why_commands.VERBS,
 }
 
-PERFORMERS: Sequence[Callable[[Desk], list[Performer]]] = (incident_effects.performers, flag_effects.performers)
+PERFORMERS: Sequence[Callable[[Desk], list[Performer]]] = (
+    incident_effects.performers,
+    reconcile.performers,
+    flag_effects.performers,
+    heartbeat.performers,
+)
 """What each subject knows to do outside."""
 
 
 @dataclass(frozen=True)
 class Tick:
-    """Something the clock asks for: ``line`` is a cron line in UTC; ``run(desk, slot)`` gets the UNIX s it stands for."""
+    """Something the clock asks for: ``line`` is a cron line in UTC; ``run(desk, slot)`` gets the UNIX s it stands for.
+
+    ``wanted``: whether captain.yml asks for it at all; the clock says nothing otherwise.
+    """
 
     name: str
     line: str
     run: Callable[[Desk, float], None]
+    wanted: Callable[[Desk], bool] = lambda _desk: True
 
 
-TICKS: Sequence[Tick] = (Tick("flags", flag_care.LINE, flag_care.tick),)
+TICKS: Sequence[Tick] = (
+    Tick("watchdogs", "* * * * *", look, lambda desk: bool(desk.watchdogs)),
+    Tick("heartbeat", "* * * * *", heartbeat.beat, lambda desk: desk.heartbeat is not None),
+    Tick("reconcile", "*/3 * * * *", reconcile.tick),
+    Tick("flags", flag_care.LINE, flag_care.tick),
+)
 """What the subjects do by the clock; each slot is done once, however many replicas hear it."""
 
 
-def lanes() -> list[LaneRule]:
-    """The outside services' lanes: none of them can delay another. The page's pauses stay short: somebody must be woken."""
+def lanes(*, slack_pace: float = 1.0) -> list[LaneRule]:
+    """The outside services' lanes: none of them can delay another. The page's pauses stay short: somebody must be woken.
+
+    ``slack_pace``: seconds between messages in one channel, and between edits in the workspace.
+    """
     return [
-        LaneRule("pagerduty", workers=16, first=0.25, cap=20.0, patience_h=72.0),
-        LaneRule("slack", workers=4, cap=60.0),
-        LaneRule("replies", workers=4, cap=15.0, patience_h=0.5),
-        LaneRule("jira", workers=4, cap=120.0, patience_h=72.0),
+        LaneRule("pagerduty", workers=16, first=0.25, cap=20.0, patience_h=72.0, probe=3.0, title="PagerDuty"),
+        LaneRule("slack", workers=4, cap=60.0, paces={"post": slack_pace, "edit": slack_pace}, title="Slack"),
+        LaneRule("replies", workers=4, cap=15.0, patience_h=0.5, trips=0),
+        LaneRule("jira", workers=4, cap=120.0, patience_h=72.0, probe=10.0, title="Jira"),
         # An undo is owed for ever, as nearly as an engine can: what is switched on is switched off again.
-        LaneRule("kubernetes", workers=4, first=0.5, cap=60.0, patience_h=720.0),
-        LaneRule("checks", workers=4, cap=60.0, patience_h=1.0),
+        LaneRule("kubernetes", workers=4, first=0.5, cap=60.0, patience_h=720.0, probe=10.0, title="Kubernetes"),
+        LaneRule("checks", workers=4, cap=60.0, patience_h=1.0, trips=0),
+        LaneRule("reconcile", workers=1, cap=30.0, patience_h=0.05, trips=0),
+        LaneRule("heartbeat", workers=2, first=2.0, cap=15.0, patience_h=0.5),
     ]

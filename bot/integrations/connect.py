@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bot.integrations.alertmanager import AlertmanagerSettings, Alerts
+    from bot.integrations.heartbeat import Heartbeat, HeartbeatSettings
     from bot.integrations.jira import JiraSettings, Tracker
     from bot.integrations.kubernetes import Cluster, KubernetesSettings
     from bot.integrations.pagerduty import Pager, PagerDutySettings
@@ -65,3 +66,12 @@ def kubernetes(settings: KubernetesSettings | None) -> Cluster | None:
     from bot.integrations.kubernetes.client import KubernetesClient
 
     return KubernetesClient(settings)
+
+
+def heartbeat(settings: HeartbeatSettings | None) -> Heartbeat | None:
+    """The client of the dead-man's switch outside, or None when it is not configured."""
+    if settings is None:
+        return None
+    from bot.integrations.heartbeat.client import HeartbeatClient
+
+    return HeartbeatClient(settings)

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from bot.files import command_line
 from bot.sandbox import remote
 
 LOG_BYTES = 5_000_000
@@ -187,7 +188,7 @@ class BotProcess:
         except (FileNotFoundError, ValueError):
             return
         # A pid may have been given to somebody else since: only a process with our own command line is ended.
-        if _command_line(pid) == " ".join(self.command):
+        if command_line(pid) == " ".join(self.command):
             _signal_group(pid, signal.SIGKILL)
         self._pid_file.unlink(missing_ok=True)
 
@@ -206,17 +207,3 @@ def _signal_group(pid: int, number: signal.Signals) -> None:
         os.killpg(pid, number)
     except (ProcessLookupError, PermissionError):  # it has ended in between
         return
-
-
-def _command_line(pid: int) -> str:
-    """The command line of a running process; empty when it is gone or the system does not tell."""
-    try:
-        raw = Path(f"/proc/{pid}/cmdline").read_bytes()
-        return raw.replace(b"\0", b" ").decode("utf-8", "replace").strip()
-    except OSError:
-        pass
-    try:
-        asked = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)  # noqa: S603, S607
-    except OSError:
-        return ""
-    return asked.stdout.strip()

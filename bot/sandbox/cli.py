@@ -168,7 +168,9 @@ def press(
 @_saying
 def break_(
     context: typer.Context,
-    service: Annotated[str, typer.Argument(help="slack, pagerduty, jira, kubernetes, prometheus or alertmanager.")],
+    service: Annotated[
+        str, typer.Argument(help="slack, pagerduty, jira, kubernetes, prometheus, alertmanager or heartbeat.")
+    ],
     mode: Annotated[Mode, typer.Argument(help="How it fails; `reset` acts, then drops the connection.")],
     length: Annotated[str, typer.Option("--for", help="How long, such as 30s or 2m; without it until mended.")] = "",
     times: Annotated[int, typer.Option("--times", help="Only so many calls.", min=0)] = 0,

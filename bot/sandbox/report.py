@@ -27,6 +27,8 @@ def _lines(state: Row) -> Iterator[str]:
     for row in state["slack"]["messages"][-20:]:
         yield f"slack       {texts_of(row)}"
     yield f"kubernetes  {len(state['kubernetes']['objects'])} objects"
+    beats = state["heartbeat"]
+    yield f"heartbeat   {beats['status']}, {beats['count']} beats"
     yield f"calls       {len(state['calls'])}"
 
 

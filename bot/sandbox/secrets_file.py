@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ class Secrets:
     jira_webhook: str
     alertmanager_webhook: str
     api_token: str
+    heartbeat: str
     routing_keys: dict[str, str]
 
 
@@ -52,6 +54,7 @@ def load_secrets(path: Path, services: Sequence[str]) -> Secrets:
         "jira_webhook": secrets.token_hex(20),
         "alertmanager_webhook": secrets.token_urlsafe(24),
         "api_token": secrets.token_urlsafe(24),
+        "heartbeat": str(uuid.uuid4()),
     }
     made = Secrets(**(fresh | {k: v for k, v in kept.items() if k in fresh}), routing_keys=keys)
     write_private(path, json.dumps(asdict(made), indent=1))
@@ -92,6 +95,7 @@ def write_config(path: Path, held: Secrets, *, port: int, bot_port: int, service
         "prometheus": {"url": f"{here}/prometheus"},
         "alertmanager": {"url": f"{here}/alertmanager", "webhook_secret": held.alertmanager_webhook},
         "kubernetes": {"url": f"{here}/kubernetes"},
+        "heartbeat": {"url": f"{here}/heartbeat/{held.heartbeat}", "withhold_after": 30},
         "services": {
             name: {
                 "channel": f"#{name}",

@@ -13,6 +13,7 @@ from starlette.routing import Mount
 
 from bot.errors import Refused
 from bot.integrations.alertmanager.fake import FakeAlertmanager
+from bot.integrations.heartbeat.fake import FakeHeartbeat
 from bot.integrations.jira.fake import FakeJira
 from bot.integrations.kubernetes.fake import FakeKubernetes
 from bot.integrations.pagerduty.fake import FakePagerDuty
@@ -43,6 +44,7 @@ class World:
         self.kubernetes = FakeKubernetes(self.calls)
         self.prometheus = FakePrometheus(self.calls)
         self.alertmanager = FakeAlertmanager(self.calls, bearer=held.alertmanager_webhook)
+        self.heartbeat = FakeHeartbeat(self.calls, uuid=held.heartbeat)
         self.stand_ins: dict[str, StandIn] = {
             "slack": self.slack,
             "pagerduty": self.pagerduty,
@@ -50,6 +52,7 @@ class World:
             "kubernetes": cast("StandIn", self.kubernetes),
             "prometheus": cast("StandIn", self.prometheus),
             "alertmanager": cast("StandIn", self.alertmanager),
+            "heartbeat": self.heartbeat,
         }
         self.heard: list[Callable[[], None]] = []
         self._held = held

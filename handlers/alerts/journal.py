@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlmodel import Field, SQLModel, UniqueConstraint
 
+from bot.tally import Count
 from handlers.alerts.payload import Alert
 
 
@@ -48,6 +49,8 @@ class Entry:
     alert: Alert
 
 
+Identity = tuple[str, int, str]
+"""Fingerprint, start (µs since the epoch) and status: what makes two deliveries one alert."""
 COLUMNS = (
     "received_at", "fingerprint", "starts_at", "status", "ends_at", "service", "labels", "annotations", "group_key",
 )  # fmt: skip
@@ -94,6 +97,35 @@ def _row(at: float, alert: Alert) -> tuple[Any, ...]:
     return at, fingerprint, starts_at, status, alert.ends_at, alert.service, labels, annotations, alert.group_key
 
 
+REPEATED = """
+    UPDATE alerts SET repeats = repeats + ?, seen_at = max(coalesce(seen_at, 0), ?)
+    WHERE fingerprint = ? AND starts_at = ? AND status = ?
+"""
+REPEATED_POSTGRES = """
+    WITH seen AS (
+        SELECT * FROM unnest(%s::text[], %s::bigint[], %s::text[], %s::int[], %s::float8[])
+            AS t (fingerprint, starts_at, status, n, at)
+    ), free AS (
+        SELECT alerts.id, seen.n, seen.at FROM alerts JOIN seen USING (fingerprint, starts_at, status)
+        FOR UPDATE OF alerts SKIP LOCKED
+    )
+    UPDATE alerts SET repeats = repeats + free.n, seen_at = greatest(coalesce(seen_at, 0), free.at)
+    FROM free WHERE alerts.id = free.id
+    RETURNING alerts.fingerprint, alerts.starts_at, alerts.status
+"""
+"""A row that is being decided about is left for the next time: a count must never make a decision wait, or end it."""
+
+
+def repeated(c: Connection, counts: Mapping[Identity, Count]) -> set[Identity]:
+    """Write down how often known alerts came again; the identities that could not be counted now."""
+    if c.dialect.name == "postgresql":
+        rows = [(*identity, count.n, count.last) for identity, count in counts.items()]
+        columns = tuple(list(column) for column in zip(*rows, strict=True))
+        return set(counts) - {tuple(row) for row in c.exec_driver_sql(REPEATED_POSTGRES, columns)}
+    c.exec_driver_sql(REPEATED, [(count.n, count.last, *identity) for identity, count in counts.items()])
+    return set()
+
+
 def undecided(c: Connection, *, before: float, limit: int = 5000) -> list[Entry]:
     """Alerts journaled by ``before`` (UNIX s) that nobody has decided about: a kill came between commit and decision."""
     t = JOURNAL()
@@ -127,9 +159,29 @@ def sibling(c: Connection, alert: Alert) -> Any:
 def still_firing(c: Connection, incident: int) -> int:
     """How many alerts of an incident fire and have not resolved."""
     t = JOURNAL()
-    ended = t.alias()
-    resolved = sa.select(sa.literal(1)).where(
-        (ended.c.fingerprint == t.c.fingerprint) & (ended.c.starts_at == t.c.starts_at) & (ended.c.status == "resolved")
-    )
-    firing = (t.c.incident == incident) & (t.c.status == "firing")
-    return int(c.execute(sa.select(sa.func.count()).select_from(t).where(firing, ~resolved.exists())).scalar_one())
+    mine = (t.c.incident == incident) & (t.c.status == "firing") & ~_ended(t)
+    return int(c.execute(sa.select(sa.func.count()).select_from(t).where(mine)).scalar_one())
+
+
+def firing(c: Connection, incidents: Sequence[int]) -> Sequence[Any]:
+    """The alerts of these incidents that fire and have not resolved: rows of (incident, fingerprint, labels)."""
+    t = JOURNAL()
+    mine = t.c.incident.in_(incidents) & (t.c.status == "firing") & ~_ended(t)
+    return c.execute(sa.select(t.c.incident, t.c.fingerprint, t.c.labels).where(mine)).all()
+
+
+def of_fingerprints(c: Connection, fingerprints: Sequence[str]) -> Sequence[Any]:
+    """Every row of these alerts, by the unique index: rows of (fingerprint, starts_at, status, incident)."""
+    t = JOURNAL()
+    shown = sa.select(t.c.fingerprint, t.c.starts_at, t.c.status, t.c.incident)
+    found: list[Any] = []
+    for start in range(0, len(fingerprints), ROWS_A_STATEMENT):
+        found += c.execute(shown.where(t.c.fingerprint.in_(fingerprints[start : start + ROWS_A_STATEMENT]))).all()
+    return found
+
+
+def _ended(t: sa.Table) -> sa.Exists:
+    """True of a firing row whose resolved half is in the journal."""
+    end = t.alias()
+    same = (end.c.fingerprint == t.c.fingerprint) & (end.c.starts_at == t.c.starts_at) & (end.c.status == "resolved")
+    return sa.select(sa.literal(1)).where(same).exists()

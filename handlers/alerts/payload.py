@@ -16,7 +16,8 @@ from typing import Any
 from bot.config import nearest
 from bot.errors import Problem
 from bot.grammar import plain
-from handlers.catalogue import Policy, Service
+from handlers.catalogue import Policy, Service, Watchdog
+from handlers.watchdogs.rules import matching
 
 MAX_LABELS = 64
 MAX_VALUE = 16_000
@@ -52,14 +53,32 @@ class Alert:
 
 
 @dataclass(frozen=True)
+class Unfit:
+    """An alert that cannot be taken, as it came, and the sentence that says why."""
+
+    why: str
+    raw: Any
+
+    def text(self) -> str:
+        """The alert as JSON; empty when it cannot be written as such."""
+        try:
+            return json.dumps(self.raw, ensure_ascii=False)
+        except RecursionError:
+            return ""
+
+
+@dataclass(frozen=True)
 class Body:
-    """The alerts that can be taken, and a sentence for each that cannot."""
+    """The alerts that can be taken, and those that cannot. ``left_out``: how many Alertmanager did not even send."""
 
     alerts: tuple[Alert, ...]
-    refused: tuple[str, ...]
+    refused: tuple[Unfit, ...]
+    left_out: int = 0
 
 
-def read(body: bytes, services: Mapping[str, Service], policy: Policy) -> Body:
+def read(
+    body: bytes, services: Mapping[str, Service], policy: Policy, watchdogs: Mapping[str, Watchdog] | None = None
+) -> Body:
     """Read a webhook body. Raises BadPayload when nothing in it can be taken."""
     try:
         data = json.loads(body)
@@ -77,18 +96,31 @@ def read(body: bytes, services: Mapping[str, Service], policy: Policy) -> Body:
         raise BadPayload(422, "the body has no alerts: 'alerts' must be a list that is not empty")
     group_key = data.get("groupKey") if isinstance(data.get("groupKey"), str) else ""
     alerts: list[Alert] = []
-    refused: list[str] = []
+    refused: list[Unfit] = []
     for i, raw in enumerate(listed):
         try:
-            alerts.append(_alert(raw, str(group_key), services, policy))
+            alerts.append(_alert(raw, str(group_key), services, policy, watchdogs or {}))
         except ValueError as e:
-            refused.append(f"alerts[{i}]: {e}")
+            refused.append(Unfit(f"alerts[{i}]: {e}", raw))
     if not alerts:
-        raise BadPayload(422, "; ".join(refused[:10]))
-    return Body(tuple(alerts), tuple(refused))
+        raise BadPayload(422, "; ".join(unfit.why for unfit in refused[:10]))
+    cut = data.get("truncatedAlerts")
+    return Body(tuple(alerts), tuple(refused), cut if isinstance(cut, int) and cut > 0 else 0)
 
 
-def _alert(raw: Any, group_key: str, services: Mapping[str, Service], policy: Policy) -> Alert:
+def one(
+    raw: Mapping[str, Any],
+    services: Mapping[str, Service],
+    policy: Policy,
+    watchdogs: Mapping[str, Watchdog] | None = None,
+) -> Alert:
+    """Check one alert, in the shape a webhook body has it. Raises ValueError with what is wrong with it."""
+    return _alert(raw, "", services, policy, watchdogs or {})
+
+
+def _alert(
+    raw: Any, group_key: str, services: Mapping[str, Service], policy: Policy, watchdogs: Mapping[str, Watchdog]
+) -> Alert:
     if not isinstance(raw, dict):
         raise ValueError(f"must be an object, not {type(raw).__name__}")  # noqa: TRY004 - all faults of a body are one kind
     status = raw.get("status")
@@ -105,7 +137,9 @@ def _alert(raw: Any, group_key: str, services: Mapping[str, Service], policy: Po
     if starts is None:
         raise ValueError("'startsAt' is missing or the zero time")
     ends = _instant(raw.get("endsAt"), "endsAt")
-    service = _service(labels, services, policy)
+    known = matching(watchdogs, labels)
+    # A watchdog says who is paged by its silence; it needs no label for it.
+    service = watchdogs[known[0]].service if known else _service(labels, services, policy)
     return Alert(fingerprint.lower(), starts, status == "firing", ends, labels, annotations, service, group_key)
 
 
@@ -135,6 +169,11 @@ def _texts(value: Any, name: str) -> dict[str, str]:
         if not isinstance(text, str):
             raise ValueError(f"{name}.{key[:80]} must be a string, not {type(text).__name__}")  # noqa: TRY004
     return {plain(key): plain(text[:MAX_VALUE]) for key, text in value.items()}
+
+
+def microseconds(text: str) -> int:
+    """An RFC 3339 time as microseconds since the epoch; 0 for the zero time. Raises ValueError."""
+    return _instant(text, "the time") or 0
 
 
 def _instant(value: Any, name: str) -> int | None:

@@ -12,6 +12,7 @@ from bot import audit
 from bot.effects import EFFECTS, Effect, Settled, State, Tx, insert_once
 from bot.errors import Refused
 from bot.grammar import Asker
+from handlers.buckets import EDITS, posts
 from handlers.desk import Desk
 from handlers.flags import rules, table, words
 from handlers.flags.kinds import LOUD_AFTER, Spot
@@ -122,7 +123,7 @@ def changed_by_others(desk: Desk, tx: Tx, uid: str, seen: Seen) -> None:
     """Somebody else has set it to another value: people win, and for us it is over."""
     row = table.kept(tx.c, uid)
     if move(desk, tx, row, Event.END, by=OTHERS):
-        say(tx, row, f"changed:{row.term}", words.changed(row, seen))
+        say(desk, tx, row, f"changed:{row.term}", words.changed(row, seen))
 
 
 def begin_undo(desk: Desk, uid: str, term: int, *, now: float) -> Any:
@@ -153,10 +154,10 @@ def undone(desk: Desk, tx: Tx, uid: str, term: int, way: Way, seen: Seen) -> Non
     if row.on_at is not None:
         _record(tx, row, "flag is off", None, {"by": row.off_by, "way": way.value})
     if way is Way.LEAVE and row.off_by != OTHERS:
-        say(tx, row, f"left:{term}", words.left(row, seen))
+        say(desk, tx, row, f"left:{term}", words.left(row, seen))
     alarm = key_of(uid, f"alarm:{term}")
     if _owed(tx, alarm):
-        tx.owe(Effect(key_of(uid, f"calm:{term}"), "flag-calm", "slack", urgency=2, after=alarm))
+        tx.owe(Effect(key_of(uid, f"calm:{term}"), "flag-calm", "slack", urgency=2, after=alarm, bucket=EDITS))
 
 
 def seen_on(desk: Desk, uid: str, *, now: float) -> bool:
@@ -171,7 +172,7 @@ def seen_on(desk: Desk, uid: str, *, now: float) -> bool:
         tx.c.execute(t.update().where(t.c.uid == uid).values(ending_at=now))
         move(desk, tx, table.by_uid(tx.c, uid), Event.SEEN_ON)
         _record(tx, row, "flag seen on", None, {"after": row.status})
-        say(tx, row, f"again:{row.term + 1}", words.again(row))
+        say(desk, tx, row, f"again:{row.term + 1}", words.again(row))
     return True
 
 
@@ -216,7 +217,8 @@ def alarm_if_overdue(desk: Desk, tx: Tx, row: Any) -> None:
     late = tx.now - table.due(row)
     if Status(row.status) not in OVER and late > (flag.loud_after if flag is not None else LOUD_AFTER):
         if desk.outside.chat is not None and row.channel:
-            tx.owe(Effect(key_of(row.uid, f"alarm:{row.term}"), "flag-alarm", "slack", urgency=1))
+            key, bucket = key_of(row.uid, f"alarm:{row.term}"), posts(desk, row.service)
+            tx.owe(Effect(key, "flag-alarm", "slack", urgency=1, bucket=bucket))
         show(desk, tx, row.uid)
 
 
@@ -245,7 +247,7 @@ def move(desk: Desk, tx: Tx, row: Any, event: Event, *, by: str = "", why: str =
     _follow(desk, tx, table.by_uid(tx.c, row.uid), do, delay=AGAIN_AFTER if event is Event.GAVE_UP else 0.0)
     if status is Status.NOT_APPLIED:
         _record(tx, row, "flag not applied", None, {"why": values.get("why", row.why)})
-        say(tx, row, f"not-applied:{row.term}", words.not_applied(table.by_uid(tx.c, row.uid)))
+        say(desk, tx, row, f"not-applied:{row.term}", words.not_applied(table.by_uid(tx.c, row.uid)))
     show(desk, tx, row.uid)
     return True
 
@@ -287,7 +289,8 @@ def _insert(desk: Desk, tx: Tx, spot: Spot, service: str, values: Mapping[str, A
     if insert_once(tx.c, FLAGS(), row | defaults | dict(values)) is None:
         return False
     if desk.outside.chat is not None and entry is not None:
-        tx.owe(Effect(key_of(values["uid"], "root"), "flag-root", "slack", urgency=3))
+        key, bucket = key_of(values["uid"], "root"), posts(desk, service)
+        tx.owe(Effect(key, "flag-root", "slack", urgency=3, bucket=bucket))
     return True
 
 
@@ -312,16 +315,16 @@ def show(desk: Desk, tx: Tx, uid: str) -> None:
         return
     panel = tx.c.execute(sa.select(t.c.panel).where(t.c.uid == uid)).scalar_one()
     key, root = key_of(uid, f"panel:{panel}"), key_of(uid, "root")
-    tx.owe(Effect(key, "flag-panel", "slack", urgency=4, after=root, delay=desk.policy.panel_pause))
+    pause = desk.policy.panel_pause
+    tx.owe(Effect(key, "flag-panel", "slack", urgency=4, after=root, delay=pause, bucket=EDITS))
 
 
-def say(tx: Tx, row: Any, name: str, text: str) -> None:
+def say(desk: Desk, tx: Tx, row: Any, name: str, text: str) -> None:
     """Owe one message in the thread."""
     root = key_of(row.uid, "root")
     if _owed(tx, root):
-        tx.owe(
-            Effect(key_of(row.uid, f"note:{name}"), "flag-note", "slack", None, {"text": text}, urgency=4, after=root)
-        )
+        key, args, bucket = key_of(row.uid, f"note:{name}"), {"text": text}, posts(desk, row.service)
+        tx.owe(Effect(key, "flag-note", "slack", None, args, urgency=4, after=root, bucket=bucket))
 
 
 def _owed(tx: Tx, key: str) -> bool:

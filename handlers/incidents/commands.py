@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from bot.config import nearest
 from bot.errors import Refused
 from bot.grammar import Asker, Reply, Verb
 from bot.integrations.slack.words import escape
-from handlers.alerts import journal
 from handlers.desk import Desk
-from handlers.incidents import decide, table, words
+from handlers.incidents import again, decide, findings, reconcile, stuck, table, words
 from handlers.incidents.rules import Deed, Severity, Status
 
 REF = re.compile(r"(?:inc-?|#)?(\d{1,9})", re.IGNORECASE)
@@ -32,10 +32,12 @@ def show(desk: Desk, asker: Asker, incident: str = "") -> Reply:
     with desk.store.read() as c:
         row = _find(c, asker, incident)
         effects, events = table.effects_about(c, row.number), table.timeline(c, row.number)
-    text, blocks = words.detail(row, effects, events)
+        asked = findings.questions(c, row.number)
+    text, blocks = words.detail(row, effects, events, asked)
     owed = [{"key": e.key, "kind": e.kind, "state": e.state, "attempt": e.attempt, "reason": e.reason} for e in effects]
     told = [{"at": e.at, "kind": e.kind, "actor": e.actor, "text": e.text} for e in events]
-    return Reply(text, blocks, data=_plain(row) | {"effects": owed, "timeline": told})
+    questions = [{"kind": one.kind, "text": findings.plain(one.text), "asked_at": one.asked_at} for one in asked]
+    return Reply(text, blocks, data=_plain(row) | {"effects": owed, "timeline": told, "asked": questions})
 
 
 def ack(desk: Desk, asker: Asker, incident: str = "") -> Reply:
@@ -48,14 +50,68 @@ def resolve(desk: Desk, asker: Asker, incident: str = "") -> Reply:
     return _do(desk, asker, incident, Deed.RESOLVE)
 
 
-def repair(desk: Desk, asker: Asker, incident: str = "") -> Reply:
-    """Try again what was given up for an incident, once its cause is mended."""
+def repair(desk: Desk, asker: Asker, incident: str = "", *, all_: bool = False) -> Reply:
+    """Try again what is stuck: of an incident, or --all; without either, list what is stuck and why."""
+    if all_:
+        if incident:
+            raise Refused("Name an incident or say --all, not both.")
+        found = stuck.repair_all(desk, asker, now=time.time())
+        said = "".join(f"\n{stuck.line(one, now=time.time())}" for one in found)
+        return Reply(f"Trying again: {len(found)}.{said}" if found else "Nothing is stuck; there is nothing to repair.")
     with desk.store.read() as c:
-        row = _find(c, asker, incident)
-    again = decide.repair(desk, asker, row.number, now=time.time())
-    if not again:
-        return Reply(f"Nothing was given up for INC-{row.number}; there is nothing to repair.", data=_plain(row))
-    return Reply(f"Trying again for INC-{row.number}: {', '.join(again)}.", data=_plain(row))
+        row = _find(c, asker, incident) if incident else _clear(c, asker)
+        clear = row is not None and (bool(incident) or bool(stuck.of_incident(c, row.number)))
+    if not clear:
+        found, text, blocks = stuck.listed(desk)
+        return Reply(text, blocks, data=[asdict(one) for one in found])
+    revived, hastened = stuck.repair_incident(desk, asker, row.number, now=time.time())
+    if not revived and not hastened:
+        why = "Nothing was given up for INC-{}, and nothing waits for its next try; there is nothing to repair."
+        return Reply(why.format(row.number), data=_plain(row))
+    lines = [f"Trying again for INC-{row.number}: {', '.join(revived)}."] if revived else []
+    lines += (
+        [f"Not waiting for the next try any longer for INC-{row.number}: {', '.join(hastened)}."] if hastened else []
+    )
+    return Reply("\n".join(lines), data=_plain(row))
+
+
+def page(desk: Desk, asker: Asker, incident: str = "") -> Reply:
+    """Page the on-call again: when PagerDuty lost the page, or it was resolved there and still burns."""
+    with desk.store.read() as c:
+        number = _find(c, asker, incident).number
+    return _after(desk, number, again.page(desk, asker, number, now=time.time()))
+
+
+def ticket(desk: Desk, asker: Asker, incident: str = "", *, reopen: bool = False) -> Reply:
+    """Make a new ticket when Jira no longer knows the old one; with --reopen, open it again."""
+    with desk.store.read() as c:
+        number = _find(c, asker, incident).number
+    return _after(desk, number, again.ticket(desk, asker, number, reopen=reopen, now=time.time()))
+
+
+def keep(desk: Desk, asker: Asker, incident: str = "") -> Reply:
+    """Leave an incident as it is when I have asked about it: I do not ask again while that lasts."""
+    with desk.store.read() as c:
+        number = _find(c, asker, incident).number
+    kinds = again.keep(desk, asker, number, now=time.time())
+    if not kinds:
+        return _after(desk, number, "nothing changed: I have no open question about it.")
+    return _after(desk, number, f"it stays as it is, and I do not ask again ({', '.join(kinds)}).")
+
+
+def reconcile_(desk: Desk, asker: Asker, incident: str = "") -> Reply:
+    """Compare with Alertmanager, PagerDuty and Jira now, instead of within three minutes."""
+    only = None
+    if incident:
+        with desk.store.read() as c:
+            only = _find(c, asker, incident).number
+    told = reconcile.by_hand(desk, asker, only=only)
+    return Reply(escape(told.text()), data=told.plain())
+
+
+def _after(desk: Desk, number: int, said: str) -> Reply:
+    with desk.store.read() as c:
+        return Reply(f"INC-{number}: {said}", data=_plain(table.by_number(c, number)))
 
 
 def open_(desk: Desk, asker: Asker, severity: Severity, service: str, *title: str) -> Reply:
@@ -86,14 +142,14 @@ def _do(desk: Desk, asker: Asker, incident: str, deed: Deed) -> Reply:
         number = _find(c, asker, incident).number
     row, changed = decide.do(desk, asker, number, deed, now=time.time())
     if changed:
-        verb, burns = ("acknowledged", "") if deed is Deed.ACKNOWLEDGE else ("resolved", _still(desk, number))
+        verb, burns = ("acknowledged", "") if deed is Deed.ACKNOWLEDGE else ("resolved", _still(desk, row))
         return Reply(f"You {verb} INC-{number}: {escape(row.title)}{burns}", data=_plain(row))
     return Reply(_nothing(row), data=_plain(row))
 
 
-def _still(desk: Desk, number: int) -> str:
+def _still(desk: Desk, row: Any) -> str:
     with desk.store.read() as c:
-        said = decide.still(journal.still_firing(c, number))
+        said = decide.still(c, row)
     return f"\n{said.strip()}" if said else ""
 
 
@@ -116,17 +172,29 @@ def _find(c: Any, asker: Asker, ref: str) -> Any:
         if row is None:
             raise Refused(f"There is no incident '{ref[:40]}'. `incident list --all` shows the latest ones.")
         return row
-    rows = table.open_incidents(c)
-    here = [row for row in rows if asker.channel and row.channel == asker.channel]
-    found = here or rows
+    row = _clear(c, asker)
+    if row is not None:
+        return row
+    found, here = _candidates(c, asker)
     if not found:
         raise Refused("No incident is open, so there is none to act on.")
-    if len(found) > 1:
-        numbers = ", ".join(f"INC-{row.number}" for row in found[:10])
-        raise Refused(
-            f"Which one? Open {'here ' if here else ''}are {numbers}. Name it, for example INC-{found[0].number}."
-        )
-    return found[0]
+    numbers = ", ".join(f"INC-{row.number}" for row in found[:10])
+    raise Refused(
+        f"Which one? Open {'here ' if here else ''}are {numbers}. Name it, for example INC-{found[0].number}."
+    )
+
+
+def _clear(c: Any, asker: Asker) -> Any:
+    """The one incident that can be meant when none is named; None when there is none or several."""
+    found, _ = _candidates(c, asker)
+    return found[0] if len(found) == 1 else None
+
+
+def _candidates(c: Any, asker: Asker) -> tuple[Sequence[Any], bool]:
+    """The open incidents of this channel, or all that are open; True for those of the channel."""
+    rows = table.open_incidents(c)
+    here = [row for row in rows if asker.channel and row.channel == asker.channel]
+    return here or rows, bool(here)
 
 
 def _channel(channel: str) -> str:
@@ -150,4 +218,8 @@ VERBS: Mapping[str, Verb] = {
     "resolve": resolve,
     "open": open_,
     "repair": repair,
+    "page": page,
+    "ticket": ticket,
+    "keep": keep,
+    "reconcile": reconcile_,
 }

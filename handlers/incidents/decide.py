@@ -8,25 +8,32 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from bot import audit
-from bot.effects import EFFECTS, Effect, Settled, State, Tx, insert_once
+from bot.effects import Effect, Settled, State, Tx, insert_once
 from bot.errors import Refused
 from bot.grammar import Asker
 from bot.intake import Later
+from bot.integrations.slack.words import escape
 from handlers.alerts import journal
 from handlers.alerts.journal import Entry
 from handlers.alerts.payload import Alert
+from handlers.buckets import EDITS, events, posts
 from handlers.desk import Desk
-from handlers.incidents import rules, table
+from handlers.incidents import findings, rules, table, verdicts
+from handlers.incidents.compare import Kind
 from handlers.incidents.rules import Deed, Severity, Status
 from handlers.incidents.table import INCIDENTS
+from handlers.watchdogs.rules import matching
 
 
 class Twice(Exception):
     """Another replica has decided about this alert: everything written down here is taken back."""
 
 
+ITSELF = "Release Captain"
+"""Who opened or ended an incident that neither an alert nor a person did."""
 KEPT = ("summary", "description", "runbook_url", "dashboard", "slo", "burn")
 """What of an alert's annotations and labels is kept on the incident."""
 
@@ -43,34 +50,51 @@ def on_alerts(desk: Desk, entries: Sequence[Entry]) -> None:
                 on_alerts(desk, [entry])
 
 
-def _on_alert(desk: Desk, tx: Tx, entry: Entry) -> None:
+def take_in(desk: Desk, tx: Tx, alert: Alert) -> int | None:
+    """Journal an alert that fires and whose webhook never came, and decide as if it had come now; the incident it is in."""
+    (new,) = journal.write(tx.c, [(tx.now, [alert])])
+    if not new:
+        return None  # it came after all
+    number = _on_alert(desk, tx, new[0], how=", found by looking: no webhook came for it")
+    if number is not None:
+        text = f"{alert.labels['alertname']} was found firing in Alertmanager: its webhook never came"
+        table.add_event(tx.c, incident=number, at=tx.now, kind="found", actor="Release Captain", text=text)
+    return number
+
+
+def _on_alert(desk: Desk, tx: Tx, entry: Entry, *, how: str = "") -> int | None:
     verdict, incident = _judge(desk, tx, entry)
-    if not journal.decided(tx.c, entry, verdict=verdict, incident=incident):
+    if not journal.decided(tx.c, entry, verdict=verdict + how, incident=incident):
         raise Twice
-    if incident is not None and not entry.alert.firing:
-        _ended(desk, tx, incident)
+    return incident
 
 
 def _judge(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
     alert = entry.alert
+    watchdogs = matching(desk.watchdogs, alert.labels)
+    if watchdogs:
+        said = "alive" if alert.firing else "has ended, which it never should; only its firing counts as alive"
+        return f"watchdog {', '.join(watchdogs)}: {said}", None
     other = journal.sibling(tx.c, alert)
     if not alert.firing:
         if other is None:
-            return "resolved before it fired: nothing to do", None
+            return verdicts.NEVER_FIRED, None
         if other.verdict is None:
             raise Later
-        return "resolved", other.incident
+        if other.incident is None:
+            return "resolved: it had opened nothing", None
+        return _ended(desk, tx, other.incident), other.incident
     if other is not None:
-        return "already resolved when it arrived: nobody is paged", None
+        return verdicts.CAME_TOO_LATE, None
     return _firing(desk, tx, entry)
 
 
-def _firing(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int]:
+def _firing(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
     alert = entry.alert
     named = alert.labels.get(desk.policy.environment_label, "")[:100]
     environment = named or desk.services[alert.service].environment
     key = rules.incident_key(alert.labels, service=alert.service, environment=environment)
-    severity = severity_of(desk, alert.labels)
+    severity = verdicts.severity_of(desk, alert.labels)
     row = _lock_open(tx, key)
     if row is None:
         uid = rules.incident_uid(key, alert.fingerprint, str(alert.starts_at))
@@ -89,24 +113,21 @@ def _firing(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int]:
             },
         )  # fmt: skip
         if number is not None:
-            return f"opened INC-{number}", number
+            return verdicts.opened(desk, number, alert, severity), number
         row = _lock_open(tx, key)
         if row is None:
             # This very occurrence was decided before and is over by now.
-            return "seen before: nobody is paged twice", None  # type: ignore[return-value]
-    return _joined(desk, tx, row, alert, severity), row.number
+            return verdicts.SEEN_BEFORE, None
+    return _joined(desk, tx, row, entry, severity), row.number
 
 
-def severity_of(desk: Desk, labels: Mapping[str, str]) -> Severity:
-    """Our severity for an alert's. A label that is not in the policy pages: silence is the worse mistake."""
-    return desk.policy.severities.get(labels.get("severity", "").lower(), Severity.SEV2)
-
-
-def _joined(desk: Desk, tx: Tx, row: Any, alert: Alert, severity: Severity) -> str:
+def _joined(desk: Desk, tx: Tx, row: Any, entry: Entry, severity: Severity) -> str:
     """Another alert of an open incident: remember it, and raise the severity if it is worse."""
-    name = alert.labels["alertname"]
+    name = entry.alert.labels["alertname"]
     table.add_event(tx.c, incident=row.number, at=tx.now, kind="alert", actor="Alertmanager", text=f"{name} fires too")
+    verdict = verdicts.joined(desk, row, entry.alert, severity)
     if severity.rank < Severity(row.severity).rank:
+        verdict = verdicts.raised(desk, row, entry.alert, severity)
         values = {"severity": severity.value}
         wakes = severity.pages and not Severity(row.severity).pages
         if wakes:
@@ -116,19 +137,51 @@ def _joined(desk: Desk, tx: Tx, row: Any, alert: Alert, severity: Severity) -> s
         text = f"severity raised from {row.severity} to {severity.value} by {name}"
         table.add_event(tx.c, incident=row.number, at=tx.now, kind="severity", actor="Alertmanager", text=text)
         if wakes:
-            _owe_page(desk, tx, row.uid, row.number, row.service, severity)
+            _owe_page(desk, tx, row.uid, row.number, row.service, severity, since=entry.received_at)
     show(desk, tx, row.number)
-    return f"joined INC-{row.number}"
+    return verdict
 
 
-def _ended(desk: Desk, tx: Tx, number: int) -> None:
-    """An alert of the incident has resolved; when none fires any more, the incident is over."""
-    if journal.still_firing(tx.c, number):
+def _ended(desk: Desk, tx: Tx, number: int) -> str:
+    """An alert of the incident has resolved; when none fires any more, the incident is over. Gives the verdict."""
+    row = _lock(tx, number)  # before counting: another replica may be putting one more alert into it
+    firing = journal.still_firing(tx.c, number)
+    if firing:
         show(desk, tx, number)
-        return
-    row = _lock(tx, number)
-    if row is not None and table.is_open(row) and row.source == "alert":
+        return verdicts.ended(number, firing, over=False)
+    over = row is None or not table.is_open(row)
+    if not over and row.source == "alert":
         move(desk, tx, row, Deed.RESOLVE, actor="Alertmanager", text="every alert has resolved")
+    return verdicts.ended(number, firing, over=over)
+
+
+def open_by_itself(
+    desk: Desk,
+    tx: Tx,
+    *,
+    key: str,
+    uid: str,
+    source: str,
+    service: str,
+    severity: Severity,
+    title: str,
+    about: Mapping[str, str],
+) -> int | None:
+    """Open an incident that we noticed ourselves; its number, or None when ``key`` has one that is open."""
+    return _open(
+        desk,
+        tx,
+        {
+            "uid": uid, "key": key, "open_key": key, "service": service, "source": source, "opened_at": tx.now,
+            "environment": desk.services[service].environment, "severity": severity.value, "title": title[:300],
+            "opened_by": ITSELF, "about": json.dumps(dict(about), ensure_ascii=False),
+        },
+    )  # fmt: skip
+
+
+def end_by_itself(desk: Desk, tx: Tx, row: Any, *, why: str) -> bool:
+    """Resolve an incident that we opened ourselves; False when it is over already."""
+    return move(desk, tx, _lock(tx, row.number), Deed.RESOLVE, actor=ITSELF, text=why)
 
 
 def open_by_person(
@@ -152,7 +205,9 @@ def open_by_person(
         )  # fmt: skip
         if number is not None:
             detail = {"severity": severity.value, "service": service, "title": title[:300]}
-            _record(tx, asker, "incident open", number, detail)
+            record(tx, asker, "incident open", number, detail)
+            said = verdicts.opened_by_hand(desk, severity, service)
+            table.add_event(tx.c, incident=number, at=now, kind="paging", actor="Release Captain", text=said)
         row = tx.c.execute(sa.select(INCIDENTS()).where(INCIDENTS().c.uid == uid)).one()
     return row, True
 
@@ -165,21 +220,8 @@ def do(desk: Desk, asker: Asker, number: int, deed: Deed, *, now: float) -> tupl
             raise Refused(f"There is no INC-{number}. `incident list --all` shows the latest ones.")
         changed = move(desk, tx, row, deed, actor=asker.name, text=f"by {asker.name}")
         if changed:
-            _record(tx, asker, f"incident {deed.value}", number, {"from": row.status})
+            record(tx, asker, f"incident {deed.value}", number, {"from": row.status})
         return table.by_number(tx.c, number), changed
-
-
-def repair(desk: Desk, asker: Asker, number: int, *, now: float) -> list[str]:
-    """Owe again what was given up for an incident; the kinds of effects that are tried again."""
-    with desk.engine.transaction(now) as tx:
-        parked = [row for row in table.effects_about(tx.c, number) if row.state == State.GAVE_UP.value]
-        again = [row.kind for row in parked if desk.engine.repair(tx, row.key)]
-        if again:
-            text = f"tries again: {', '.join(again)}"
-            table.add_event(tx.c, incident=number, at=now, kind="repair", actor=asker.name, text=text)
-            _record(tx, asker, "incident repair", number, {"effects": again})
-            show(desk, tx, number)
-        return again
 
 
 def move(desk: Desk, tx: Tx, row: Any, deed: Deed, *, actor: str, text: str, tell_pager: bool = True) -> bool:
@@ -198,38 +240,45 @@ def move(desk: Desk, tx: Tx, row: Any, deed: Deed, *, actor: str, text: str, tel
         values |= {"resolved_at": tx.now, "resolved_by": actor, "open_key": None}
     tx.c.execute(t.update().where(t.c.number == row.number).values(**values))
     table.add_event(tx.c, incident=row.number, at=tx.now, kind=status.value, actor=actor, text=text)
-    pager = _paged(tx, row.uid) if tell_pager else None
-    tracker = _owed(tx, f"{row.uid}:ticket")
+    page = table.newest(tx.c, row.number, "page") if tell_pager else None
     if status is Status.ACKNOWLEDGED:
-        if pager:
-            tx.owe(Effect(f"{row.uid}:page-ack", "page-ack", "pagerduty", row.number, urgency=2, after=pager))
+        if page:
+            tx.owe(_follow_up(page, "page-ack", urgency=2))
         note = f"✋ Acknowledged by {actor}."
     else:
-        if pager:
-            tx.owe(Effect(f"{row.uid}:page-resolve", "page-resolve", "pagerduty", row.number, urgency=2, after=pager))
-        if tracker:
-            ticket = f"{row.uid}:ticket"
-            tx.owe(Effect(f"{row.uid}:ticket-done", "ticket-done", "jira", row.number, urgency=4, after=ticket))
-        note = f"✅ Resolved {text}.{still(journal.still_firing(tx.c, row.number))}"
-        if actor == "Alertmanager":
-            note = "✅ Resolved: every alert has ended."
-    say(tx, row.uid, row.number, status.value, note)
+        if page:
+            tx.owe(_follow_up(page, "page-resolve", urgency=2))
+        if ticket := table.newest(tx.c, row.number, "ticket"):
+            # Not beside a move the other way: the last to arrive would win.
+            last = table.newest(tx.c, row.number, "ticket-reopen") or ticket
+            tx.owe(_follow_up(ticket, "ticket-done", urgency=4, after=last.key))
+        how, burns = f"Resolved {text}.", still(tx.c, row)
+        if actor in ("Alertmanager", ITSELF):
+            how, burns = f"Resolved: {'every alert has ended' if actor == 'Alertmanager' else text}.", ""
+        findings.answer(tx, row, tuple(Kind), escape(how))
+        note = f"✅ {how}{burns}"
+    times = table.events_of(tx.c, row.number, status.value)
+    say(desk, tx, row, status.value if times == 1 else f"{status.value}:{times}", note)
     show(desk, tx, row.number)
     return True
 
 
-def still(firing: int) -> str:
+def still(c: Connection, row: Any) -> str:
     """What a person must know who resolves while it still burns; empty when it does not."""
+    if row.source == "watchdog":
+        return " ⚠ The watchdog was still silent when I last looked: if it stays so, I page again."
+    firing = journal.still_firing(c, row.number)
     if not firing:
         return ""
     alerts = "1 alert still fires" if firing == 1 else f"{firing} alerts still fire"
     return f" ⚠ {alerts}: nobody is paged for them again until they have ended and start anew."
 
 
-def say(tx: Tx, uid: str, number: int, name: str, text: str) -> None:
-    """Owe one message in the incident's thread."""
-    args = {"text": text}
-    tx.owe(Effect(f"{uid}:note:{name}", "note", "slack", number, args, urgency=4, after=f"{uid}:root"))
+def say(desk: Desk, tx: Tx, row: Any, name: str, text: str, blocks: Sequence[Mapping[str, Any]] = ()) -> None:
+    """Owe one message in the incident's thread; ``name`` is its own among the incident's."""
+    args = {"text": text, "blocks": list(blocks)}
+    key, after, bucket = f"{row.uid}:note:{name}", f"{row.uid}:root", posts(desk, row.service)
+    tx.owe(Effect(key, "note", "slack", row.number, args, urgency=4, after=after, bucket=bucket))
 
 
 def show(desk: Desk, tx: Tx, number: int) -> None:
@@ -241,8 +290,8 @@ def show(desk: Desk, tx: Tx, number: int) -> None:
     if tx.c.execute(t.update().where(clean).values(panel_owed=True, panel=t.c.panel + 1)).rowcount == 0:
         return
     row = tx.c.execute(sa.select(t.c.uid, t.c.panel).where(t.c.number == number)).one()
-    key, pause = f"{row.uid}:panel:{row.panel}", desk.policy.panel_pause
-    tx.owe(Effect(key, "panel", "slack", number, urgency=6, after=f"{row.uid}:root", delay=pause))
+    key, pause, after = f"{row.uid}:panel:{row.panel}", desk.policy.panel_pause, f"{row.uid}:root"
+    tx.owe(Effect(key, "panel", "slack", number, urgency=6, after=after, delay=pause, bucket=EDITS))
 
 
 def settled(desk: Desk, tx: Tx, done: Settled) -> None:
@@ -252,7 +301,7 @@ def settled(desk: Desk, tx: Tx, done: Settled) -> None:
     if done.state is State.GAVE_UP:
         text = f"{done.kind} could not be done: {done.reason}"
         table.add_event(tx.c, incident=done.about, at=tx.now, kind="effect", actor="Release Captain", text=text)
-    if done.kind not in ("root", "note") or done.state is not State.DONE:
+    if done.kind not in ("root", "note", "asked") or done.state is not State.DONE:
         show(desk, tx, done.about)
 
 
@@ -270,9 +319,10 @@ def _open(desk: Desk, tx: Tx, values: dict[str, Any]) -> int | None:
     severity, entry = Severity(row["severity"]), desk.services[service]
     table.add_event(tx.c, incident=number, at=tx.now, kind="opened", actor=row["opened_by"], text=row["title"])
     if severity.pages:
-        _owe_page(desk, tx, uid, number, service, severity)
+        _owe_page(desk, tx, uid, number, service, severity, since=row["opened_at"])
     if desk.outside.chat is not None:
-        tx.owe(Effect(f"{uid}:root", "root", "slack", number, urgency=severity.rank + 1))
+        bucket = posts(desk, service)
+        tx.owe(Effect(f"{uid}:root", "root", "slack", number, urgency=severity.rank + 1, bucket=bucket))
     if desk.outside.tracker is not None and entry.jira:
         tx.owe(Effect(f"{uid}:ticket", "ticket", "jira", number, urgency=severity.rank + 1))
     if entry.runbook:
@@ -280,18 +330,18 @@ def _open(desk: Desk, tx: Tx, values: dict[str, Any]) -> int | None:
     return number
 
 
-def _owe_page(desk: Desk, tx: Tx, uid: str, number: int, service: str, severity: Severity) -> None:
-    if desk.outside.pager is not None and desk.services[service].pagerduty is not None:
-        tx.owe(Effect(f"{uid}:page", "page", "pagerduty", number, urgency=severity.rank))
+def _owe_page(desk: Desk, tx: Tx, uid: str, number: int, service: str, severity: Severity, *, since: float) -> None:
+    """``since``: UNIX s from which the time to the page counts: when the alert that pages arrived."""
+    if verdicts.pages(desk, severity, service):
+        key, args, bucket = f"{uid}:page", {"since": since}, events(service)
+        tx.owe(Effect(key, "page", "pagerduty", number, args, urgency=severity.rank, bucket=bucket))
 
 
-def _paged(tx: Tx, uid: str) -> str | None:
-    return f"{uid}:page" if _owed(tx, f"{uid}:page") else None
-
-
-def _owed(tx: Tx, key: str) -> bool:
-    t = EFFECTS()
-    return tx.c.execute(sa.select(t.c.key).where(t.c.key == key)).first() is not None
+def _follow_up(before: Any, kind: str, *, urgency: int, after: str = "") -> Effect:
+    """What follows from an effect, in its lane and its bucket; each page and each ticket has a follow-up of its own."""
+    key = before.key.replace(f":{before.kind}", f":{kind}", 1)
+    about, lane, bucket = before.about, before.lane, before.bucket
+    return Effect(key, kind, lane, about, urgency=urgency, after=after or before.key, bucket=bucket)
 
 
 def _lock_open(tx: Tx, key: str) -> Any:
@@ -300,10 +350,10 @@ def _lock_open(tx: Tx, key: str) -> Any:
 
 
 def _lock(tx: Tx, number: int) -> Any:
-    t = INCIDENTS()
-    return tx.c.execute(sa.select(t).where(t.c.number == number).with_for_update()).first()
+    return table.locked(tx.c, number)
 
 
-def _record(tx: Tx, asker: Asker, action: str, number: int, detail: Mapping[str, Any]) -> None:
+def record(tx: Tx, asker: Asker, action: str, number: int, detail: Mapping[str, Any]) -> None:
+    """Put what somebody did to an incident into the audit chain, in the transaction that does it."""
     actor = f"{asker.name} ({asker.id})"
     audit.append(tx.c, at=tx.now, actor=actor, door=asker.door, action=action, subject=f"INC-{number}", detail=detail)

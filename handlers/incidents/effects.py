@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from typing import Any
 
-from bot.effects import Effect, Outcome, Performer, Task, Tx
+import sqlalchemy as sa
+
+from bot.effects import EFFECTS, Outcome, Performer, Task, Tx
 from bot.errors import GiveUp, Retry
 from bot.integrations.jira import Ticket, Tracker
 from bot.integrations.pagerduty import Pager, PageRef, Trigger
 from bot.integrations.slack import Edit, Post
 from handlers.checks import check_service
 from handlers.desk import Desk
-from handlers.incidents import table, words
+from handlers.incidents import decide, findings, table, words
 from handlers.incidents.phone import PREFIX
 from handlers.incidents.rules import Severity
 from handlers.incidents.table import INCIDENTS
@@ -22,7 +25,7 @@ from handlers.posts import chat_of, post_once
 PAGERDUTY_SEVERITY: Mapping[Severity, Any] = {
     Severity.SEV1: "critical",
     Severity.SEV2: "error",
-    Severity.SEV3: "warning",
+    Severity.SEV3: "error",  # it is paged only when a person asks for it, and then it must wake somebody
 }
 SEARCH_LAG = 8.0
 """Seconds after which Jira Cloud's search is trusted to know an issue that a lost answer may have created."""
@@ -36,8 +39,10 @@ def performers(desk: Desk) -> list[Performer]:
         Performer("page-resolve", lambda task: page_resolve(desk, task)),
         Performer("root", lambda task: root(desk, task)),
         Performer("note", lambda task: note(desk, task)),
+        Performer("asked", lambda task: asked(desk, task)),
         Performer("panel", lambda task: panel(desk, task)),
         Performer("ticket", lambda task: ticket(desk, task)),
+        Performer("ticket-reopen", lambda task: ticket_reopen(desk, task)),
         Performer("ticket-done", lambda task: ticket_done(desk, task)),
         Performer("checks", lambda task: checks(desk, task)),
     ]
@@ -48,7 +53,7 @@ def page(desk: Desk, task: Task) -> Outcome:
     row = _row(desk, task)
     if not table.is_open(row):
         # An earlier try may have reached PagerDuty; the resolve that follows this closes it either way.
-        return Outcome(skipped="resolved before PagerDuty accepted the page")
+        return Outcome(skipped="resolved before PagerDuty confirmed the page")
     accepted = _pager(desk).trigger(
         Trigger(
             routing_key=_routing_key(desk, row),
@@ -92,14 +97,20 @@ def page_resolve(desk: Desk, task: Task) -> Outcome:
 
 def root(desk: Desk, task: Task) -> Outcome:
     """Post the incident's root message: the live panel its thread hangs from."""
-    row, effects = _row(desk, task), _effects(desk, task)
-    text, blocks = words.panel(row, effects)
+    row = _row(desk, task)
+    text, blocks = words.panel(row, *_truth(desk, task))
     posted = post_once(desk, task, Post(desk.services[row.service].channel, text, blocks, None, task.key))
 
     def apply(tx: Tx) -> None:
         t = INCIDENTS()
         where = {"channel": posted.channel, "thread_ts": posted.ts}
         tx.c.execute(t.update().where(t.c.number == row.number).values(**where))
+        if task.key != f"{row.uid}:root":
+            # What changed and what was said while the old one was gone had no message to be shown in.
+            decide.show(desk, tx, row.number)
+            for lost in table.given_up(table.effects_about(tx.c, row.number)):
+                if lost.kind == "note":
+                    desk.engine.repair(tx, lost.key)
 
     return Outcome({"channel": posted.channel, "ts": posted.ts}, apply)
 
@@ -111,7 +122,21 @@ def note(desk: Desk, task: Task) -> Outcome:
         return Outcome(skipped="there is no thread to post into: the root message was never posted")
     text = str(task.args["text"])
     blocks = task.args.get("blocks") or ()
-    post_once(desk, task, Post(row.channel, text, blocks, row.thread_ts, task.key))
+    posted = post_once(desk, task, Post(row.channel, text, blocks, row.thread_ts, task.key))
+    return Outcome({"channel": posted.channel, "ts": posted.ts})
+
+
+def asked(desk: Desk, task: Task) -> Outcome:
+    """Take the buttons from a question that has its answer."""
+    with desk.store.read() as c:
+        put = c.execute(sa.select(EFFECTS().c.result).where(EFFECTS().c.key == task.args["note"])).scalar()
+    posted = json.loads(put or "{}")
+    if "ts" not in posted:
+        return Outcome(skipped="the question was never posted")
+    text = str(task.args["text"])
+    blocks = [{"type": "section", "text": {"type": "mrkdwn", "text": text}}]
+    if not chat_of(desk).edit(Edit(posted["channel"], posted["ts"], text, blocks)):
+        return Outcome(skipped="somebody deleted the question")
     return Outcome()
 
 
@@ -120,13 +145,14 @@ def panel(desk: Desk, task: Task) -> Outcome:
     t = INCIDENTS()
     with desk.store.write() as c:
         c.execute(t.update().where(t.c.number == task.about).values(panel_owed=False))
-    row, effects = _row(desk, task), _effects(desk, task)
+    row = _row(desk, task)
     if not row.thread_ts:
         return Outcome(skipped="there is no root message to edit")
     if task.key != f"{row.uid}:panel:{row.panel}":
         return Outcome(skipped="a newer edit is on its way")
-    text, blocks = words.panel(row, effects)
-    chat_of(desk).edit(Edit(row.channel, row.thread_ts, text, blocks))
+    text, blocks = words.panel(row, *_truth(desk, task))
+    if not chat_of(desk).edit(Edit(row.channel, row.thread_ts, text, blocks)):
+        raise GiveUp(words.ROOT_GONE)
     return Outcome()
 
 
@@ -135,6 +161,9 @@ def ticket(desk: Desk, task: Task) -> Outcome:
     row = _row(desk, task)
     tracker, project, label = _tracker(desk), desk.services[row.service].jira, f"captain-{row.uid}"
     found = tracker.find(project, label)
+    if found is not None and found.key == task.args.get("gone") and tracker.get(found.key) is None:
+        # Jira Cloud's search still knows the one that was deleted.
+        found = None
     if found is None:
         since = time.time() - task.tried_at
         if task.tried and since < SEARCH_LAG:
@@ -159,6 +188,15 @@ def ticket(desk: Desk, task: Task) -> Outcome:
     return Outcome({"key": found.key}, apply)
 
 
+def ticket_reopen(desk: Desk, task: Task) -> Outcome:
+    """Move the incident's ticket back to a status of the category "in progress"."""
+    row = _row(desk, task)
+    if not table.is_open(row):
+        return Outcome(skipped="resolved meanwhile")
+    ref = _tracker(desk).move(row.ticket_key, "indeterminate")
+    return Outcome({"status": ref.status})
+
+
 def ticket_done(desk: Desk, task: Task) -> Outcome:
     """Move the incident's ticket to a status of the category "done"."""
     row = _row(desk, task)
@@ -179,9 +217,7 @@ def checks(desk: Desk, task: Task) -> Outcome:
         tx.c.execute(t.update().where(t.c.number == row.number).values(checks=words.checks_line(report)))
         outcome = f"{report.runbook}: {report.outcome.value}"
         table.add_event(tx.c, incident=row.number, at=tx.now, kind="checks", actor="Release Captain", text=outcome)
-        args = {"text": text, "blocks": blocks}
-        after = f"{row.uid}:root"
-        tx.owe(Effect(f"{row.uid}:note:checks", "note", "slack", row.number, args, urgency=4, after=after))
+        decide.say(desk, tx, row, "checks", text, blocks)
 
     return Outcome({"outcome": report.outcome.value}, apply)
 
@@ -201,9 +237,10 @@ def _row(desk: Desk, task: Task) -> Any:
     return row
 
 
-def _effects(desk: Desk, task: Task) -> Any:
+def _truth(desk: Desk, task: Task) -> tuple[Any, Any]:
+    """The incident's effects, and what was asked about it and waits for an answer."""
     with desk.store.read() as c:
-        return table.effects_about(c, task.about or 0)
+        return table.effects_about(c, task.about or 0), findings.questions(c, task.about or 0)
 
 
 def _routing_key(desk: Desk, row: Any) -> str:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from bot.integrations.slack.words import escape, fit_view
 from handlers.desk import Desk
 from handlers.flags import table as flag_table
 from handlers.flags import words as flag_words
-from handlers.incidents import table, words
+from handlers.incidents import stuck, table, words
+from handlers.watchdogs import table as watchdog_table
+from handlers.watchdogs import words as watchdog_words
 
 
 def view(desk: Desk, user: str) -> dict[str, Any]:
     """The Home tab of one person, as Slack's views.publish takes it."""
     with desk.store.read() as c:
         rows = table.open_incidents(c, limit=20)
+        found = stuck.stuck(c, now=time.time())
+        heard = watchdog_table.states(c, desk.watchdogs)
+        now = desk.store.clock(c)
         flags = [(row, flag_table.trouble(c, row)) for row in flag_table.not_over(c)]
     owed = desk.engine.owed()
     blocks: list[dict[str, Any]] = [
@@ -25,12 +31,29 @@ def view(desk: Desk, user: str) -> dict[str, Any]:
         *(flag_words.listing(flags, (), now=time.time())[1] if flags or desk.flags else ()),
         {"type": "divider"},
         {"type": "section", "text": {"type": "mrkdwn", "text": _owed(owed)}},
+        *_stuck(found),
+        *_watchdogs(desk, heard, now),
         {
             "type": "context",
             "elements": [{"type": "mrkdwn", "text": f"`{escape(desk.command)} help` lists what you can ask for."}],
         },
     ]
     return fit_view({"type": "home", "blocks": blocks})
+
+
+def _stuck(found: Sequence[stuck.Stuck]) -> words.Blocks:
+    said = stuck.count_line(found)
+    if not said:
+        return []
+    button = words.button("Repair all", "incident repair", "--all")
+    return [{"type": "section", "text": {"type": "mrkdwn", "text": said}, "accessory": button}]
+
+
+def _watchdogs(desk: Desk, heard: Sequence[Any], now: float) -> list[dict[str, Any]]:
+    if not desk.watchdogs:
+        return []
+    text = watchdog_words.home(desk.watchdogs, heard, now=now)
+    return [{"type": "context", "elements": [{"type": "mrkdwn", "text": text}]}]
 
 
 def _owed(owed: Any) -> str:

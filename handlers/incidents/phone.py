@@ -18,6 +18,7 @@ from handlers.incidents.rules import Deed
 from handlers.incidents.table import INCIDENTS
 
 DEEDS: Mapping[str, Deed] = {"incident.acknowledged": Deed.ACKNOWLEDGE, "incident.resolved": Deed.RESOLVE}
+PAST: Mapping[Deed, str] = {Deed.ACKNOWLEDGE: "acknowledged", Deed.RESOLVE: "resolved"}
 PREFIX = "captain-"
 
 
@@ -45,14 +46,22 @@ def read(body: bytes) -> tuple[str, dict[str, Any]]:
         raise BadPayload(400, "the body is not a PagerDuty v3 webhook: it needs event.id, event_type and data") from e
 
 
-def hear(desk: Desk, event: Mapping[str, Any]) -> None:
-    """Acknowledge or resolve the incident the page was for. Unordered and repeated events change nothing twice."""
+def hear(desk: Desk, event: Mapping[str, Any]) -> str:
+    """Acknowledge or resolve the incident the page was for; what was decided, as a sentence.
+
+    Unordered and repeated events change nothing twice.
+    """
     deed, key = DEEDS.get(event["type"]), event["dedup_key"]
-    if deed is None or not key.startswith(PREFIX):
-        return
+    if not key.startswith(PREFIX):
+        return "not ours: no dedup key of mine"
+    if deed is None:
+        return "nothing to do: only acknowledging and resolving change an incident"
     t = INCIDENTS()
     with desk.engine.transaction(time.time()) as tx:
         row = tx.c.execute(sa.select(t).where(t.c.uid == key.removeprefix(PREFIX)).with_for_update()).first()
-        if row is not None:
-            text = f"by {event['agent']} in PagerDuty"
-            decide.move(desk, tx, row, deed, actor=event["agent"], text=text, tell_pager=False)
+        if row is None:
+            return "not ours: I know no incident with this dedup key"
+        text = f"by {event['agent']} in PagerDuty"
+        if decide.move(desk, tx, row, deed, actor=event["agent"], text=text, tell_pager=False):
+            return f"{PAST[deed]} INC-{row.number}"
+        return f"nothing to do: INC-{row.number} is {row.status} already"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlmodel import Field, SQLModel
 
-from bot.effects import EFFECTS
+from bot.effects import EFFECTS, UNSETTLED, State
 from handlers.incidents.rules import Status
 
 
@@ -74,6 +75,11 @@ def by_number(c: Connection, number: int) -> Any:
     return c.execute(sa.select(INCIDENTS()).where(INCIDENTS().c.number == number)).first()
 
 
+def locked(c: Connection, number: int) -> Any:
+    """The incident's row, which nobody else changes until this transaction ends; or None."""
+    return c.execute(sa.select(INCIDENTS()).where(INCIDENTS().c.number == number).with_for_update()).first()
+
+
 def open_by_key(c: Connection, key: str) -> Any:
     """The open incident of a key, or None; by its unique index."""
     return c.execute(sa.select(INCIDENTS()).where(INCIDENTS().c.open_key == key)).first()
@@ -97,6 +103,38 @@ def effects_about(c: Connection, number: int) -> Sequence[Any]:
     return c.execute(sa.select(t).where(t.c.about == number).order_by(t.c.created_at, t.c.key)).all()
 
 
+@dataclass(frozen=True)
+class Page:
+    """A page as the ledger has it. ``since``: UNIX s at which the alert that pages arrived, or a person asked."""
+
+    number: int
+    source: str
+    state: str
+    since: float
+
+
+def page(c: Connection, key: str) -> Page | None:
+    """The page of an effect's key, or None when its incident is gone."""
+    found = _pages(c, EFFECTS().c.key == key)
+    return found[0] if found else None
+
+
+def pages_unheard(c: Connection) -> Sequence[Page]:
+    """The pages of open incidents that PagerDuty has not accepted and that nobody has taken, the oldest first."""
+    t, e = INCIDENTS(), EFFECTS()
+    nobody = t.c.open_key.is_not(None) & (t.c.status == Status.TRIGGERED.value)
+    return _pages(c, nobody & e.c.state.in_((*UNSETTLED, State.GAVE_UP.value)))
+
+
+def _pages(c: Connection, which: sa.ColumnElement[bool]) -> Sequence[Page]:
+    t, e = INCIDENTS(), EFFECTS()
+    asked = sa.select(t.c.number, t.c.source, e.c.state, e.c.args, e.c.created_at)
+    rows = c.execute(asked.join(e, (e.c.about == t.c.number) & (e.c.kind == "page")).where(which)).all()
+    since = [float(json.loads(row.args).get("since", row.created_at)) for row in rows]
+    found = [Page(row.number, row.source, row.state, at) for row, at in zip(rows, since, strict=True)]
+    return sorted(found, key=lambda page: page.since)
+
+
 def add_event(c: Connection, *, incident: int, at: float, kind: str, actor: str, text: str) -> None:
     """Put one line into the timeline."""
     c.execute(TIMELINE().insert(), {"incident": incident, "at": at, "kind": kind, "actor": actor, "text": text})
@@ -108,6 +146,13 @@ def timeline(c: Connection, number: int, *, limit: int = 200) -> Sequence[Any]:
     return c.execute(sa.select(t).where(t.c.incident == number).order_by(t.c.at, t.c.id).limit(limit)).all()
 
 
+def events_of(c: Connection, number: int, kind: str) -> int:
+    """How many timeline events of a kind an incident has."""
+    t = TIMELINE()
+    mine = (t.c.incident == number) & (t.c.kind == kind)
+    return int(c.execute(sa.select(sa.func.count()).select_from(t).where(mine)).scalar_one())
+
+
 def about(row: Any) -> Mapping[str, str]:
     """What the alert said of the incident: summary, slo, runbook_url, dashboard, description."""
     found: Mapping[str, str] = json.loads(row.about)
@@ -117,3 +162,55 @@ def about(row: Any) -> Mapping[str, str]:
 def is_open(row: Any) -> bool:
     """True until it is resolved."""
     return Status(row.status) is not Status.RESOLVED
+
+
+def newest(c: Connection, number: int, kind: str) -> Any:
+    """The newest effect of a kind of an incident: its ledger row, or None."""
+    t = EFFECTS()
+    mine = (t.c.about == number) & (t.c.kind == kind)
+    return c.execute(sa.select(t).where(mine).order_by(t.c.created_at.desc(), t.c.key.desc()).limit(1)).first()
+
+
+def another_key(c: Connection, row: Any, kind: str) -> str:
+    """The key of one more effect of a kind: ``UID:KIND`` for the first, ``UID:KIND:2`` for the second."""
+    t = EFFECTS()
+    mine = (t.c.about == row.number) & (t.c.kind == kind)
+    n = int(c.execute(sa.select(sa.func.count()).select_from(t).where(mine)).scalar_one()) + 1
+    return f"{row.uid}:{kind}" if n == 1 else f"{row.uid}:{kind}:{n}"
+
+
+MADE_GOOD_BY: Mapping[str, Sequence[str]] = {
+    "page": ("page",),
+    "page-ack": ("page-ack", "page-resolve"),
+    "page-resolve": ("page-resolve",),
+    "root": ("root",),
+    "panel": ("panel", "root"),
+    "ticket": ("ticket",),
+    "ticket-reopen": ("ticket-reopen", "ticket-done"),
+    "ticket-done": ("ticket-done",),
+    "checks": ("checks",),
+}
+"""A later success of these kinds is all that was wanted of the one that was given up; a note is a message of its own."""
+WHILE_OPEN = ("page", "page-ack", "ticket-reopen")
+"""What nobody needs any more once the incident is resolved."""
+
+
+def given_up(effects: Sequence[Any], *, open_: bool = True) -> list[Any]:
+    """The effects of one incident that were given up and that nothing has made good since; oldest first, as given.
+
+    Of a kind whose next success makes good what failed before, the newest stands for all.
+    """
+    done: dict[str, float] = {}
+    newest: dict[str, Any] = {}
+    for effect in effects:
+        if effect.state == State.DONE.value:
+            done[effect.kind] = max(done.get(effect.kind, 0.0), effect.done_at or 0.0)
+        newest[effect.kind] = effect
+    return [
+        effect
+        for effect in effects
+        if effect.state == State.GAVE_UP.value
+        and (open_ or effect.kind not in WHILE_OPEN)
+        and (effect.kind not in MADE_GOOD_BY or effect is newest[effect.kind])
+        and all(done.get(kind, -1.0) < effect.created_at for kind in MADE_GOOD_BY.get(effect.kind, ()))
+    ]

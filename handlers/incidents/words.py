@@ -35,14 +35,20 @@ SHOWN_EFFECTS = (
     ("page-ack", "PagerDuty acknowledge"),
     ("page-resolve", "PagerDuty resolve"),
     ("ticket", "Jira"),
+    ("ticket-reopen", "Jira reopen"),
     ("ticket-done", "Jira done"),
     ("checks", "Checks"),
 )
 """The effects a reader asks about, in this order; the thread itself is proof of Slack."""
+ROOT_GONE = "the incident's message is gone: somebody deleted it. Repair posts it anew"
+"""Why a panel was given up that repair brings back."""
 
 
-def panel(row: Any, effects: Sequence[Any]) -> tuple[str, Blocks]:
-    """The root message: what burns, how bad, who has it, and the truth about each effect. (text, blocks)."""
+def panel(row: Any, effects: Sequence[Any], asked: Sequence[Any] = ()) -> tuple[str, Blocks]:
+    """The root message: what burns, how bad, who has it, and the truth about each effect. (text, blocks).
+
+    ``asked``: what differs outside, was asked in the thread and has no answer.
+    """
     status, severity = Status(row.status), Severity(row.severity)
     text = escape(f"{STATUS_ICON[status]} INC-{row.number} {row.service}: {row.title} ({status.value})")
     blocks: Blocks = [
@@ -60,37 +66,36 @@ def panel(row: Any, effects: Sequence[Any]) -> tuple[str, Blocks]:
             ],
         },
     ]
-    alarm = _alarm(row, effects)
-    if alarm:
-        blocks.insert(1, {"type": "section", "text": {"type": "mrkdwn", "text": alarm}})
+    alarms = [line for line in (_alarm(row, effects), *(one.text for one in asked)) if line]
+    if alarms:
+        blocks.insert(1, {"type": "section", "text": {"type": "mrkdwn", "text": "\n".join(alarms)}})
     told = _told(row)
     if told:
         blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": told}})
     context = [{"type": "mrkdwn", "text": line} for line in (_truth(row, effects), _when(row)) if line]
     blocks.append({"type": "context", "elements": context})
-    if table.is_open(row):
-        blocks.append(_buttons(row))
-    return _fitted(text, blocks)
+    buttons = _buttons(row, effects)
+    if buttons:
+        blocks.append({"type": "actions", "block_id": "incident", "elements": buttons})
+    return fitted(text, blocks)
 
 
-def _buttons(row: Any) -> dict[str, Any]:
-    """The action id is the command it runs; its value is the command's argument."""
-    ref = f"INC-{row.number}"
-    acknowledge = {
-        "type": "button",
-        "action_id": "incident ack",
-        "value": ref,
-        "style": "primary",
-        "text": {"type": "plain_text", "text": "Acknowledge"},
-    }
-    resolve = {
-        "type": "button",
-        "action_id": "incident resolve",
-        "value": ref,
-        "text": {"type": "plain_text", "text": "Resolve"},
-    }
-    elements = [acknowledge, resolve] if row.status == Status.TRIGGERED.value else [resolve]
-    return {"type": "actions", "block_id": "incident", "elements": elements}
+def _buttons(row: Any, effects: Sequence[Any]) -> Blocks:
+    """What can be done now. An action id is the command it runs; its value is the command's argument."""
+    ref, open_ = f"INC-{row.number}", table.is_open(row)
+    made = []
+    if row.status == Status.TRIGGERED.value:
+        made.append(button("Acknowledge", "incident ack", ref) | {"style": "primary"})
+    if open_:
+        made.append(button("Resolve", "incident resolve", ref))
+    if table.given_up(effects, open_=open_):
+        made.append(button("Repair", "incident repair", ref))
+    return made
+
+
+def button(label: str, line: str, value: str) -> dict[str, Any]:
+    """A button that runs a command: ``line`` its words, ``value`` its argument."""
+    return {"type": "button", "action_id": line, "value": value, "text": {"type": "plain_text", "text": label}}
 
 
 def _status(row: Any) -> str:
@@ -130,7 +135,9 @@ def _truth(row: Any, effects: Sequence[Any]) -> str:
 
     Checks that have run show their verdict, never a tick for having run.
     """
-    bykind = {effect.kind: effect for effect in effects}
+    # Of one kind the newest counts, but for one that was not wanted any more when its turn came.
+    bykind = {effect.kind: effect for effect in effects if effect.state == State.SKIPPED.value}
+    bykind |= {effect.kind: effect for effect in effects if effect.state != State.SKIPPED.value}
     parts = []
     for kind, name in SHOWN_EFFECTS:
         effect = bykind.get(kind)
@@ -142,9 +149,11 @@ def _truth(row: Any, effects: Sequence[Any]) -> str:
 
 def _alarm(row: Any, effects: Sequence[Any]) -> str:
     """Said in full size while it is true: somebody should have been woken and has not been."""
-    if not table.is_open(row) or not Severity(row.severity).pages:
+    if not table.is_open(row):
         return ""
-    page = next((effect for effect in effects if effect.kind == "page"), None)
+    page = next((effect for effect in reversed(effects) if effect.kind == "page"), None)
+    if page is None and not Severity(row.severity).pages:
+        return ""
     if page is None:
         return "⚠ *Nobody is paged:* PagerDuty is not configured for this service. Call the on-call yourself."
     if State(page.state) is State.GAVE_UP:
@@ -159,6 +168,8 @@ def _effect(row: Any) -> str:
     if state is State.DONE:
         took = max(0.0, row.done_at - row.created_at)
         return f"✔ {took:.1f} s" if took >= 0.1 else f"✔ {took:.2f} s"
+    if state is State.RETRYING and row.due_at <= time.time():
+        return f"⏳ not done yet ({escape(row.reason[:120])})"
     if state is State.RETRYING:
         left = max(0, round(row.due_at - time.time()))
         at = f"<!date^{int(row.due_at)}^{{time_secs}}|{time.strftime('%H:%M:%S', time.gmtime(row.due_at))} UTC>"
@@ -191,7 +202,7 @@ def checks(report: Report) -> tuple[str, Blocks]:
     ]
     if not report.results and report.detail:
         blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": escape(report.detail)}})
-    return _fitted(escape(text), blocks)
+    return fitted(escape(text), blocks)
 
 
 def _check_line(result: Result) -> str:
@@ -241,7 +252,7 @@ def listing(rows: Sequence[Any], *, everything: bool) -> tuple[str, Blocks]:
         {"type": "section", "text": {"type": "mrkdwn", "text": "\n".join(lines[i : i + 10])}}
         for i in range(0, len(lines), 10)
     ]
-    return _fitted("\n".join([head, *lines]), blocks)
+    return fitted("\n".join([head, *lines]), blocks)
 
 
 def list_line(row: Any) -> str:
@@ -255,9 +266,9 @@ def list_line(row: Any) -> str:
     )
 
 
-def detail(row: Any, effects: Sequence[Any], events: Sequence[Any]) -> tuple[str, Blocks]:
+def detail(row: Any, effects: Sequence[Any], events: Sequence[Any], asked: Sequence[Any] = ()) -> tuple[str, Blocks]:
     """One incident with the truth about its effects and its timeline. (text, blocks)."""
-    _, blocks = panel(row, effects)
+    _, blocks = panel(row, effects, asked)
     lines = [
         f"`{time.strftime('%H:%M:%S', time.gmtime(event.at))}` {escape(event.actor)}: {escape(event.text)}"
         for event in events[-20:]
@@ -266,11 +277,11 @@ def detail(row: Any, effects: Sequence[Any], events: Sequence[Any]) -> tuple[str
         blocks.insert(
             -1, {"type": "section", "text": {"type": "mrkdwn", "text": "*Timeline (UTC)*\n" + "\n".join(lines)}}
         )
-    text = "\n".join([list_line(row), _truth(row, effects), *lines])
-    return _fitted(text, blocks)
+    text = "\n".join([list_line(row), *(one.text for one in asked), _truth(row, effects), *lines])
+    return fitted(text, blocks)
 
 
-def _fitted(text: str, blocks: Blocks) -> tuple[str, Blocks]:
+def fitted(text: str, blocks: Blocks) -> tuple[str, Blocks]:
     """Whatever was said, Slack takes it: nothing is lost because it was too long. ``text`` is mrkdwn."""
     kept, said = fit(blocks, text)
     return said, kept

@@ -12,38 +12,14 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import load
+import storms
 import subject
 from report import Row, percentile
+from size import Run, Size, latency, least, most, taken
 from subject import HERE, Bench, Load
-
-
-@dataclass(frozen=True)
-class Size:
-    """How much of everything. ``turns``: how often product and floor are measured, in turns; the best is kept."""
-
-    turns: int
-    alerts: int
-    groups: int
-    duplicates: int
-    pages: int
-    slashes: int
-    kills: int
-    storm: int
-    open_s: float
-
-
-FULL = Size(3, 3000, 150, 5000, 160, 200, 3, 2000, 3.0)
-QUICK = Size(1, 600, 20, 2000, 40, 40, 1, 400, 1.0)
-Run = dict[str, Any]
-
-
-def _taken(heard: load.Heard, faults: list[str]) -> None:
-    if len(heard.taken) != len(heard.status):
-        faults.append(f"{len(heard.status) - len(heard.taken)} of {len(heard.status)} requests were not acknowledged")
 
 
 def _ingest_floor(bench: Bench, requests: list[bytes], faults: list[str]) -> Run:
@@ -52,7 +28,7 @@ def _ingest_floor(bench: Bench, requests: list[bytes], faults: list[str]) -> Run
         load.closed(child.port, requests[:200])
         with Load(bench.pids) as busy:
             heard = load.closed(child.port, requests)
-        _taken(heard, faults)
+        taken(heard, faults)
     with contextlib.closing(sqlite3.connect(path)) as c:
         kept = int(c.execute("select count(*) from alerts").fetchone()[0])
     faults += subject.wrong({"rows of the floor": (kept, len(requests) + 200)})
@@ -70,14 +46,14 @@ def ingest(bench: Bench, size: Size) -> Iterator[Row]:
             bot.warm(bench.outside)
             with Load(bench.pids) as busy:
                 heard = load.closed(bot.port, requests)
-            _taken(heard, faults)
+            taken(heard, faults)
             acked = time.monotonic()
             faults += bot.faults(bench.outside, alerts=size.alerts, incidents=size.groups, warm=True)
             rest = time.monotonic() - acked
         run = {"of": "product", "rate": heard.rate, "other_cpu": busy.other_cpu, "worked_off_s": round(rest, 2)}
         runs.append(run | {"ack_p99_ms": percentile(heard.latencies(), 0.99)})
     yield Row(
-        "P1 ingest, unique alerts", _most(runs, "product"), "alerts/s", size.alerts, _most(runs, "floor"),
+        "P1 ingest, unique alerts", most(runs, "product"), "alerts/s", size.alerts, most(runs, "floor"),
         "≥ 0.5 of G", "ratio", at_least=0.5, faults=faults, runs=runs, peers="Alertmanager 16-18 k/s; Keep 17-33 /s",
         note="intake, decisions and effects share one writer lock and one interpreter",
     )  # fmt: skip
@@ -94,22 +70,14 @@ def duplicates(bench: Bench, size: Size) -> Iterator[Row]:
             bot.warm(bench.outside)
             with Load(bench.pids) as busy:
                 heard = load.closed(bot.port, requests)
-            _taken(heard, faults)
+            taken(heard, faults)
             faults += bot.faults(bench.outside, alerts=1, incidents=1, warm=True)
         runs.append({"of": "product", "rate": heard.rate, "other_cpu": busy.other_cpu})
     yield Row(
-        "P2 ingest, duplicates", _most(runs, "product"), "alerts/s", size.duplicates, _most(runs, "floor"),
+        "P2 ingest, duplicates", most(runs, "product"), "alerts/s", size.duplicates, most(runs, "floor"),
         "≥ 0.6 of G, 1 row", "ratio", at_least=0.6, faults=faults, runs=runs,
         peers="Alertmanager 19-20 k/s; Keep 34-77 /s and 5-15 rows",
     )  # fmt: skip
-
-
-def _most(runs: list[Run], of: str) -> float:
-    return max(run["rate"] for run in runs if run["of"] == of)
-
-
-def _least(runs: list[Run], name: str, of: str = "product") -> float:
-    return min((run[name] for run in runs if run["of"] == of), default=float("nan"))
 
 
 def steady(bench: Bench, size: Size) -> Iterator[Row]:
@@ -123,22 +91,17 @@ def steady(bench: Bench, size: Size) -> Iterator[Row]:
         with bench.floor("ingest", str(path)) as child:
             with Load(bench.pids) as busy:
                 heard = load.opened(child.port, requests, rate=500)
-            _taken(heard, faults)
-        runs.append(_latency("floor", heard.latencies(), busy))
+            taken(heard, faults)
+        runs.append(latency("floor", heard.latencies(), busy))
         with bench.product() as bot:
             bot.warm(bench.outside)
             with Load(bench.pids) as busy:
                 heard = load.opened(bot.port, requests, rate=500)
-            _taken(heard, faults)
+            taken(heard, faults)
             faults += bot.faults(bench.outside, alerts=count, incidents=20, warm=True)
-        runs.append(_latency("product", heard.latencies(), busy))
-    floor = _least(runs, "p99_ms", "floor")
-    yield Row("P3 ack p99 at 500/s", _least(runs, "p99_ms"), "ms", count, floor, faults=faults, runs=runs)
-
-
-def _latency(of: str, values: list[float], busy: Load, **more: Any) -> Run:
-    figures = {"p50_ms": percentile(values, 0.5), "p99_ms": percentile(values, 0.99), "max_ms": max(values, default=0)}
-    return {"of": of, **{name: round(v, 3) for name, v in figures.items()}, "other_cpu": busy.other_cpu, **more}
+        runs.append(latency("product", heard.latencies(), busy))
+    floor = least(runs, "p99_ms", "floor")
+    yield Row("P3 ack p99 at 500/s", least(runs, "p99_ms"), "ms", count, floor, faults=faults, runs=runs)
 
 
 def paging(bench: Bench, size: Size) -> Iterator[Row]:
@@ -153,7 +116,7 @@ def paging(bench: Bench, size: Size) -> Iterator[Row]:
     far = [run for run in runs if run["delay_ms"] == 100]
     peers = "Alertmanager 1.9/5.4; incidentbot 145/305; Keep 600/1080"
     why = "journal, decision and durable workflow each commit before the call goes out"
-    p50, p99 = _least(near, "p50_ms"), _least(near, "p99_ms")
+    p50, p99 = least(near, "p50_ms"), least(near, "p99_ms")
     yield Row(
         "P4 alert to page, p50", p50, "ms", size.pages, None, "≤ 6 ms at 20/s",
         at_most=6, faults=faults, runs=near, peers=peers, note=why,
@@ -163,7 +126,7 @@ def paging(bench: Bench, size: Size) -> Iterator[Row]:
         at_most=16, faults=faults, peers=peers, note=why,
     )  # fmt: skip
     yield Row(
-        "P5 page later when outside is 100 ms away", _least(far, "p50_ms") - p50, "ms", size.pages, None, "≤ 5 ms",
+        "P5 page later when outside is 100 ms away", least(far, "p50_ms") - p50, "ms", size.pages, None, "≤ 5 ms",
         at_most=5, faults=faults, runs=far, peers="Alertmanager 0; Keep 0; incidentbot +916",
     )  # fmt: skip
     yield Row(
@@ -171,7 +134,7 @@ def paging(bench: Bench, size: Size) -> Iterator[Row]:
         at_most=6, faults=faults, peers="incidentbot 11", note=f"by method: {runs[0]['by_method']}",
     )  # fmt: skip
     yield Row(
-        "P6 alert to page, thread and ticket answered, 100 ms away", _least(far, "all_ms"), "ms", size.pages,
+        "P6 alert to page, thread and ticket answered, 100 ms away", least(far, "all_ms"), "ms", size.pages,
         None, "recorded", faults=faults, note="p50",
     )  # fmt: skip
 
@@ -183,7 +146,7 @@ def _pages(bench: Bench, bot: subject.Product, count: int, delay: int, faults: l
     requests = [subject.alert(name) for name in names]
     with Load(bench.pids) as busy:
         heard = load.opened(bot.port, requests, rate=20)
-    _taken(heard, faults)
+    taken(heard, faults)
     if not bot.settled(timeout=60):
         faults.append("effects were still owed 60 s after the last alert")
     calls, paged = bench.outside.calls(), bench.outside.page_of()
@@ -202,7 +165,7 @@ def _pages(bench: Bench, bot: subject.Product, count: int, delay: int, faults: l
     counted = Counter(f"{service} {method}" for _, service, method, _ in calls)
     methods = {name: round(times / count, 2) for name, times in counted.items()}
     more = {"delay_ms": delay, "calls": len(calls) / count, "by_method": methods, "all_ms": percentile(done, 0.5)}
-    return _latency("product", late, busy, **more)
+    return latency("product", late, busy, **more)
 
 
 def _all_answered(calls: list[Any], due: dict[str, float], delay: float) -> list[float]:
@@ -247,18 +210,18 @@ def commands(bench: Bench, size: Size) -> Iterator[Row]:
     why = "Bolt's dispatch runs in a thread, and the request is committed before the ack"
     n, peers = size.slashes, "Dispatch 26.7/213"
     yield Row(
-        "P7 slash command, p50", _least(runs, "p50_ms"), "ms", n, _least(runs, "p50_ms", "floor"),
+        "P7 slash command, p50", least(runs, "p50_ms"), "ms", n, least(runs, "p50_ms", "floor"),
         "≤ 1 ms, 40/s", at_most=1, faults=faults, runs=runs, peers=peers, note=why,
     )  # fmt: skip
     yield Row(
-        "P7 slash command, p99", _least(runs, "p99_ms"), "ms", n, _least(runs, "p99_ms", "floor"),
+        "P7 slash command, p99", least(runs, "p99_ms"), "ms", n, least(runs, "p99_ms", "floor"),
         "≤ 5 ms, 40/s", at_most=5, faults=faults, peers=peers, note=why,
     )  # fmt: skip
-    later = _least(runs, "p50_ms", "product, 100 ms away") - _least(runs, "p50_ms")
+    later = least(runs, "p50_ms", "product, 100 ms away") - least(runs, "p50_ms")
     yield Row("P7 slash command later when outside is 100 ms away", later, "ms", n, goal="recorded", faults=faults)
     yield Row(
-        "P7 slash command, no pause between, p50", _least(runs, "p50_ms", "product, no pause"), "ms", n,
-        _least(runs, "p50_ms", "floor, no pause"), "recorded", faults=faults,
+        "P7 slash command, no pause between, p50", least(runs, "p50_ms", "product, no pause"), "ms", n,
+        least(runs, "p50_ms", "floor, no pause"), "recorded", faults=faults,
     )  # fmt: skip
 
 
@@ -272,8 +235,8 @@ def _slashes(bench: Bench, port: int, count: int, pace: float) -> load.Heard:
 def _slash_run(bench: Bench, port: int, of: str, pace: float, count: int, faults: list[str]) -> Run:
     with Load(bench.pids) as busy:
         heard = _slashes(bench, port, count, pace)
-    _taken(heard, faults)
-    return _latency(of, heard.latencies(), busy)
+    taken(heard, faults)
+    return latency(of, heard.latencies(), busy)
 
 
 def life(bench: Bench, size: Size) -> Iterator[Row]:
@@ -294,7 +257,7 @@ def life(bench: Bench, size: Size) -> Iterator[Row]:
             bench.outside.reset()
             with Load(bench.pids) as busy, bench.product(slack=slack) as bot:
                 heard = load.closed(bot.port, [subject.alert("first")], connections=1)
-                _taken(heard, faults)
+                taken(heard, faults)
                 start = heard.ended[0] - bot.began
                 if not subject.until(lambda: len(bench.outside.pages()) == 1, timeout=10):
                     faults.append("nobody was paged while Slack did not answer")
@@ -307,15 +270,15 @@ def life(bench: Bench, size: Size) -> Iterator[Row]:
             runs.append({"of": "product", **figures, "other_cpu": busy.other_cpu})
     n = size.turns
     yield Row(
-        "P14 start to first alert stored, Slack silent", _least(runs, "start_s"), "s", n,
-        _least(runs, "start_s", "floor"), "≤ 1.5 of imports", "ratio", at_most=1.5, faults=faults, runs=runs,
+        "P14 start to first alert stored, Slack silent", least(runs, "start_s"), "s", n,
+        least(runs, "start_s", "floor"), "≤ 1.5 of imports", "ratio", at_most=1.5, faults=faults, runs=runs,
         peers="Alertmanager 0.07; incidentbot 2.2; Keep 7.4; Dispatch 11-14",
     )  # fmt: skip
     yield Row(
-        "P15 idle memory", _least(runs, "memory_mb"), "MB", n, _least(runs, "memory_mb", "floor"),
+        "P15 idle memory", least(runs, "memory_mb"), "MB", n, least(runs, "memory_mb", "floor"),
         "≤ 1.3 of imports", "ratio", at_most=1.3, faults=faults, peers="Alertmanager 31; incidentbot 140; Keep 601-1589",
     )  # fmt: skip
-    idle = _least(runs, "idle_cores")
+    idle = least(runs, "idle_cores")
     yield Row("P15 idle CPU", idle, "cores", n, goal="recorded", faults=faults, note="with a Slack that is retried")
 
 
@@ -360,40 +323,6 @@ def kills(bench: Bench, size: Size) -> Iterator[Row]:
               faults=faults, runs=runs, peers="Keep 379 of 500; Alertmanager all")  # fmt: skip
 
 
-def storm(bench: Bench, size: Size) -> Iterator[Row]:
-    """A storm, and one new critical alert half a second into it: when is it paged?"""
-    runs: list[Run] = []
-    faults: list[str] = []
-    groups = size.storm // 20
-    for _ in range(size.turns):
-        with bench.product() as bot:
-            bot.warm(bench.outside)
-            requests = subject.alerts(size.storm, groups)
-            new: list[load.Heard] = []
-
-            def strike(port: int = bot.port, new: list[load.Heard] = new) -> None:
-                new.append(load.closed(port, [subject.alert("new-one", severity="critical")], connections=1))
-
-            striker = threading.Timer(0.5, strike)
-            striker.start()
-            with Load(bench.pids) as busy:
-                heard = load.closed(bot.port, requests)
-            striker.join()
-            _taken(heard, faults)
-            faults += bot.faults(bench.outside, alerts=size.storm + 1, incidents=groups + 1, warm=True)
-            at = bench.outside.page_of().get("new-one")
-            if at is None:
-                faults.append("the new critical alert was not paged")
-                continue
-        late, acked = (at - new[0].due[0]) * 1000, (new[0].ended[0] - new[0].due[0]) * 1000
-        more = {"acked_ms": acked, "storm_acked_s": max(heard.ended) - heard.began, "other_cpu": busy.other_cpu}
-        runs.append({"of": "product", "paged_ms": late, **more})
-    yield Row(
-        f"P11 new critical alert in a storm of {size.storm}, paged after", _least(runs, "paged_ms"), "ms", size.turns,
-        None, "recorded (≤ 100 ms)", faults=faults, runs=runs, peers="Alertmanager 13-23; Keep 57-99 s",
-    )  # fmt: skip
-
-
 def instrument(bench: Bench, size: Size) -> Iterator[Row]:
     """What the load client and the outside can do by themselves: neither may be the limit of a figure above."""
     bench.outside.reset()
@@ -414,7 +343,9 @@ MEASURES: dict[str, Callable[[Bench, Size], Iterator[Row]]] = {
     "P3": steady,
     "P4": paging,
     "P7": commands,
-    "P11": storm,
+    "P9": storms.storm,
+    "P12": storms.again,
+    "outage": storms.outage,
     "P13": kills,
     "P14": life,
 }

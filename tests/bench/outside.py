@@ -23,6 +23,7 @@ class Outside:
     def __init__(self) -> None:
         self.calls: list[tuple[float, str, str, str]] = []
         self.delay = 0.0
+        self.down = "nothing"
         self.labels: dict[str, str] = {}
         self.posts: list[dict[str, Any]] = []
         self.count = itertools.count(1)
@@ -37,20 +38,23 @@ class Outside:
             )
             said = {"status": "success", "message": "Event processed", "dedup_key": event["dedup_key"]}
             return 202, said, self.delay
-        if url.startswith("/slack/"):
-            return self._slack(at, url.rsplit("/", 1)[1].split("?", maxsplit=1)[0], body)
-        if url.startswith("/jira/"):
-            return self._jira(at, url, body)
+        if url.startswith(f"/{self.down}/"):
+            self.calls.append((at, self.down, "refused", ""))
+            return 500, {"ok": False, "error": "internal_error"}, 0.0 if self.down == "slack" else 3600.0
+        if url.startswith(("/slack/", "/jira/")):
+            return self._slack(at, url, body) if url.startswith("/slack/") else self._jira(at, url, body)
         if url == "/-/calls":
             return 200, self.calls, 0.0
         if url.startswith("/-/reset/"):
-            self.delay = float(url.rsplit("/", 1)[1]) / 1000
+            delay, self.down = url.rsplit("/", 2)[1:]
+            self.delay = float(delay) / 1000
             self.calls, self.labels, self.posts = [], {}, []
             return 200, {}, 0.0
         self.calls.append((at, "unknown", url, ""))
         return 404, {}, 0.0
 
-    def _slack(self, at: float, method: str, body: bytes) -> tuple[int, Any, float]:
+    def _slack(self, at: float, url: str, body: bytes) -> tuple[int, Any, float]:
+        method = url.rsplit("/", 1)[1].split("?", maxsplit=1)[0]
         key = ""
         if method == "chat.postMessage":
             metadata = _given(body).get("metadata") or {}

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import report
 import subject
-from measures import FULL, MEASURES, QUICK
+from measures import MEASURES
+from size import FULL, QUICK
 
 
 def main() -> int:

@@ -67,6 +67,12 @@ class Child:
         text = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(next(line.split()[1] for line in text.splitlines() if line.startswith("VmRSS"))) / 1024
 
+    def holds(self) -> dict[str, float]:
+        """What it keeps open: memory, files, threads."""
+        proc = Path(f"/proc/{self.process.pid}")
+        counts = {name: len(list((proc / where).iterdir())) for name, where in (("files", "fd"), ("threads", "task"))}
+        return {"memory_mb": self.memory_mb(), **counts}
+
     def cpu_s(self) -> float:
         return _cpu(self.process.pid)
 
@@ -114,8 +120,9 @@ class Outside:
 
     child: Child
 
-    def reset(self, *, delay_ms: float = 0.0) -> None:
-        self._get(f"reset/{delay_ms}")
+    def reset(self, *, delay_ms: float = 0.0, down: str = "") -> None:
+        """Forget the calls; from now on answer after ``delay_ms``, and let ``down`` (slack: 500, jira: hangs) fail."""
+        self._get(f"reset/{delay_ms}/{down or 'nothing'}")
 
     def calls(self) -> list[tuple[float, str, str, str]]:
         """(CLOCK_MONOTONIC s, service, method, key) of every call since the reset."""
@@ -177,7 +184,8 @@ class Bench:
         command = [sys.executable, "-m", "bot", "serve", "--config", str(config)]
         began = time.monotonic()
         with (folder / "bot.log").open("ab") as log:
-            env = {**os.environ, "PYTHONWARNINGS": "ignore"}
+            env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+            env["PYTHONWARNINGS"] = "ignore"
             process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env=env)
         made = Product(process, port, folder, tamper=self.tamper, began=began)
         wait = threading.Event()
@@ -293,6 +301,7 @@ def settings(folder: Path, port: int, outside: int, slack: dict[str, Any]) -> di
             "app_token": "xapp-bench",
             "signing_secret": SECRET,
             "base_url": f"{url}/slack/api/",
+            "pace": 0.02,  # the outside is an instrument without Slack's limit
         }
         | slack,
         "pagerduty": {"events_url": f"{url}/pagerduty", "rest_url": f"{url}/pagerduty"},

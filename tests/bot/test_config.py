@@ -93,6 +93,7 @@ def test_a_right_file_is_read(tmp_path):
         ("a" * 32, "short", "captain.yml:9: services.docs-api.pagerduty: must be an Events API v2 routing key"),
         ("  webhook_secret: s3cret", "  {}", "captain.yml:3: alertmanager.webhook_secret is missing"),
         ("pagerduty: {}\n", "", "captain.yml:8: services.docs-api.pagerduty: is set, but there is no pagerduty: section"),
+        ("  webhook_secret: s3cret", "  webhook_secret: s\n  receiver: us", "captain.yml:5: alertmanager.receiver: is set, but not alertmanager.url"),
         ("sqlite:///bot.db", "sqlite:///bot.db\n  listen: nowhere", "captain.yml:3: captain.listen: must be ADDRESS:PORT"),
         ("captain:", "captain: [", "captain.yml:3: not valid YAML"),
         ("pagerduty: {}", "captain: {}", "captain.yml:5: 'captain' stands here twice; the first is on line 1"),
@@ -148,3 +149,41 @@ def test_a_database_we_cannot_use_is_refused(url):
 
     with pytest.raises(ConfigError, match=r"captain\.database"):
         sqlite_path(url)
+
+
+WATCHED = (
+    GOOD
+    + """\
+watchdogs:
+  mesh:
+    service: docs-api
+    within: 600
+heartbeat:
+  url: https://hc-ping.com/sooo-secret
+"""
+)
+
+
+def test_switches_are_read(tmp_path):
+    settings, _ = load(write(tmp_path, WATCHED), {})
+    assert settings.watchdogs["mesh"].alertname == "Watchdog"
+    assert settings.heartbeat.every == 60
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("service: docs-api", "service: docs-ap", "captain.yml:13: watchdogs.mesh.service: 'docs-ap' is not a service. Did you mean 'docs-api'?"),
+        ("within: 600", "within: 30", "captain.yml:14: watchdogs.mesh.within: input should be greater than or equal to 60 (it is 30)"),
+        ("within: 600", "whithin: 600", "captain.yml:14: watchdogs.mesh.whithin is not known here. Did you mean 'within'?"),
+        ("  mesh:", "  a mesh:", "captain.yml:12: watchdogs.a mesh: must be named with at most 63 letters"),
+        ("alertmanager:\n  webhook_secret: s3cret\n", "", "captain.yml:9: watchdogs: are set, but there is no alertmanager: section"),
+        ("    pagerduty: " + "a" * 32 + "\n", "", "captain.yml:12: watchdogs.mesh.service: services.docs-api.pagerduty is not set: the watchdog's silence would page nobody"),
+        ("https://hc-ping.com/", "", "captain.yml:16: heartbeat.url: must be an address such as https://hc-ping.com/your-uuid"),
+        ("heartbeat:", "heartbeat:\n  every: 90", "captain.yml:16: heartbeat.every: input should be a multiple of 60 (it is 90)"),
+    ],
+)  # fmt: skip
+def test_a_switch_that_could_not_work_is_said_with_its_line(tmp_path, old, new, said):
+    text = mistake(tmp_path, WATCHED.replace(old, new))
+    assert said in text
+    assert "sooo-secret" not in text

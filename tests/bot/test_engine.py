@@ -16,9 +16,10 @@ import sqlalchemy as sa
 from dbos import DBOS, SetWorkflowID
 from ground.waiting import until
 
-from bot.effects import EFFECTS, Effect, LaneRule, Outcome, Performer, Settled, State, Task
+from bot.effects import EFFECTS, Effect, Outcome, Performer, Settled, State, Task
 from bot.engine import Engine
 from bot.errors import GiveUp, Retry
+from bot.lanes import LaneRule
 from bot.store import Store
 
 RULES = [LaneRule("a", workers=2, first=0.05, cap=0.1), LaneRule("b", workers=1, first=0.05, cap=0.1, patience_h=1.0)]
@@ -434,7 +435,7 @@ def test_the_same_workflow_id_runs_once(bench: Bench):
     bench.owe(do("x"))
     until(lambda: bench.state("x") is State.DONE)
     with SetWorkflowID("x#1"):
-        assert bench.engine._effect("x", 1) == "done"
+        assert bench.engine._durable._effect("x", 1) == "done"
     assert bench.done() == ["x"]
 
 
@@ -535,3 +536,85 @@ def test_what_is_cancelled_while_it_runs_tells_the_truth_when_it_ends(bench: Ben
         until(lambda: bench.state("y") is State.DONE)
         assert bench.state("x") is State.SKIPPED
         assert bench.done() == ["x", "y"]
+
+
+# ---- what processes die of --------------------------------------------------------------------------------------
+
+
+def as_left_by_the_dead(bench: Bench, key: str, *, deaths: int) -> None:
+    """The ledger and the executor as a process leaves them that died in the middle of try 1."""
+    with bench.store.write() as c:
+        c.exec_driver_sql("update effects set state = 'owed', attempt = 0, deaths = ? where key = ?", (deaths, key))
+    bench.executor_sql("delete from operation_outputs where workflow_uuid = ?", f"{key}#1")
+    bench.executor_sql("update workflow_status set status = 'PENDING' where workflow_uuid = ?", f"{key}#1")
+
+
+def test_what_processes_die_of_is_parked_shown_and_can_be_repaired(bench: Bench):
+    bench.launch()
+    bench.owe(do("x"))
+    until(lambda: bench.state("x") is State.DONE)
+    bench.close()
+    as_left_by_the_dead(bench, "x", deaths=5)
+    bench.again()
+    bench.owe(do("y"))
+    until(lambda: bench.state("y") is State.DONE, message="one poison effect held up the others")
+    until(lambda: bench.state("x") is State.GAVE_UP, timeout=25)
+    assert "5 processes of mine died one after the other" in bench.row("x").reason
+    assert bench.told[-1].state is State.GAVE_UP
+    assert bench.done() == ["x", "y"], "it was run again"
+    with bench.engine.transaction(time.time()) as tx:
+        assert bench.engine.repair(tx, "x")
+    until(lambda: bench.state("x") is State.DONE)
+    assert bench.row("x").deaths == 0
+
+
+def test_a_few_deaths_are_no_proof(bench: Bench):
+    bench.launch()
+    bench.owe(do("x"))
+    until(lambda: bench.state("x") is State.DONE)
+    bench.close()
+    as_left_by_the_dead(bench, "x", deaths=1)
+    bench.again()
+    until(lambda: bench.state("x") is State.DONE)
+    assert bench.done() == ["x", "x"]
+    assert bench.row("x").deaths == 0, "what ended well is no suspect any more"
+
+
+# ---- clocks ------------------------------------------------------------------------------------------------------
+
+
+def test_a_clock_set_back_while_the_bot_was_down_does_not_stretch_a_pause(bench: Bench):
+    bench.does = lambda task: Outcome() if task.attempt > 1 else (_ for _ in ()).throw(Retry("down"))
+    bench.launch()
+    bench.owe(do("x", delay=600))
+    bench.close()
+    with bench.store.write() as c:  # due in an hour by the clock as it is now, after a pause of half a second
+        c.exec_driver_sql("update effects set due_at = ?, pause = 0.5 where key = 'x'", (time.time() + 3600,))
+    bench.again()
+    until(lambda: bench.state("x") is State.DONE, timeout=8)
+
+
+# ---- a service that is down ---------------------------------------------------------------------------------------
+
+
+def test_what_waits_for_a_service_that_is_down_says_so(bench: Bench):
+    """Nobody must read "on its way" of a page that has not been tried since PagerDuty does not answer."""
+    down = threading.Event()
+    down.set()
+
+    def does(_task: Task) -> Outcome:
+        if down.is_set():
+            raise Retry("no answer", unknown=True)
+        return Outcome()
+
+    bench.does = does
+    bench.launch()
+    bench.owe(*(do(f"trip-{n}") for n in range(5)))
+    until(lambda: bench.engine._lanes["a"].down)
+    bench.owe(do("page", urgency=9))
+    until(lambda: bench.state("page") is State.RETRYING, timeout=5)
+    assert bench.row("page").reason == "the service does not answer; it is asked every 5 s"
+    assert any(told.key == "page" and told.state is State.RETRYING for told in bench.told)
+    down.clear()
+    until(lambda: bench.state("page") is State.DONE, timeout=8)
+    assert bench.row("page").attempt == 1

@@ -11,7 +11,7 @@ from ground.waiting import until
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.effects import Lane, LaneRule, backoff
+from bot.lanes import Lane, LaneRule, backoff
 
 
 class Ran:

@@ -16,7 +16,7 @@ KNOWN = grammar.commands(SUBJECTS)
 
 def parsed(line: str):
     command, words, options = grammar.parse(KNOWN, line)
-    return f"{command.subject} {command.verb}", words, options
+    return command.name, words, options
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,8 @@ def parsed(line: str):
         ("Incident LIST --all", ("incident list", [], {"all_": True})),
         ("incident list —all", ("incident list", [], {"all_": True})),
         ("incident ack INC-7", ("incident ack", ["INC-7"], {})),
+        ("why INC-7", ("why", ["INC-7"], {})),
+        ("Why", ("why", [], {})),
         ('incident open sev2 docs-api "p95 up"', ("incident open", [Severity.SEV2, "docs-api", "p95 up"], {})),
         ("incident open SEV1 docs-api “p95 up”", ("incident open", [Severity.SEV1, "docs-api", "p95 up"], {})),
         ("incident open sev1 docs-api gateway's down", ("incident open", [Severity.SEV1, "docs-api", "gateway's", "down"], {})),
@@ -60,6 +62,54 @@ def test_lines_that_mean_nothing_say_what_to_do(line, said):
     with pytest.raises(Refused) as caught:
         grammar.parse(KNOWN, line)
     assert said in str(caught.value)
+
+
+def alone(_desk, _asker, *what: str, deep: bool = False) -> grammar.Reply:
+    """Do it."""
+
+
+def again(_desk, _asker, how: str) -> grammar.Reply:
+    """Do it again."""
+
+
+def with_alone():
+    return KNOWN | grammar.commands({"look": {"": alone, "again": again}, "ask": {"": alone}})
+
+
+@pytest.mark.parametrize(
+    ("line", "meaning"),
+    [
+        ("ask", ("ask", [], {})),
+        ("ASK a 'b c' --deep", ("ask", ["a", "b c"], {"deep": True})),
+        ("ask ''", ("ask", [""], {})),
+        ("ask ask", ("ask", ["ask"], {})),
+        ("look", ("look", [], {})),
+        ("look at", ("look", ["at"], {})),
+        ("look Again so", ("look again", ["so"], {})),
+    ],
+)
+def test_a_subject_may_be_one_command_without_a_verb(line, meaning):
+    command, words, options = grammar.parse(with_alone(), line)
+    assert (command.name, words, options) == meaning
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("ask --dep", "`ask` has no option --dep. Did you mean '--deep'?"),
+        ("look again", "HOW is missing. Usage: `look again HOW`"),
+        ("incident", "`incident` wants a verb"),
+        ("", "Say what to do, for example `incident list`, or `help`."),
+    ],
+)
+def test_a_subject_without_a_verb_says_what_to_do(line, said):
+    with pytest.raises(Refused) as caught:
+        grammar.parse(with_alone(), line)
+    assert said in str(caught.value)
+
+
+def test_help_shows_a_subject_without_a_verb_as_it_is_said():
+    assert "`/captain ask WHAT… [--deep]` Do it." in grammar.help_text(with_alone(), "ask")
 
 
 @given(st.text(max_size=300))

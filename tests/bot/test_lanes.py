@@ -8,7 +8,7 @@ import time
 import pytest
 from ground.waiting import until
 
-from bot.effects import Lane, LaneRule
+from bot.lanes import Lane, LaneRule
 
 
 class Calls:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,12 @@ def test_every_kustomization_names_files_that_exist_and_forgets_none(path: Path)
     assert [name for name in named if not (path.parent / name).exists()] == []
     present = {other.name for other in path.parent.glob("*.yaml")} - {"kustomization.yaml"}
     assert present == {name for name in named if name.endswith(".yaml")}
+
+
+def test_the_image_is_that_of_this_release():
+    (image,) = yaml.safe_load((KUBERNETES / "base" / "kustomization.yaml").read_text())["images"]
+    project = tomllib.loads((KUBERNETES.parent.parent / "pyproject.toml").read_text())["project"]
+    assert image == {"name": "release-captain", "newTag": project["version"]}
 
 
 def test_every_patch_has_its_target():

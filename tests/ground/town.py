@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from starlette.routing import Mount
 
 from bot import web
 from bot.app import Captain, build
+from bot.integrations.alertmanager.fake import FakeAlertmanager
 from bot.integrations.jira.fake import API_TOKEN as JIRA_TOKEN
 from bot.integrations.jira.fake import EMAIL, FakeJira
 from bot.integrations.kubernetes.fake import FakeKubernetes
@@ -100,6 +101,7 @@ class Town:
     jira: FakeJira
     kubernetes: FakeKubernetes
     prometheus: FakePrometheus
+    alertmanager: FakeAlertmanager
     calls: CallLog
     served: Served
     config: dict[str, Any] = field(default_factory=dict)
@@ -132,15 +134,17 @@ class Town:
         self.bots.append(bot)
         return bot
 
-    def spawn(self, *, port: int = 0) -> Bot:
-        """Start the bot as its users do, in a process of its own that can be killed."""
+    def spawn(self, *options: str, port: int = 0, env: Mapping[str, str] | None = None) -> Bot:
+        """Start the bot as its users do, in a process of its own that can be killed; ``options`` of `captain serve`."""
         port = port or free_port()
         self.config["captain"]["listen"] = f"127.0.0.1:{port}"
         self.write()
-        env = {**os.environ, "PYTHONWARNINGS": "ignore"}
-        command = [str(Path(sys.executable).with_name("captain")), "serve", "--config", str(self.file)]
+        # Bytecode is written, as on a user's machine: without it each start takes seconds longer.
+        ours = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        ours |= {"PYTHONWARNINGS": "ignore", **(env or {})}
+        command = [str(Path(sys.executable).with_name("captain")), "serve", "--config", str(self.file), *options]
         with (self.folder / f"bot-{len(self.bots)}.log").open("wb") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=env)
+            process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=ours)
         bot = Bot(f"http://127.0.0.1:{port}", process=process)
         self.bots.append(bot)
         self.slack.request_url = f"{bot.url}/slack/events"
@@ -210,10 +214,12 @@ def town(tmp_path: Path) -> Iterator[Town]:
     slack = FakeSlack(calls)
     pagerduty = FakePagerDuty(calls, routing_keys={ROUTING_KEY: "docs-api", OTHER_KEY: "gateway"})
     jira, kubernetes, prometheus = FakeJira(calls), FakeKubernetes(calls), FakePrometheus(calls)
+    alertmanager = FakeAlertmanager(calls, bearer=WEBHOOK_SECRET)
     flags = {"name": BYPASS["name"], "namespace": BYPASS["namespace"]}
     data = {BYPASS["key"]: "false", "rate-limit": "100"}
     kubernetes.put({"apiVersion": "v1", "kind": "ConfigMap", "metadata": flags, "data": data})
     made = {"slack": slack, "pagerduty": pagerduty, "jira": jira, "kubernetes": kubernetes, "prometheus": prometheus}
+    made["alertmanager"] = alertmanager
     served = serve(Starlette(routes=[Mount(f"/{name}", app=one.app) for name, one in made.items()]))
     slack.people.commands |= {f"/{subject}" for subject in SUBJECTS}
     slack.url = f"{served.url}/slack"
@@ -226,6 +232,7 @@ def town(tmp_path: Path) -> Iterator[Town]:
             "signing_secret": slack.signing_secret,
             "base_url": f"{served.url}/slack/api/",
             "timeout": 2,
+            "pace": 0.02,
         },
         "pagerduty": {
             "events_url": f"{served.url}/pagerduty",
@@ -243,10 +250,11 @@ def town(tmp_path: Path) -> Iterator[Town]:
         },
         "incidents": {"panel_pause": 0.05},
     }
-    here = Town(tmp_path, slack, pagerduty, jira, kubernetes, prometheus, calls, served, config)
+    here = Town(tmp_path, slack, pagerduty, jira, kubernetes, prometheus, alertmanager, calls, served, config)
     yield here
     try:
         for bot in here.bots:
             bot.stop()
     finally:
+        alertmanager.stop()
         served.stop()

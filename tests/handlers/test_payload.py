@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -72,7 +73,13 @@ def test_an_alert_that_cannot_be_taken_is_named(changes, said):
 def test_one_bad_alert_does_not_lose_the_others():
     body = read(alert(), alert(labels={"service": None}))
     assert len(body.alerts) == 1
-    assert body.refused[0].startswith("alerts[1]: the label 'service' is missing")
+    assert body.refused[0].why.startswith("alerts[1]: the label 'service' is missing")
+
+
+def test_alerts_that_alertmanager_left_out_are_counted():
+    assert read(alert(), truncatedAlerts=7).left_out == 7
+    for odd in (0, -3, "7", None, 1.5):
+        assert read(alert(), truncatedAlerts=odd).left_out == 0
 
 
 @pytest.mark.parametrize(
@@ -124,3 +131,16 @@ def test_any_alert_is_taken_or_refused_with_a_sentence(changes):
 def test_half_a_surrogate_pair_is_replaced_not_stored():
     body = read(alert(annotations={"summary": "a\ud800b"}, labels={"x\udfff": "y"}))
     "".join([*body.alerts[0].annotations.values(), *body.alerts[0].labels]).encode()
+
+
+def test_one_alert_alone_is_read_by_the_same_rules():
+    assert payload.one(alert(), SERVICES, POLICY) == dataclasses.replace(read(alert()).alerts[0], group_key="")
+    with pytest.raises(ValueError, match="not in captain.yml"):
+        payload.one(alert(labels={"service": "docs-apo"}), SERVICES, POLICY)
+
+
+def test_a_time_is_read_in_microseconds():
+    assert payload.microseconds("1970-01-01T00:00:01.5Z") == 1_500_000
+    assert payload.microseconds("0001-01-01T00:00:00Z") == 0
+    with pytest.raises(ValueError, match="RFC 3339"):
+        payload.microseconds("yesterday")

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from bot.effects import State
 from bot.integrations.slack.fake_blocks import check_blocks
-from handlers.incidents import words
+from bot.integrations.slack.words import fit
+from handlers.incidents import findings, table, words
+from handlers.incidents.compare import Kind
 from runbooks import Outcome, Report, Result, Severity
 
 NOW = time.time()
@@ -74,6 +76,60 @@ def test_that_nobody_is_paged_is_said_in_full_size():
     assert "Nobody has been paged yet:* PagerDuty answered 500." in blocks[1]["text"]["text"]
     assert "Nobody has been paged" not in shown(row, effect("page", State.DONE, done_at=NOW))
     assert "Nobody has been paged" not in shown(incident(status="resolved", resolved_by="a", resolved_at=NOW), waiting)
+
+
+def test_the_newest_page_is_the_one_that_counts():
+    first = effect("page", State.DONE, done_at=NOW)
+    again = effect("page", State.GAVE_UP, created_at=NOW, reason="no such routing key")
+    assert "Nobody has been paged:* no such routing key" in shown(incident(), first, again)
+    assert "Nobody has been paged" not in shown(incident(), again, first)
+    assert "Nobody has been paged" in shown(incident(severity="sev3"), again), "a person asked for it"
+    skipped = effect("ticket", State.SKIPPED, created_at=NOW, reason="it is there")
+    assert "Jira ✔" in shown(incident(), effect("ticket", State.DONE, done_at=NOW), skipped)
+
+
+def test_what_was_asked_stands_in_the_panel_until_it_is_answered():
+    asked = SimpleNamespace(text="*Jira no longer knows OPS-1*")
+    blocks = words.panel(incident(), [effect("page", State.DONE, done_at=NOW)], [asked])[1]
+    assert blocks[1]["text"]["text"] == asked.text
+
+
+def test_repair_is_offered_while_something_was_given_up():
+    lost = effect("ticket", State.GAVE_UP)
+    over = incident(status="resolved", resolved_by="a", resolved_at=NOW)
+    assert "incident repair" in shown(incident(), lost)
+    assert "incident repair" in shown(over, lost)
+    assert "incident repair" not in shown(incident(), effect("ticket", State.DONE, done_at=NOW))
+    assert "incident repair" not in shown(over, effect("page", State.GAVE_UP)), "nobody needs that page any more"
+
+
+@pytest.mark.parametrize(
+    ("kinds", "left"),
+    [
+        ([("ticket", State.GAVE_UP), ("ticket", State.DONE)], 0),
+        ([("ticket", State.DONE), ("ticket", State.GAVE_UP)], 1),
+        ([("ticket", State.GAVE_UP), ("ticket", State.OWED)], 0),  # its successor is on its way
+        ([("panel", State.GAVE_UP), ("panel", State.GAVE_UP)], 1),
+        ([("panel", State.GAVE_UP), ("root", State.DONE)], 0),
+        ([("note", State.GAVE_UP), ("note", State.GAVE_UP), ("note", State.DONE)], 2),
+        ([("page-ack", State.GAVE_UP), ("page-resolve", State.DONE)], 0),
+    ],
+)
+def test_what_a_later_success_makes_good_is_not_given_up(kinds, left):
+    effects = [effect(kind, state, created_at=NOW + n, done_at=NOW + n) for n, (kind, state) in enumerate(kinds)]
+    assert len(table.given_up(effects)) == left
+
+
+@given(st.sampled_from(Kind), st.text(max_size=4000))
+def test_a_question_fits_into_a_message_and_mentions_nobody(kind, text):
+    blocks = fit(findings.question(7, kind, words.escape(text)))[0]
+    assert check_blocks(blocks) == []
+    assert {button["value"] for button in blocks[-1]["elements"]} == {"INC-7"}
+    assert "<!channel>" not in str(blocks)
+
+
+def test_a_question_is_told_in_the_timeline_without_its_marks():
+    assert findings.plain("*<https://pd/1|The page> is &lt;gone&gt;* now") == "The page is <gone> now"
 
 
 def test_failed_checks_stand_first():

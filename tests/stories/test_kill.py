@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 import pytest
@@ -93,3 +94,38 @@ def test_sigterm_while_a_call_hangs_waits_for_its_timeout_and_no_longer(town: To
     town.pagerduty.faults.mend()
     town.spawn()
     one_of_each(town)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_what_kills_the_bot_each_time_is_parked_while_everything_else_is_done(town: Town, alertmanager_body):
+    """A check that takes the bot down with it: a supervisor starts the bot again and again, and people are paged."""
+    folder = town.folder / "runbooks"
+    folder.mkdir()
+    runbook = folder / "poison.yml"
+    poison = "name: poison\nchecks:\n  - name: deadly\n    kind: command\n    command: {command}\n"
+    runbook.write_text(poison.format(command='kill -9 "$(ps -o ppid= -p $$)"'))
+    town.config["captain"]["runbooks"] = "runbooks"
+    town.config["services"]["docs-api"]["runbook"] = "poison"
+    bot, deaths = town.spawn(), 0
+    assert bot.alert(alertmanager_body("firing-single")).status_code == 202
+    parked = "processes of mine died"
+
+    def is_parked() -> bool:
+        return any(parked in town.shown(root) for root in town.roots())
+
+    while not is_parked():
+        until(lambda bot=bot: bot.process.poll() is not None or is_parked(), timeout=40)
+        while bot.process.poll() is not None:
+            deaths += 1
+            assert deaths <= 7, "it is never parked"
+            with contextlib.suppress(RuntimeError):  # it dies before it is ready
+                town.spawn()
+            bot = town.bots[-1]
+    assert deaths == 6, "its own process, and five that had taken it over"
+    assert len(town.pages()) == len(town.tickets()) == len(town.roots()) == 1
+    runbook.write_text(poison.format(command="'true'"))
+    bot.stop()
+    bot = town.spawn()
+    assert "Trying again for INC-1: checks" in bot.ask("incident repair INC-1")["text"]
+    until(lambda: "1 of 1 passed" in town.shown(town.roots()[0]), timeout=20)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 import requests
 from ground.town import WEBHOOK_SECRET, Town
@@ -64,3 +66,26 @@ def test_a_real_alertmanager_sends_again_what_was_answered_with_503(town: Town, 
     until(lambda: len(town.pages()) == 1, timeout=30, message="the alert was lost")
     until(lambda: town.roots() and town.tickets())
     assert len(town.pages()) == len(town.tickets()) == len(town.roots()) == 1
+
+
+def test_what_a_real_alertmanager_could_not_tell_us_is_found_and_paged(town: Town, real_prometheus):
+    """Its webhooks go nowhere; it is asked what fires for us, and what no longer does is asked about."""
+    real = real_prometheus(webhook=f"http://127.0.0.1:{free_port()}/nowhere", bearer=WEBHOOK_SECRET)
+    town.config["alertmanager"] |= {"url": real.alertmanager_url, "receiver": "captain"}
+    town.config["incidents"] |= {"missed_after": 0, "looks_apart": 0}
+    bot = town.start()
+    labels = {"alertname": "Burn", "service": "docs-api", "severity": "page", "slo": "s"}
+    fired = [{"labels": labels, "annotations": {"summary": "it burns"}}]
+    url = f"{real.alertmanager_url}/api/v2/alerts"
+    assert requests.post(url, json=fired, timeout=5).status_code == 200
+    until(lambda: bot.ask("incident reconcile")["data"]["healed"], timeout=20, message="nobody found it")
+    until(lambda: len(town.pages()) == 1)
+    assert "it burns" in town.pages()[0]["title"]
+    assert bot.ask("incident reconcile")["data"]["healed"] == [], "the same fire is known by now"
+
+    now = dt.datetime.now(dt.UTC)
+    ended = [fired[0] | {"startsAt": (now - dt.timedelta(hours=1)).isoformat(), "endsAt": now.isoformat()}]
+    assert requests.post(url, json=ended, timeout=5).status_code == 200
+    until(lambda: bot.ask("incident reconcile")["data"]["asked"], timeout=20, message="nobody asked")
+    bot.ask("incident resolve INC-1")
+    until(lambda: town.pages()[0]["status"] == "resolved")

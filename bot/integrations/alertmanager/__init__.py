@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -11,17 +11,29 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 @dataclass(frozen=True)
 class ActiveAlert:
-    """An alert as ``/api/v2/alerts`` tells it. ``state``: active, suppressed or unprocessed."""
+    """An alert as ``/api/v2/alerts`` tells it. ``state``: active, suppressed or unprocessed; times RFC 3339.
+
+    ``receivers``: the names of the receivers its routes lead to.
+    """
 
     fingerprint: str
     labels: Mapping[str, str]
     starts_at: str
     state: str
     silenced_by: Sequence[str] = ()
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    ends_at: str = ""
+    updated_at: str = ""
+    receivers: Sequence[str] = ()
 
 
 class Alerts(Protocol):
-    """What the bot asks of Alertmanager. Every call has a hard timeout and raises Retry or GiveUp."""
+    """What the bot asks of Alertmanager. Every call has a hard timeout and raises Retry or GiveUp.
+
+    ``receiver``: the name of our receiver there, or empty.
+    """
+
+    receiver: str
 
     def active(self) -> Sequence[ActiveAlert]: ...
 
@@ -38,4 +50,7 @@ class AlertmanagerSettings(BaseModel):
     url: str = ""
     webhook_secret: SecretStr = Field(description="the bearer token Alertmanager sends to /webhooks/alertmanager")
     bearer_token: SecretStr | None = None
+    receiver: str = Field(
+        "", description="our receiver's name there: an alert that fires and whose webhook never came is then taken in"
+    )
     timeout: float = Field(5.0, gt=0, le=60, description="seconds a call may take")

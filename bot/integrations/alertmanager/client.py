@@ -18,6 +18,7 @@ class AlertmanagerClient:
     """``Alerts`` over HTTP. A call takes at most ``settings.timeout`` seconds and is never repeated here."""
 
     def __init__(self, settings: AlertmanagerSettings) -> None:
+        self.receiver = settings.receiver
         self._url = settings.url.rstrip("/")
         self._reader = Reader("Alertmanager", "alertmanager.url", settings.timeout)
         self._session = requests.Session()
@@ -70,6 +71,10 @@ def _alert(row: Any) -> ActiveAlert:
             starts_at=str(row["startsAt"]),
             state=str(status["state"]),
             silenced_by=tuple(str(s) for s in status.get("silencedBy") or ()),
+            annotations={str(k): str(v) for k, v in (row.get("annotations") or {}).items()},
+            ends_at=str(row.get("endsAt") or ""),
+            updated_at=str(row.get("updatedAt") or ""),
+            receivers=tuple(str(r["name"]) for r in row.get("receivers") or ()),
         )
     except (KeyError, TypeError, AttributeError) as problem:
         raise Retry(f"Alertmanager told an alert we cannot read: {json.dumps(row)[:200]}") from problem

@@ -92,20 +92,30 @@ class JiraClient:
     def move(self, key: str, category: str) -> TicketRef:
         seen: set[str] = set()
         with self._asking("move") as site:
+            issue = site.issue(key, fields="status").raw
             for _ in range(MAX_STEPS):
-                issue = site.issue(key, fields="status").raw
                 status = issue["fields"]["status"]
                 if status["statusCategory"]["key"] == category:
                     return self._ref(issue)
                 seen.add(status["id"])
                 offered = site.transitions(key, expand="transitions.fields")
                 step = _step(offered, category, seen)
+                if step is None or not _leads_to(step, category):
+                    # What is offered may start where somebody else has moved it meanwhile: from done it leads back.
+                    again = site.issue(key, fields="status").raw
+                    if again["fields"]["status"]["id"] != status["id"]:
+                        issue = again
+                        seen.discard(status["id"])
+                        continue
                 if step is None:
                     raise GiveUp(_no_way(key, status["name"], category, offered))
                 if not self._take(site, key, step):
                     seen.discard(status["id"])  # Somebody else moved it meanwhile: look again.
-                elif step["to"]["statusCategory"]["key"] == category:
+                elif _leads_to(step, category):
                     return self._ref({"key": issue["key"], "fields": {"status": step["to"]}})
+                issue = site.issue(key, fields="status").raw
+            if issue["fields"]["status"]["statusCategory"]["key"] == category:
+                return self._ref(issue)
         raise GiveUp(f"{key} is not {category} after {MAX_STEPS} transitions; move it by hand and check its workflow.")
 
     def comment(self, key: str, text: str) -> None:
@@ -185,7 +195,7 @@ class JiraClient:
         after = retry_after(error.response.headers) if error.response is not None else None
         said = f": {str(error.text).rstrip('.')[:300]}" if error.text and "<html" not in str(error.text).lower() else ""
         if status == 429:
-            return Retry(f"Jira asks to slow down{said}.", after=after)
+            return Retry(f"Jira asks to slow down{said}.", after=after, limited=True)
         if status is None or status in (408, 409) or status >= 500:
             # 503 is said at the door; after the others the change may have been made.
             return Retry(f"Jira answered {status}{said}.", after=after, unknown=status != 503)
@@ -226,12 +236,16 @@ def _step(offered: list[dict[str, Any]], category: str, seen: set[str]) -> dict[
     Never through a done status on the way to an open one: that would tell everybody it is over.
     """
     usable = [t for t in offered if not _unfillable(t)]
-    straight = [t for t in usable if t["to"]["statusCategory"]["key"] == category]
+    straight = [t for t in usable if _leads_to(t, category)]
     if straight:
         return straight[0]
     onward = [t for t in usable if t["to"]["statusCategory"]["key"] != "done" and t["to"]["id"] not in seen]
     onward.sort(key=lambda t: t["to"]["statusCategory"]["key"] != "indeterminate")
     return onward[0] if onward else None
+
+
+def _leads_to(transition: Mapping[str, Any], category: str) -> bool:
+    return bool(transition["to"]["statusCategory"]["key"] == category)
 
 
 def _required(transition: Mapping[str, Any]) -> dict[str, Any]:

@@ -42,7 +42,10 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Page:
-    """A PagerDuty incident as its REST API tells it. ``status``: triggered, acknowledged or resolved."""
+    """A PagerDuty incident as its REST API tells it. ``status``: triggered, acknowledged or resolved.
+
+    ``changed_at``: UNIX s of the last change of status; ``changed_by``: the person who made it, empty when an event did.
+    """
 
     id: str
     number: int
@@ -51,6 +54,8 @@ class Page:
     dedup_key: str
     html_url: str
     assignees: tuple[str, ...] = ()
+    changed_at: float = 0.0
+    changed_by: str = ""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import requests
@@ -168,7 +169,7 @@ def _refusal(response: requests.Response, what: str) -> Retry | GiveUp:
     # The REST API says it by a name of its own.
     after = retry_after(response.headers, "Retry-After", "ratelimit-reset")
     if status == 429:
-        return Retry(f"PagerDuty asks to slow down{said}.", after=after)
+        return Retry(f"PagerDuty asks to slow down{said}.", after=after, limited=True)
     if status == 408 or status >= 500:
         # 503 is said at the door; after the others the event may have been taken.
         return Retry(f"PagerDuty answered {status}{said}.", after=after, unknown=status != 503)
@@ -217,7 +218,19 @@ def _page(row: Mapping[str, Any]) -> Page:
         dedup_key=row["incident_key"],
         html_url=row["html_url"],
         assignees=tuple(a["assignee"]["summary"] for a in row["assignments"]),
+        changed_at=_instant(row.get("last_status_change_at")),
+        changed_by=_person(row.get("last_status_change_by")),
     )
+
+
+def _instant(text: str | None) -> float:
+    """ISO 8601 as UNIX s; 0 when it is not told."""
+    return datetime.fromisoformat(text).timestamp() if text else 0.0
+
+
+def _person(agent: Mapping[str, Any] | None) -> str:
+    """The name of an agent that is a person; a service or an integration is none."""
+    return str(agent["summary"]) if agent and agent["type"] in ("user", "user_reference") else ""
 
 
 def _shorten(summary: str) -> str:

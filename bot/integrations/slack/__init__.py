@@ -79,7 +79,9 @@ class Chat(Protocol):
 
     def post(self, ask: Post) -> Posted: ...
 
-    def edit(self, ask: Edit) -> None: ...
+    def edit(self, ask: Edit) -> bool:
+        """False when the message is no longer there: somebody has deleted it."""
+        ...
 
     def ephemeral(self, ask: Ephemeral) -> None: ...
 
@@ -118,3 +120,6 @@ class SlackSettings(BaseModel):
     base_url: str = Field("https://slack.com/api/", description="the Web API, with its trailing slash")
     command: str = Field("/captain", description="the slash command that takes every subject")
     timeout: float = Field(5.0, gt=0, le=60, description="seconds a call may take")
+    pace: float = Field(
+        1.0, ge=0, le=10, description="seconds between messages in one channel, and between edits; Slack's limit is 1"
+    )

@@ -37,7 +37,7 @@ _SAYS = {
     "not_in_channel": "the bot is not in that channel. Write /invite @captain there (the app's own name), then repair this.",
     "channel_not_found": "there is no such channel, or it is private and the bot is not in it. Check the channel in captain.yml and invite the bot.",
     "is_archived": "the channel is archived. Unarchive it or name another one in captain.yml.",
-    "message_not_found": "the message is gone; somebody deleted it. Nothing is left to change.",
+    "message_not_found": "the message is gone; somebody deleted it.",
     "thread_not_found": "the message at the head of the thread is gone. Post to the channel instead.",
     "cant_update_message": "the message was posted by somebody else; the bot may edit its own messages only.",
     "edit_window_closed": "the workspace forbids edits of old messages. Post a new message.",
@@ -100,13 +100,19 @@ class SlackClient:
         self._remember(ask.channel, posted.channel)
         return posted
 
-    def edit(self, ask: Edit) -> None:
+    def edit(self, ask: Edit) -> bool:
         blocks, text = fit(ask.blocks, ask.text)
         channel = self._channel(ask.channel)
-        _asking(
-            f"edit a message in {ask.channel}",
-            lambda: self._web.chat_update(channel=channel, ts=ask.ts, text=text, blocks=blocks),
-        )
+        try:
+            _asking(
+                f"edit a message in {ask.channel}",
+                lambda: self._web.chat_update(channel=channel, ts=ask.ts, text=text, blocks=blocks),
+            )
+        except GiveUp as no:
+            if isinstance(no.__cause__, SlackApiError) and _code(no.__cause__) == "message_not_found":
+                return False
+            raise
+        return True
 
     def ephemeral(self, ask: Ephemeral) -> None:
         blocks, text = fit(ask.blocks, ask.text)
@@ -314,7 +320,7 @@ def _code(no: SlackApiError) -> str:
 def _by_status(doing: str, status: int, headers: Mapping[str, Any]) -> Retry | None:
     """429 and 5xx pass by themselves. Slack says of a 5xx that part of the work may be done."""
     if status == 429:
-        return Retry(f"Slack asks us to {doing} more slowly", after=_seconds(headers))
+        return Retry(f"Slack asks us to {doing} more slowly", after=_seconds(headers), limited=True)
     if status >= 500:
         return Retry(f"Slack failed to {doing} (HTTP {status})", unknown=True)
     return None

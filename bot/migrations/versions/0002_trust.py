@@ -13,6 +13,8 @@ def upgrade() -> None:
     # A pause is kept beside the instant it ends: a clock that was set back must not stretch it.
     op.add_column("effects", sa.Column("pause", sa.Float, nullable=False, server_default="0"))
     op.add_column("effects", sa.Column("deadline", sa.Float))
+    op.add_column("effects", sa.Column("bucket", sa.String, nullable=False, server_default=""))
+    op.add_column("effects", sa.Column("deaths", sa.Integer, nullable=False, server_default="0"))
     op.add_column("alerts", sa.Column("seen_at", sa.Float))
     op.add_column("alerts", sa.Column("repeats", sa.Integer, nullable=False, server_default="0"))
     op.create_index("ix_alerts_received_at", "alerts", ["received_at"])
@@ -46,3 +48,8 @@ def upgrade() -> None:
         sa.Column("answer", sa.String, nullable=False, server_default=""),
     )
     op.create_index("ix_findings_incident", "findings", ["incident"])
+    op.create_table(
+        "paces",
+        sa.Column("bucket", sa.String, primary_key=True),
+        sa.Column("free_at", sa.Float, nullable=False),
+    )

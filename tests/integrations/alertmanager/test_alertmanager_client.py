@@ -39,7 +39,8 @@ def test_active_alerts_with_their_silences(client, fake):
     fingerprint = fake.burn("docs-api")
     (alert,) = client.active()
     assert (alert.fingerprint, alert.state, alert.labels["service"]) == (fingerprint, "active", "docs-api")
-    assert alert.starts_at.endswith("Z")
+    assert all(at.endswith("Z") for at in (alert.starts_at, alert.ends_at, alert.updated_at))
+    assert (alert.receivers, alert.annotations["summary"][:14]) == (("rc",), "docs-api burns")
     name = fake.post_silence(
         {"matchers": [{"name": "service", "value": "docs-api", "isRegex": False}], "startsAt": "2026-01-01T00:00:00Z",
          "endsAt": "2099-01-01T00:00:00Z", "createdBy": "me", "comment": "c"}

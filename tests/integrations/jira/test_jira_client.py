@@ -69,8 +69,9 @@ def test_move_goes_through_the_workflow_and_stops_there(client, make, jira, call
     key = make()
     moved = client.move(key, "done")
     assert (moved.status, moved.status_category) == ("Done", "done")
-    hop = [f"GET issue/{key}", f"GET issue/{key}/transitions", f"POST issue/{key}/transitions"]
-    assert asked(calls) == hop * 2
+    look, offers, take = f"GET issue/{key}", f"GET issue/{key}/transitions", f"POST issue/{key}/transitions"
+    # Before a step that does not end it, it looks whether somebody else has moved it meanwhile.
+    assert asked(calls) == [look, offers, look, take, look, offers, take]
     assert jira.state()["issues"][0]["resolved_at"]
     assert client.move(key, "done") == moved
     assert asked(calls) == [f"GET issue/{key}"]
@@ -166,6 +167,74 @@ def test_what_only_a_person_can_fill_in_is_named(at):
     with pytest.raises(GiveUp, match=r"Close \(needs duedate\)"):
         client.move("OPS-1", "done")
     assert passed(jira) == []
+
+
+# Two movers at once.
+
+
+class Meanwhile:
+    """A stand-in's app that lets somebody else act once, right before it takes the ``nth`` call that matches."""
+
+    def __init__(self, jira, method, ending, act, nth=1):
+        self.jira, self.method, self.ending, self.act, self.left = jira, method, ending, act, nth
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] == "http" and scope["method"] == self.method and scope["path"].endswith(self.ending):
+            self.left -= 1
+            if self.left == 0:
+                self.act()
+        await self.jira.app(scope, receive, send)
+
+
+@pytest.fixture
+def beside(calls, behind):
+    """``beside(moves, method, ending, nth)``: (jira, client), where somebody else makes these moves before that call."""
+
+    def made(moves, method, ending, nth=1):
+        jira = FakeJira(calls)
+        jira.site.create("OPS", {"summary": "s", "issue_type": "Task"}, jira.site.user(EMAIL).id)
+
+        def act():
+            for to in moves:
+                jira.transition("OPS-1", to, "bob")
+
+        app = Meanwhile(jira, method, ending, act, nth)
+        return jira, JiraClient(JiraSettings(url=behind(app), email=EMAIL, api_token=API_TOKEN, timeout=1))
+
+    return made
+
+
+ALL, LAST = ["In Progress", "Done"], ["Done"]
+MOMENTS = [
+    pytest.param(ALL, "GET", "/OPS-1", 1, id="before the status is read"),
+    pytest.param(ALL, "GET", "/transitions", 1, id="between the status and what is offered"),
+    pytest.param(ALL, "GET", "/OPS-1", 2, id="before it looks whether anything has changed"),
+    pytest.param(ALL, "POST", "/transitions", 1, id="before the first step"),
+    pytest.param(LAST, "GET", "/OPS-1", 3, id="after the first step"),
+    pytest.param(LAST, "GET", "/transitions", 2, id="between the status and what is offered next"),
+    pytest.param(LAST, "POST", "/transitions", 2, id="before the last step"),
+]
+
+
+@pytest.mark.parametrize(("moves", "method", "ending", "nth"), MOMENTS)
+def test_what_somebody_else_has_resolved_meanwhile_is_not_reopened(beside, moves, method, ending, nth):
+    jira, client = beside(moves, method, ending, nth)
+    assert client.move("OPS-1", "done").status == "Done"
+    assert passed(jira) == ["In Progress", "Done"], "resolved once, and never opened again"
+
+
+def test_what_somebody_else_has_started_meanwhile_is_ended_from_there(beside):
+    jira, client = beside(["In Progress"], "GET", "/transitions")
+    assert client.move("OPS-1", "done").status == "Done"
+    assert passed(jira) == ["In Progress", "Done"]
+
+
+def test_what_somebody_else_has_reopened_meanwhile_is_ended(beside):
+    """It was Doing when it was read, and is New when the steps are: from there it is ended, step by step."""
+    jira, client = beside(["To Do"], "GET", "/transitions")
+    jira.transition("OPS-1", "In Progress", "bob")
+    assert client.move("OPS-1", "done").status == "Done"
+    assert passed(jira) == ["In Progress", "To Do", "In Progress", "Done"]
 
 
 # Search that is late, and outcomes that are unknown.

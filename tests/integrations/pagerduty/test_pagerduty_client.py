@@ -73,6 +73,11 @@ def test_find_gives_the_newest_of_the_key(client, page, pagerduty, calls, url):
     row = pagerduty.state()["incidents"][2]
     assert (found.id, found.number, found.status, found.title) == (row["id"], 3, "triggered", "p95 up")
     assert (found.dedup_key, found.assignees, found.html_url) == ("captain-1", ("Alice Adams",), row["url"])
+    assert (found.changed_at, found.changed_by) == (int(row["created_at"]), ""), "an event is no person"
+    pagerduty.acknowledge(row["id"], "bob")
+    found = client.find("captain-1")
+    assert (found.status, found.changed_by) == ("acknowledged", "Bob Brown")
+    assert found.changed_at == int(pagerduty.state()["incidents"][2]["acknowledged_at"])
 
 
 def test_a_note_is_signed_with_the_configured_user(client, page, pagerduty):

@@ -29,12 +29,16 @@ def test_post_edit_and_thread(slack, chat):
     posted = chat.post(Post("#incidents", "INC-7", [SECTION], key="inc-7/thread"))
     assert posted.channel == slack.fake.channel_id("incidents")
     chat.post(Post(posted.channel, "below", thread_ts=posted.ts))
-    chat.edit(Edit("#incidents", posted.ts, "INC-7 resolved"))
+    assert chat.edit(Edit("#incidents", posted.ts, "INC-7 resolved"))
     head, reply = slack.rows("incidents")
     assert (head["text"], head["blocks"], head["edited"]) == ("INC-7 resolved", [], True)
     assert head["metadata"] == {"event_type": EVENT_TYPE, "event_payload": {"key": "inc-7/thread"}}
     assert reply["thread_ts"] == posted.ts
     assert chat.permalink("#incidents", posted.ts) == head["permalink"]
+
+
+def test_an_edit_of_a_message_that_somebody_deleted_says_so(chat):
+    assert not chat.edit(Edit("#general", "1.000001", "x"))
 
 
 def test_blocks_alone_still_have_words_for_the_notification(slack, chat):
@@ -177,7 +181,7 @@ def test_a_refusal_says_what_to_do_next(slack, chat, code, words):
 
 def test_every_other_refusal_is_a_give_up_too(slack, chat):
     with pytest.raises(GiveUp, match="deleted"):
-        chat.edit(Edit("#general", "1.000001", "x"))
+        chat.permalink("#general", "1.000001")
     with pytest.raises(GiveUp, match="#nowhere.*captain.yml"):
         chat.edit(Edit("#nowhere", "1.000001", "x"))
     said = slack.fake.say("general", "alice", "x")

@@ -4,7 +4,7 @@ import { $, h } from "../dom.js";
 import { act, channelOf, choose, render, store, tell, ui } from "../store.js";
 import { since, tag } from "./parts.js";
 
-const NAMES = { slack: "Slack", pagerduty: "PagerDuty", jira: "Jira", kubernetes: "Kubernetes", prometheus: "Prometheus", alertmanager: "Alertmanager" };
+const NAMES = { slack: "Slack", pagerduty: "PagerDuty", jira: "Jira", kubernetes: "Kubernetes", prometheus: "Prometheus", alertmanager: "Alertmanager", heartbeat: "Heartbeat" };
 const MODES = [
   ["500", "500", "answers with an error"], ["429", "429", "asks to wait (Retry-After)"],
   ["hang", "Hang", "takes the call and never answers"], ["reset", "Reset", "acts, then drops the connection"],
@@ -45,12 +45,18 @@ function faults(w) {
 
 function broken(name, rows) {
   const length = ui.duration ? Number(ui.duration) : null;
-  return h("div.turn", { key: name }, h("div.turn-name", {}, h("strong", {}, NAMES[name]), rows.map((f) => h("span.tag", { "data-tone": "bad", key: `${f.mode}${f.only}` }, f.mode, " ",
+  return h("div.turn", { key: name }, h("div.turn-name", {}, h("strong", {}, NAMES[name]), name === "heartbeat" ? beats() : null, rows.map((f) => h("span.tag", { "data-tone": "bad", key: `${f.mode}${f.only}` }, f.mode, " ",
     h("span", { "data-until": f.seconds_left === null ? null : String(store.at / 1000 + f.seconds_left) }, left(f)), f.only ? ` ${f.only}` : "")),
   rows.length ? undo("Mend", `Mend ${NAMES[name]}`, () => act("mend", { service: name })) : null),
   h("div.row", { role: "group", "aria-label": `Break ${NAMES[name]}` },
     MODES.map(([mode, label, title]) => h("button.plain.small", { type: "button", title: `${NAMES[name]} ${title}`, "aria-label": `${NAMES[name]} ${label}: ${title}`,
       onclick: () => act("break", { service: name, mode, seconds: length }) }, label))));
+}
+
+// The switch outside that would alarm somebody: the bot stops calling it while a page is stuck.
+function beats() {
+  const { count, last } = store.state.heartbeat ?? {};
+  return count ? h("span.muted", {}, `${count} beats, the last `, since(last)) : h("span.muted", {}, "no beat yet");
 }
 
 // The way back, beside what it takes back; it goes once it has worked, so the focus moves to its neighbour.

@@ -1,0 +1,95 @@
+"""What is forgotten, and when: one rule for the nightly purge and for ``captain purge``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from bot import inbox
+from bot.effects import EFFECTS, State
+from bot.refusals import REFUSALS
+from bot.store import Store
+from handlers.alerts.journal import JOURNAL
+from handlers.incidents.table import INCIDENTS, TIMELINE
+
+A_TRANSACTION = 500
+"""Rows deleted in one transaction: nobody who waits to write waits long."""
+WORKFLOW_DAYS = 7.0
+"""Most days a finished workflow is kept: the ledger holds what came of it."""
+SAID = ("panel", "note", "asked", "reply", "flag-panel", "flag-note", "flag-calm")
+"""Kinds of effects that only said something. What an incident was paged, ticketed and opened with stays with it for good."""
+
+
+@dataclass(frozen=True)
+class Purged:
+    """How many rows were deleted, or would be."""
+
+    alerts: int = 0
+    refusals: int = 0
+    requests: int = 0
+    messages: int = 0
+    events: int = 0
+    findings: int = 0
+    workflows: int = 0
+
+    def __str__(self) -> str:
+        return ", ".join(f"{count} {name}" for name, count in asdict(self).items())
+
+
+def purge(store: Store, workflows: Callable[[float], int], *, now: float, days: float, dry: bool = False) -> Purged:
+    """Delete what is older than ``days`` and settled, or with ``dry`` only count it.
+
+    ``workflows(days)`` does the same with the executor's finished workflows. Kept for good: incidents, the audit chain,
+    and the effects that page, open a ticket or post an incident's first message, because their keys are what keeps them
+    from being done twice. Kept as long as they are open: everything about an open incident, an alert that still comes
+    again, an undecided alert, what was given up and may be repaired.
+    """
+    before = now - days * 86400
+    counts = {name: _delete(store, table, old, dry=dry) for name, (table, old) in _old(before).items()}
+    return Purged(**counts, workflows=workflows(min(days, WORKFLOW_DAYS)))
+
+
+def _old(before: float) -> dict[str, tuple[sa.FromClause, sa.ColumnElement[bool]]]:
+    """For each name in Purged: the table, and which of its rows are past keeping."""
+    alerts, incidents, effects, events, requests = JOURNAL(), INCIDENTS(), EFFECTS(), TIMELINE(), inbox.INBOX()
+    refusals = REFUSALS()
+    findings = sa.table("findings", sa.column("key"), sa.column("settled_at"))
+    over = sa.select(incidents.c.number).where(incidents.c.open_key.is_(None), incidents.c.resolved_at < before)
+    still = sa.select(incidents.c.number).where(incidents.c.open_key.is_not(None) | (incidents.c.resolved_at >= before))
+    settled = effects.c.state.in_((State.DONE.value, State.SKIPPED.value)) & (effects.c.done_at < before)
+    return {
+        # One that has been resolved by hand and still burns comes again and again: its row is why nobody is paged for it.
+        "alerts": (
+            alerts,
+            (alerts.c.received_at < before)
+            & (sa.func.coalesce(alerts.c.seen_at, 0.0) < before)
+            & alerts.c.verdict.is_not(None)
+            & (alerts.c.incident.is_(None) | alerts.c.incident.not_in(still)),
+        ),
+        "refusals": (refusals, refusals.c.received_at < before),
+        "requests": (requests, requests.c.received_at < before),
+        "messages": (
+            effects,
+            settled & effects.c.kind.in_(SAID) & (effects.c.about.is_(None) | effects.c.about.in_(over)),
+        ),
+        "events": (events, (events.c.at < before) & events.c.incident.in_(over)),
+        "findings": (findings, findings.c.settled_at < before),
+    }
+
+
+def _delete(store: Store, table: Any, old: sa.ColumnElement[bool], *, dry: bool) -> int:
+    if dry:
+        with store.read() as c:
+            return int(c.execute(sa.select(sa.func.count()).select_from(table).where(old)).scalar_one())
+    key = next(iter(table.c))  # each of these tables begins with it
+    some = sa.select(key).where(old).limit(A_TRANSACTION)
+    gone = 0
+    while True:
+        with store.write() as c:
+            count = c.execute(sa.delete(table).where(key.in_(some.scalar_subquery()))).rowcount
+        gone += count
+        if count < A_TRANSACTION:
+            return gone

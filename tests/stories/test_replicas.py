@@ -1,0 +1,118 @@
+"""Three replicas on one database: who dies is replaced, who leaves hands over, who freezes does no harm, ticks fire once."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import os
+import signal
+import time
+
+import psycopg
+import pytest
+from ground.town import Town, user
+from ground.waiting import until
+
+
+@pytest.fixture
+def shared(postgres, town: Town):
+    town.config["captain"] |= {"database": postgres.url, "lease": 2}
+    return town
+
+
+def other(body, n: int, service: str = "docs-api"):
+    """The body of another alert, of another SLO."""
+    alert = body["alerts"][0]
+    labels = alert["labels"] | {"slo": f"slo-{n}", "service": service}
+    return body | {"alerts": [alert | {"fingerprint": f"{n:016x}", "labels": labels}]}
+
+
+def settled(town: Town, count: int) -> None:
+    """Every incident has its one page, ticket and thread, and each panel says so."""
+    until(lambda: len(town.pages()) == len(town.tickets()) == len(town.roots()) == count, timeout=20)
+    for said in ("PagerDuty ✔", "Jira ✔"):
+        until(lambda said=said: all(said in town.shown(root) for root in town.roots()), timeout=20)
+    assert len(town.pages()) == len(town.tickets()) == len(town.roots()) == count
+
+
+def test_who_leaves_hands_its_work_over_at_once(shared: Town, alertmanager_body):
+    """Not after a lease: with a rolling update nobody waits longer for a page than for its next try."""
+    shared.config["captain"]["lease"] = 60
+    leaving, staying = shared.spawn(), shared.spawn()
+    shared.pagerduty.faults.breaks("429", retry_after=3)
+    leaving.alert(alertmanager_body("firing-single"))
+    until(lambda: shared.roots() and "retry 1" in shared.shown(shared.roots()[0]))
+    began = time.monotonic()
+    leaving.stop()
+    assert leaving.process.returncode == 0
+    assert time.monotonic() - began < 20
+    shared.pagerduty.faults.mend()
+    until(lambda: shared.pages(), timeout=10, message="the work of a replica that left waits for its lease")
+    settled(shared, 1)
+    assert staying.ask("incident list")["data"][0]["paged_at"]
+
+
+@pytest.mark.slow
+def test_a_frozen_replica_is_taken_over_and_does_no_harm_when_it_thaws(shared: Town, alertmanager_body):
+    frozen, heir = shared.spawn(), shared.spawn()
+    for fake in (shared.pagerduty, shared.slack, shared.jira):
+        fake.faults.breaks("hang")
+    frozen.alert(alertmanager_body("firing-single"))
+    until(lambda: {"pagerduty", "slack", "jira"} <= {call.service for call in shared.calls.calls}, timeout=10)
+    os.kill(frozen.process.pid, signal.SIGSTOP)
+    began = time.monotonic()
+    for fake in (shared.pagerduty, shared.slack, shared.jira):
+        fake.faults.mend()
+    until(lambda: shared.pages() and shared.tickets() and shared.roots(), timeout=10)
+    took = time.monotonic() - began
+    assert took < 2 * 2 + 2, f"taken over after {took:.1f} s: two leases are 4 s, a poll more"
+    os.kill(frozen.process.pid, signal.SIGCONT)
+    until(lambda: frozen.ask("incident list")["data"][0]["paged_at"], timeout=10)
+    assert frozen.alert(other(alertmanager_body("firing-single"), 7)).status_code == 202
+    settled(shared, 2)
+    assert heir.ask("incident list")["data"][0]["number"] == 2
+
+
+@pytest.mark.slow
+def test_replicas_keep_to_one_message_a_second_in_a_channel_together(shared: Town, alertmanager_body):
+    shared.config["slack"]["pace"] = 1.0
+    bots = [shared.spawn() for _ in range(3)]
+    for n in range(6):
+        bots[n % 3].alert(other(alertmanager_body("firing-single"), n))
+    until(lambda: len(shared.roots()) == 6, timeout=20)
+    posts = sorted(call.at for call in shared.calls.calls if call.path.endswith("chat.postMessage"))
+    gaps = [b - a for a, b in itertools.pairwise(posts)]
+    assert posts[-1] - posts[0] > 4.5, gaps
+    assert min(gaps) > 0.3, gaps  # a call may be slow to leave; the pace is that of leaving
+
+
+def test_a_tick_that_all_replicas_hear_is_done_once(shared: Town, postgres):
+    bots = [shared.start()]
+    engine = bots[0].captain.engine
+    slot = dt.datetime(2026, 1, 1, 3, 17, tzinfo=dt.UTC)
+    for _ in range(3):
+        engine.ticked("purge", slot)
+    with psycopg.connect(postgres.url) as c:
+        sql = "select status from dbos.workflow_status where workflow_uuid like 'cron:purge:%'"
+        until(lambda: c.execute(sql).fetchall() == [("SUCCESS",)])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["socket", "http"])
+def test_a_command_is_done_once_whichever_replica_hears_it(shared: Town, alertmanager_body, mode):
+    """In Socket Mode each replica connects, and Slack sends each command to one of them."""
+    shared.config["slack"]["mode"] = mode
+    bots = [shared.spawn() for _ in range(3)]
+    if mode == "socket":
+        until(lambda: shared.slack.state()["sockets"] == 3, message="a replica did not connect")
+    bots[0].alert(alertmanager_body("firing-single"))
+    settled(shared, 1)
+    alice = user(shared, "alice")
+    for _ in range(6):
+        assert shared.slack.slash("#docs-api", alice, "/captain", "incident list")["ok"]
+    until(lambda: sum("INC-1" in text for text in shared.whispers(alice)) == 6, timeout=20)
+    shared.slack.slash("#docs-api", alice, "/captain", "incident ack INC-1")
+    until(lambda: shared.pages()[0]["status"] == "acknowledged", timeout=20)
+    root = shared.roots()[0]
+    until(lambda: any("Acknowledged by" in text for text in shared.thread(root)))
+    assert sum("Acknowledged by" in text for text in shared.thread(root)) == 1
