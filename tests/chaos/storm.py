@@ -36,6 +36,7 @@ class Storm:
     rng: random.Random
     say: Say
     crash: Callable[[], None] | None = None
+    _pause: threading.Event = field(default_factory=threading.Event)
     _thawing: list[threading.Timer] = field(default_factory=list)
 
     def rage(self, kills: int) -> None:
@@ -85,10 +86,10 @@ class Storm:
         doomed = self.rng.choice([one for one in self.stage.replicas if not one.frozen])
         if self.rng.random() < 0.75:
             self.stage.up([doomed])
-            time.sleep(self.rng.uniform(0.0, 2.5))
+            self._pause.wait(self.rng.uniform(0.0, 2.5))
             name = "storm"
         else:
-            time.sleep(max(0.0, doomed.spawned_at + self.rng.uniform(1.0, 2.5) - time.monotonic()))
+            self._pause.wait(max(0.0, doomed.spawned_at + self.rng.uniform(1.0, 2.5) - time.monotonic()))
             name = "storm, in its first seconds"
         doomed.kill()
         self.tally.killed(name)

@@ -50,6 +50,13 @@ def test_killed_at_its_ticket_on_postgresql_another_replica_makes_it_once(suite,
 
 @WAITS
 @pytest.mark.slow
+def test_killed_while_it_switches_a_flag_off_nothing_is_left_on(suite):
+    tally = suite(1, "flag-undo")
+    assert (tally.kills, tally.incidents, tally.violations) == (1, 3, [])
+
+
+@WAITS
+@pytest.mark.slow
 def test_killed_at_random_under_load_nothing_is_lost_or_doubled(suite, postgres_server):
     tally = suite(3, "storm", server=postgres_server)
     assert tally.kills == 3
