@@ -138,7 +138,7 @@ def parse(known: Mapping[tuple[str, str], Command], line: str) -> tuple[Command,
     words = split(line)
     subjects = sorted({subject for subject, _ in known})
     if not words:
-        raise Refused(f"Say what to do, for example `{_example(known)}`, or `help`.")
+        raise Refused("Say what to do; `help` lists what there is.")
     subject = words[0].lower()
     if subject not in subjects:
         raise Refused(f"I know no subject '{words[0]}'.{nearest(subject, subjects)} Try `help`.")
@@ -159,12 +159,6 @@ def _command(known: Mapping[tuple[str, str], Command], subject: str, words: list
     if not words:
         raise Refused(f"`{subject}` wants a verb: {', '.join(verbs)}. Try `help {subject}`.")
     raise Refused(f"`{subject}` has no verb '{words[0]}'.{nearest(words[0].lower(), verbs)} Try `help {subject}`.")
-
-
-def _example(known: Mapping[tuple[str, str], Command]) -> str:
-    """A command that can be said as it stands, for whoever said nothing: the first that is its name alone."""
-    names = [c.name for _, c in sorted(known.items())]
-    return next((c.name for _, c in sorted(known.items()) if not c.words), names[0])
 
 
 def _options(command: Command, words: list[str]) -> tuple[list[str], dict[str, Any]]:
