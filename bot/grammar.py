@@ -14,12 +14,14 @@ import shlex
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from bot.config import nearest
 from bot.errors import Refused
 
 Verb = Callable[..., "Reply"]
+Duration = Annotated[str, "DURATION"]
+"""A length of time as people say it, such as 30m."""
 SMART_QUOTES = {0x201C: '"', 0x201D: '"', 0x201E: '"', 0x2018: "'", 0x2019: "'", 0xA0: " ", 0x2013: "--", 0x2014: "--"}
 MAX_LINE = 8000
 """Characters of one command; a title of 4,000 passes with room."""
@@ -75,9 +77,14 @@ class Command:
                 parts.append(name if p.default is p.empty else f"[{name}]")
         for p in self.options:
             name = "--" + p.name.rstrip("_").replace("_", "-")
-            said = name if self.hints.get(p.name) is bool else f"{name} {p.name.rstrip('_').upper()}"
+            said = name if self.hints.get(p.name) is bool else f"{name} {self._stands_for(p)}"
             parts.append(said if p.default is p.empty else f"[{said}]")
         return " ".join(parts)
+
+    def _stands_for(self, p: inspect.Parameter) -> str:
+        """What an option's value is called: as its annotation says, else as the option itself."""
+        hint = typing.get_type_hints(self.run, include_extras=True)[p.name]
+        return str(next(iter(getattr(hint, "__metadata__", ())), p.name.rstrip("_").upper()))
 
 
 def commands(subjects: Mapping[str, Mapping[str, Verb]]) -> dict[tuple[str, str], Command]:
@@ -131,7 +138,7 @@ def parse(known: Mapping[tuple[str, str], Command], line: str) -> tuple[Command,
     words = split(line)
     subjects = sorted({subject for subject, _ in known})
     if not words:
-        raise Refused(f"Say what to do, for example `{_example(known)}`, or `help`.")
+        raise Refused("Say what to do; `help` lists what there is.")
     subject = words[0].lower()
     if subject not in subjects:
         raise Refused(f"I know no subject '{words[0]}'.{nearest(subject, subjects)} Try `help`.")
@@ -152,12 +159,6 @@ def _command(known: Mapping[tuple[str, str], Command], subject: str, words: list
     if not words:
         raise Refused(f"`{subject}` wants a verb: {', '.join(verbs)}. Try `help {subject}`.")
     raise Refused(f"`{subject}` has no verb '{words[0]}'.{nearest(words[0].lower(), verbs)} Try `help {subject}`.")
-
-
-def _example(known: Mapping[tuple[str, str], Command]) -> str:
-    """A command that can be said as it stands, for whoever said nothing: the first that is its name alone."""
-    names = [c.name for _, c in sorted(known.items())]
-    return next((c.name for _, c in sorted(known.items()) if not c.words), names[0])
 
 
 def _options(command: Command, words: list[str]) -> tuple[list[str], dict[str, Any]]:

@@ -14,6 +14,8 @@ from typing import Any
 import yaml
 
 EMAIL = "captain@example.com"
+FLAGS = {"namespace": "prod", "name": "gateway-flags", "key": "bypass"}
+"""Where the sandbox's one flag stands."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def write_config(path: Path, held: Secrets, *, port: int, bot_port: int, service
         "flags": {
             f"{name}-bypass": {
                 "service": name,
-                "object": {"kind": "configmap", "namespace": "prod", "name": "gateway-flags", "key": "bypass"},
+                "object": {"kind": "configmap", **FLAGS},
                 "on": "true",
             }
             for name in services

@@ -19,7 +19,7 @@ from bot.integrations.kubernetes.fake import FakeKubernetes
 from bot.integrations.pagerduty.fake import FakePagerDuty
 from bot.integrations.prometheus.fake import FakePrometheus
 from bot.integrations.slack.fake import FakeSlack
-from bot.sandbox.secrets_file import EMAIL, Secrets, write_private
+from bot.sandbox.secrets_file import EMAIL, FLAGS, Secrets, write_private
 from bot.standin import Call, CallLog, StandIn
 
 SERVICES = ("docs-api", "gateway")
@@ -67,6 +67,7 @@ class World:
     def open(self, *, port: int, bot_port: int) -> None:
         """Take over what was saved, point the stand-ins at the bot, and save every change from now on."""
         self._load()
+        self._have_flags()
         bot = f"http://127.0.0.1:{bot_port}"
         self.slack.url = f"http://127.0.0.1:{port}/slack"
         self.pagerduty.webhook_url = f"{bot}/webhooks/pagerduty"
@@ -130,6 +131,14 @@ class World:
                 f"{self.path} cannot be read ({type(e).__name__}: {e}). It may be from another version; "
                 "`captain sandbox reset` starts an empty world."
             ) from e
+
+    def _have_flags(self) -> None:
+        """The object that the sandbox's flag stands in."""
+        meta = {"name": FLAGS["name"], "namespace": FLAGS["namespace"]}
+        there = {(row["kind"], row["namespace"], row["name"]) for row in self.kubernetes.state()["objects"]}
+        if ("ConfigMap", meta["namespace"], meta["name"]) not in there:
+            data = {FLAGS["key"]: "false", "rate-limit": "100"}
+            self.kubernetes.put({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data})
 
     def _save_on_change(self) -> None:
         pause = SAVE_AFTER

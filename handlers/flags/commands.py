@@ -9,7 +9,7 @@ from typing import Any
 
 from bot.config import nearest
 from bot.errors import Refused
-from bot.grammar import Asker, Reply, Verb
+from bot.grammar import Asker, Duration, Reply, Verb
 from handlers.desk import Desk
 from handlers.flags import decide, table, words
 from handlers.flags.rules import OVER, Status, seconds_of
@@ -29,7 +29,7 @@ def list_(desk: Desk, _asker: Asker) -> Reply:
     return Reply(text, blocks, data=[_plain(row) for row, _ in rows])
 
 
-def on(desk: Desk, asker: Asker, name: str, *reason: str, for_: str) -> Reply:
+def on(desk: Desk, asker: Asker, name: str, *reason: str, for_: Duration) -> Reply:
     """Switch a flag on for a while, such as --for 30m; it is switched off again whatever happens."""
     flag = desk.flags.get(_name(name))
     if flag is None:
@@ -66,7 +66,7 @@ def off(desk: Desk, asker: Asker, name: str) -> Reply:
     return Reply(words.line(row, now=now), data=_plain(row))
 
 
-def extend(desk: Desk, asker: Asker, name: str, *, for_: str) -> Reply:
+def extend(desk: Desk, asker: Asker, name: str, *, for_: Duration) -> Reply:
     """Keep a flag on for that much longer."""
     now = time.time()
     row = _find(desk, name)

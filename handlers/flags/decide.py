@@ -48,10 +48,12 @@ def switch_on(desk: Desk, asker: Asker, name: str, *, seconds: float, reason: st
             "uid": uid, "status": Status.ASKED.value, "asked_by": asker.name, "reason": reason, "until": now + seconds,
             "asker": asker.id if asker.door == "slack" else "",
         })  # fmt: skip
-        if not made:
-            other = table.not_over(tx.c, name)[0]
-            raise Refused(f"{words.line(other, now=now)}\nNothing was changed. {words.CHOICES.format(name=name)}")
         row = table.by_uid(tx.c, uid)
+        if not made:
+            if row is not None:
+                return row, False
+            other = [words.line(one, now=now) for one in table.not_over(tx.c, name)] or [f"{name} was on until now."]
+            raise Refused(f"{other[0]}\nNothing was changed. {words.CHOICES.format(name=name)}")
         tx.owe(Effect(key_of(uid, "look"), LOOK, LANE, urgency=2, deadline=deadline(desk, row)))
         _record(tx, row, "flag on", asker, {"for_s": seconds, "reason": reason, "object": str(spot.target)})
     return row, True

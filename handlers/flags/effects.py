@@ -17,8 +17,8 @@ from handlers.flags.rules import OVER, Change, Mark, Seen, Status, Way
 from handlers.flags.table import FLAGS
 from handlers.posts import chat_of, post_once
 
-LONGEST_PAUSE = 60.0
-"""Seconds that Kubernetes may ask an undo to wait."""
+PAUSE, LONGEST_PAUSE = 0.5, 60.0
+"""Seconds that an undo waits at least after a refusal, and that Kubernetes may ask it to wait at most."""
 TOO_LATE = "it came too late to be undone in time, so it was not done"
 
 
@@ -80,9 +80,11 @@ def turn_off(desk: Desk, task: Task) -> Outcome:
     try:
         way, seen = _put_back(desk, row)
     except GiveUp as e:
-        raise Retry(e.reason) from e
+        # With a pause, for the cluster has answered: other flags need not wait for what this one is refused.
+        raise Retry(e.reason, after=PAUSE) from e
     except Retry as e:
-        raise Retry(e.reason, after=min(e.after or 0.0, LONGEST_PAUSE), unknown=e.unknown) from e
+        after = None if e.after is None else min(e.after, LONGEST_PAUSE)
+        raise Retry(e.reason, after=after, unknown=e.unknown, limited=e.limited) from e
     return Outcome({"way": way.value}, lambda tx: decide.undone(desk, tx, row.uid, term, way, seen))
 
 
@@ -111,7 +113,7 @@ def _restore(cluster: Cluster, spot: Spot, seen: Seen, mark: Mark) -> None:
         seen = spot.seen(cluster.apply(spot.ref, spot.body(seen, spot.on, mark), force=True, part=spot.part))
     after = spot.seen(cluster.apply(spot.ref, spot.body(seen, mark.back), part=spot.part))
     if after.value == spot.on:
-        raise Retry(f"{spot.target} still has '{spot.on}' after it was put back")
+        raise Retry(f"{spot.target} still has '{spot.on}' after it was put back", after=PAUSE)
 
 
 # ---- the channel -------------------------------------------------------------------------------------------------------

@@ -41,6 +41,8 @@ class Ear:
 
     def write(self, c: Connection, deliveries: Sequence[Sequence[Any]]) -> None:
         """Write down the watchdogs among (time, alerts) pairs, in the transaction that journals them."""
+        if not self._watchdogs:
+            return
         names = {name for _, alerts in deliveries for alert in alerts for name in self._names(alert)}
         if names:
             table.arrived(c, names, now=self._store.clock(c))
@@ -53,4 +55,4 @@ class Ear:
 
     def _names(self, alert: Alert) -> list[str]:
         """The watchdogs a delivery keeps alive: one that has resolved has stopped firing, which it never should."""
-        return rules.matching(self._watchdogs, alert.labels) if self._watchdogs and alert.firing else []
+        return rules.matching(self._watchdogs, alert.labels) if alert.firing else []

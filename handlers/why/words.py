@@ -25,8 +25,8 @@ EFFECT_NAMES: Mapping[str, str] = dict(incidents.SHOWN_EFFECTS)
 STUCK = (State.RETRYING.value, State.GAVE_UP.value)
 NOT_OUT = "⚠ Pages that are not out"
 ANSWERS = (
-    "Whoever sends to me hears 202 for what I took, 4xx for what I refused and 503 when my database did not answer; "
-    "all three are written down and would be shown here. If the sender says it delivered, "
+    "Whoever sends to me hears 202 for what I took, 4xx for what I refused and 503 when my database did not answer "
+    "(send it again); what I took or refused is written down and would be shown here. If the sender says it delivered, "
     "look at Alertmanager's own log, its route and its receiver's url: it did not reach me."
 )
 
@@ -71,12 +71,12 @@ def answer(found: Story, now: float) -> str:
         return f"*{on_call} was paged*, because {reason}: {took}{tried}."
     if state is State.GAVE_UP:
         mend = f"Once that is mended: `incident repair INC-{row.number}`."
-        return f"*Nobody has been paged:* {_said(page.reason)} It was given up at try {page.attempt}. {mend}"
+        return f"*Nobody has been paged:* {_said(page.reason)}. It was given up at try {page.attempt}. {mend}"
     if state is State.RETRYING:
         again = f"The next is at {clock_of(page.due_at, now)}; call the on-call yourself."
-        return f"*Nobody has been paged yet:* try {page.attempt} failed: {_said(page.reason)} {again}"
+        return f"*Nobody has been paged yet:* try {page.attempt} failed: {_said(page.reason)}. {again}"
     if state is State.SKIPPED:
-        return f"*Nobody was paged:* {_said(page.reason)}"
+        return f"*Nobody was paged:* {_said(page.reason)}."
     return f"*{on_call} is being paged:* the page is owed since {clock_of(page.created_at, now)} and on its way."
 
 

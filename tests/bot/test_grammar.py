@@ -52,8 +52,8 @@ def test_lines_that_mean_something(line, meaning):
         ("incident open", "SEVERITY is missing. Usage: `incident open SEVERITY SERVICE TITLE…`"),
         ("incident open sev9 docs-api x", "SEVERITY cannot be 'sev9'. Use one of: sev1, sev2, sev3."),
         ("incident list --al", "has no option --al. Did you mean '--all'?"),
-        ("flag on gateway-bypass", "--for is missing. Usage: `flag on NAME REASON… --for FOR`"),
-        ("flag extend gateway-bypass --for", "--for wants a value. Usage: `flag extend NAME --for FOR`"),
+        ("flag on gateway-bypass", "--for is missing. Usage: `flag on NAME REASON… --for DURATION`"),
+        ("flag extend gateway-bypass --for", "--for wants a value. Usage: `flag extend NAME --for DURATION`"),
         ("incident ack 7 8", "I do not know what to do with '8'"),
         ("incident open sev1 docs-api " + "x" * 9000, "at most 8000 can be read"),
     ],
@@ -99,7 +99,7 @@ def test_a_subject_may_be_one_command_without_a_verb(line, meaning):
         ("ask --dep", "`ask` has no option --dep. Did you mean '--deep'?"),
         ("look again", "HOW is missing. Usage: `look again HOW`"),
         ("incident", "`incident` wants a verb"),
-        ("", "Say what to do, for example `incident list`, or `help`."),
+        ("", "Say what to do; `help` lists what there is."),
     ],
 )
 def test_a_subject_without_a_verb_says_what_to_do(line, said):

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from chaos.invariants import about, missing
-from chaos.load import Load, Opening
-from chaos.points import POINTS, Point, Step, When
+from chaos.invariants import Seen, about, missing
+from chaos.load import Load, Opening, Switching
+from chaos.points import POINTS, Flip, Point, Step, When
 from chaos.stage import Replica, Stage, wait
 from chaos.tally import Tally
 
@@ -17,6 +17,8 @@ AT_ONCE = 3
 REACHED = 60.0
 SETTLED = 120.0
 """Seconds that everything owed may take to be settled once all is mended; later is lost."""
+ON_FOR, ON_LONG = 12, 600
+"""Seconds for which a flag is switched on: so that its end comes soon, and so that it does not come by itself."""
 TAKEN_OVER = 30.0
 """Seconds in which the call that was cut off must have been made again."""
 Say = Callable[[str], None]
@@ -42,12 +44,24 @@ class Aim:
 
     def at(self, point: Point, when: When) -> int:
         """Kill while the call is held, on this side of the act. As all of these, gives the number of kills."""
-        openings = self._before(point)
-        doomed = self._doomed()
-        self.stage.snare.set(point.matches, acts=when is When.AFTER)
-        self.load.take(point.step, openings, to=doomed)
-        self._caught(point.name, len(openings))
-        self._kill(f"{point.name} {when.value}", doomed, openings, service=point.service)
+        touched: Sequence[Opening | Switching]
+        if isinstance(point.step, Flip):
+            flags = self._flags(point.step)
+            doomed, touched = self._doomed(), flags
+            self.stage.snare.set(point.matches, acts=when is When.AFTER)
+            self._flip(point.step, flags, doomed)
+        else:
+            openings = self._before(point)
+            doomed, touched = self._doomed(), openings
+            self.stage.snare.set(point.matches, acts=when is When.AFTER)
+            self.load.take(point.step, openings, to=doomed)
+        self._caught(point.name, len(touched))
+        flipped = point.step is Flip.ON
+        self._kill(f"{point.name} {when.value}", doomed, touched, service=point.service, until_on=flipped)
+        self._settle(touched)
+        for one in touched:
+            if isinstance(one, Switching):
+                self.load.give_back(one)
         return 1
 
     def taken(self) -> int:
@@ -90,6 +104,23 @@ class Aim:
             self._settle(openings)
         return openings
 
+    def _flags(self, flip: Flip) -> list[Switching]:
+        """Flags that are to be switched on, or that are on."""
+        flags = [self.load.flag() for _ in range(AT_ONCE)]
+        if flip is Flip.OFF:
+            for one in flags:
+                self.load.switch_on(one, ON_LONG)
+            if not wait(lambda: all(self.stage.is_on(one.flag) for one in flags), REACHED):
+                raise RuntimeError(f"flags were not switched on in {REACHED:g} s")
+        return flags
+
+    def _flip(self, flip: Flip, flags: Sequence[Switching], doomed: Replica) -> None:
+        for one in flags:
+            if flip is Flip.ON:
+                self.load.switch_on(one, ON_FOR, to=doomed)
+            else:
+                self.load.switch_off(one, to=doomed)
+
     def _doomed(self) -> Replica:
         """Whose turn it is; all replicas take alerts."""
         self.turn += 1
@@ -104,35 +135,50 @@ class Aim:
             self.stage.snare.open()
             raise RuntimeError(f"{what}: {len(self.stage.snare.held)} of {count} calls came in {REACHED:g} s")
 
-    def _kill(self, name: str, doomed: Replica, openings: Sequence[Opening], *, service: str) -> None:
+    def _kill(
+        self,
+        name: str,
+        doomed: Replica,
+        touched: Sequence[Opening | Switching],
+        *,
+        service: str,
+        until_on: bool = False,
+    ) -> None:
         """Kill, mend, start again, and wait until it is settled outside and in hand again.
 
         What had reached the outside is right outside at once; it is settled when somebody has made sure of it: so the
         figure ends no earlier than the call that was cut off is made again, and when one is alone, than it takes alerts.
+        With ``until_on`` it ends when flags are on: their own end comes later.
         """
         alone = len(self.stage.replicas) == 1
         doomed.kill()
         at = time.monotonic()
-        self.tally.killed(name, incidents=len(openings))
+        self.tally.killed(name, incidents=len(touched))
         self.stage.mend()
         doomed.spawn()
         if alone:
             self.stage.up([doomed])
-        self._settle(openings)
+        self._settle(touched, until_on=until_on)
         if not wait(lambda: self.stage.snare.first(service, since=at) is not None, TAKEN_OVER):
             self.tally.event(f"nobody made the call at {name} again in {TAKEN_OVER:g} s")
         took = time.monotonic() - at
-        touched = self.stage.snare.first(service, since=at)
-        takeover = None if alone or touched is None else touched - at
+        called = self.stage.snare.first(service, since=at)
+        takeover = None if alone or called is None else called - at
         self.tally.recovered(name, took, takeover=takeover)
         self.say(f"{self.stage.name}: {name}: {took:.1f} s")
 
-    def _settle(self, openings: Sequence[Opening]) -> None:
-        """Wait until these are as they should be. What is wrong after that stays in the last judgement."""
-        owed = [one.owed() for one in openings]
+    def _settle(self, touched: Sequence[Opening | Switching], *, until_on: bool = False) -> None:
+        """Wait until these are as they should be. What is wrong after that stays in the last judgement.
+
+        ``until_on``: a flag that is on is as it should be, too; one that it was too late for never will be.
+        """
+
+        def right(one: Opening | Switching, seen: Seen) -> bool:
+            on = until_on and isinstance(one, Switching) and self.stage.is_on(one.flag)
+            return on or not missing(about(one.owed(), seen))
 
         def settled() -> bool:
             seen = self.stage.look()
-            return not missing(violation for one in owed for violation in about(one, seen))
+            return all(right(one, seen) for one in touched)
 
         wait(settled, SETTLED, every=0.1)

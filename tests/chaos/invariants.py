@@ -22,9 +22,8 @@ class Wrong(StrEnum):
 
 TWICE = (Wrong.DUPLICATE_PAGE, Wrong.DUPLICATE_TICKET, Wrong.DUPLICATE_ROOT, Wrong.DUPLICATE_NOTE)
 """What time does not heal. The others may be only on their way."""
-
-
 UNSURE = "resolved before PagerDuty confirmed the page"
+FLAG_OVER = ("is off since", "was not switched on")
 
 
 @dataclass(frozen=True)
@@ -55,6 +54,13 @@ class Owed:
 
 
 @dataclass(frozen=True)
+class OwedFlag:
+    """What is owed a switching-on: one message, which says in the end that it is off, or that it never was on."""
+
+    token: str
+
+
+@dataclass(frozen=True)
 class Page:
     """An incident at PagerDuty. ``status``: triggered, acknowledged or resolved."""
 
@@ -81,30 +87,35 @@ class Root:
 
 @dataclass(frozen=True)
 class Seen:
-    """What the stand-ins hold, by the token in each title. ``left_on``: what is switched on that was off before."""
+    """What the stand-ins hold, by the token in each title; ``flags`` are the messages of flags.
+
+    ``left_on``: what is switched on that was off before.
+    """
 
     pages: Mapping[str, Sequence[Page]] = field(default_factory=dict)
     tickets: Mapping[str, Sequence[Ticket]] = field(default_factory=dict)
     roots: Mapping[str, Sequence[Root]] = field(default_factory=dict)
+    flags: Mapping[str, Sequence[Root]] = field(default_factory=dict)
     left_on: Sequence[str] = ()
 
 
-def judge(owed: Iterable[Owed], seen: Seen) -> list[Violation]:
+def judge(owed: Iterable[Owed | OwedFlag], seen: Seen) -> list[Violation]:
     """Everything that is wrong; empty when every promise is kept."""
     found: list[Violation] = []
     expected = list(owed)
     for one in expected:
         found += about(one, seen)
     known = {one.token for one in expected}
-    for held in (seen.pages, seen.tickets, seen.roots):
+    for held in (seen.pages, seen.tickets, seen.roots, seen.flags):
         found += [Violation(Wrong.LOST, token, "was never asked for") for token in held if token not in known]
     found += [Violation(Wrong.LEFT_ON, "", said) for said in seen.left_on]
     return found
 
 
-def about(one: Owed, seen: Seen) -> list[Violation]:
-    """What is wrong about one opening."""
-    return [Violation(wrong, one.token, said) for wrong, said in _about(one, seen)]
+def about(one: Owed | OwedFlag, seen: Seen) -> list[Violation]:
+    """What is wrong about one opening, or one switching-on."""
+    told = _about_flag(one, seen) if isinstance(one, OwedFlag) else _about(one, seen)
+    return [Violation(wrong, one.token, said) for wrong, said in told]
 
 
 def counts(violations: Iterable[Violation]) -> dict[str, int]:
@@ -142,6 +153,18 @@ def _about(one: Owed, seen: Seen) -> Iterator[tuple[Wrong, str]]:
             yield Wrong.UNTRUE_PANEL, f"the panel {said}"
 
 
+def _about_flag(one: OwedFlag, seen: Seen) -> Iterator[tuple[Wrong, str]]:
+    roots = seen.flags.get(one.token, ())
+    if len(roots) > 1:
+        yield Wrong.DUPLICATE_ROOT, f"{len(roots)} messages of the flag: {', '.join(root.place for root in roots)}"
+    if not roots:
+        yield Wrong.LOST, "no message of the flag"
+    for root in roots:
+        yield from _keys(root)
+        if not any(said in root.shown for said in FLAG_OVER):
+            yield Wrong.UNTRUE_PANEL, "the message of the flag does not say that it is over"
+
+
 def _pages(one: Owed, pages: Sequence[Page]) -> Iterator[tuple[Wrong, str]]:
     if len(pages) > 1:
         yield Wrong.DUPLICATE_PAGE, f"{len(pages)} pages: {', '.join(f'{p.key} {p.status}' for p in pages)}"
@@ -173,10 +196,7 @@ def _tickets(one: Owed, tickets: Sequence[Ticket]) -> Iterator[tuple[Wrong, str]
 
 
 def _thread(one: Owed, root: Root) -> Iterator[tuple[Wrong, str]]:
-    keys = Counter(key for key, _ in root.notes if key)
-    for key, count in keys.items():
-        if count > 1:
-            yield Wrong.DUPLICATE_NOTE, f"the note {key} stands {count} times in the thread"
+    yield from _keys(root)
     texts = [text for _, text in root.notes]
     wanted = {
         "Resolved": one.resolved,
@@ -189,6 +209,13 @@ def _thread(one: Owed, root: Root) -> Iterator[tuple[Wrong, str]]:
             yield Wrong.DUPLICATE_NOTE, f"the thread says '{said}' {count} times"
         if due and count == 0 and not one.fickle:
             yield Wrong.LOST, f"the thread does not say '{said}'"
+
+
+def _keys(root: Root) -> Iterator[tuple[Wrong, str]]:
+    keys = Counter(key for key, _ in root.notes if key)
+    for key, count in keys.items():
+        if count > 1:
+            yield Wrong.DUPLICATE_NOTE, f"the note {key} stands {count} times in the thread"
 
 
 def untrue(one: Owed, shown: str, *, paged: bool, ticketed: bool) -> str:

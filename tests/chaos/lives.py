@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from chaos.invariants import Seen, about, missing
-from chaos.load import Load, Opening
+from chaos.load import Load, Opening, Switching
 from chaos.stage import wait
 
 
@@ -22,9 +22,8 @@ class Lives:
 
     def live(self) -> None:
         """One incident from its first alert to wherever its plan leads, until all the outside knows of it."""
-        plan = self.rng.choices(
-            [self.steady, self.flap, self.raised, self.again, self.by_hand], weights=[6, 2, 2, 2, 1]
-        )[0]
+        plans = [self.steady, self.flap, self.raised, self.again, self.by_hand, self.switched]
+        plan = self.rng.choices(plans, weights=[6, 2, 2, 2, 1, 3])[0]
         for one in plan():
             # Slack is slow by contract: who opens more than it takes measures its queue alone.
             self._until(lambda seen, one=one: not missing(about(one.owed(), seen)))
@@ -85,6 +84,21 @@ class Lives:
         self._until(lambda seen: self._out(one, seen))
         if self._is_out(one):
             self.load.end(one)
+        return [one]
+
+    def switched(self) -> list[Switching]:
+        """A flag that is on for some seconds; a person may want it off before its time, or on for longer."""
+        one = self.load.flag()
+        self.load.switch_on(one, self.rng.randint(4, 15))
+        if self.rng.random() < 0.5:
+            self._until(lambda _: self.load.stage.is_on(one.flag))
+        if self.rng.random() < 0.3:
+            self.load.extend(one, self.rng.randint(2, 6))
+        if self.rng.random() < 0.3:
+            self.load.switch_off(one)
+        self._until(lambda seen: not about(one.owed(), seen))
+        if not self.stop.is_set():
+            self.load.give_back(one)
         return [one]
 
     # ---- inside ---------------------------------------------------------------------------------------------------

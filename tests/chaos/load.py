@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import random
 import re
 import threading
 import time
 import uuid
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import requests
-from chaos.invariants import Owed
+from chaos.invariants import Owed, OwedFlag
 from chaos.points import Step
 from chaos.stage import API_TOKEN, WEBHOOK_SECRET, Replica, Stage
 
 NUMBER = re.compile(r"INC-(\d+)")
 PATIENCE = 120.0
 """Seconds after which a sender says that the bot takes nothing any more."""
+
+
+class NotTaken(Exception):
+    """The bot has refused what was asked."""
 
 
 class Unheard(Exception):
@@ -65,12 +71,26 @@ class Opening:
         )
 
 
+@dataclass
+class Switching:
+    """One switching-on of a flag. ``asked``: the bot has answered that it took it."""
+
+    token: str
+    flag: str
+    asked: bool = False
+
+    def owed(self) -> OwedFlag:
+        return OwedFlag(self.token)
+
+
 class Load:
     """Sends what Alertmanager and people send, and sends again what was not acknowledged. Safe to use from any thread."""
 
     def __init__(self, stage: Stage, rng: random.Random) -> None:
         self.stage = stage
         self.openings: list[Opening] = []
+        self.switchings: list[Switching] = []
+        self._free = deque(stage.flags)
         self._rng = rng
         self._pause = threading.Event()
         self._local = threading.local()
@@ -87,6 +107,36 @@ class Load:
         """As many new incidents, each of another service; with ``checked`` of services with a runbook only."""
         services = [name for name in self.stage.services if self.stage.checked(name) or not checked]
         return [self.new(service) for service in self._rng.sample(services, count)]
+
+    def owed(self) -> list[Owed | OwedFlag]:
+        """What the outside owes everything that the bot has acknowledged."""
+        fired = [one.owed() for one in self.openings if one.fired]
+        return [*fired, *(one.owed() for one in self.switchings if one.asked)]
+
+    # ---- flags --------------------------------------------------------------------------------------------------
+
+    def flag(self) -> Switching:
+        """Think up the switching-on of a flag that nobody else has in hand; nothing is sent yet."""
+        one = Switching(self.stage.token(), self._free.popleft())
+        self.switchings.append(one)
+        return one
+
+    def give_back(self, one: Switching) -> None:
+        """It is over: its flag may be switched on again."""
+        self._free.append(one.flag)
+
+    def switch_on(self, one: Switching, seconds: int, *, to: Replica | None = None) -> None:
+        self.say(f"flag on {one.flag} --for {seconds}s {one.token}", to=to)
+        one.asked = True
+
+    def switch_off(self, one: Switching, *, to: Replica | None = None) -> None:
+        """A person wants it off before its time; when it is off already, nothing comes of it."""
+        self.say(f"flag off {one.flag}", to=to)
+
+    def extend(self, one: Switching, seconds: int) -> None:
+        """A person wants it on for longer; when it is over already, that is refused."""
+        with contextlib.suppress(NotTaken):
+            self.say(f"flag extend {one.flag} --for {seconds}s")
 
     # ---- steps --------------------------------------------------------------------------------------------------
 
@@ -179,7 +229,7 @@ class Load:
                     return answer
                 said = f"{answer.status_code} {answer.text[:300]}"
                 if answer.status_code < 500:
-                    raise Unheard(f"{path} refused {str(body)[:300]}: {said}")
+                    raise NotTaken(f"{path} refused {str(body)[:300]}: {said}")
             self._pause.wait(self._rng.uniform(0.05, 0.3))
         raise Unheard(f"nobody took a delivery to {path} in {PATIENCE:g} s: {said}")
 

@@ -26,16 +26,23 @@ class Step(StrEnum):
     RESOLVE = "resolve"  # its alerts end
 
 
+class Flip(StrEnum):
+    """What a person does to a flag."""
+
+    ON = "on"
+    OFF = "off"  # long before its time
+
+
 @dataclass(frozen=True)
 class Point:
-    """Where to kill: the call that ``matches`` at ``service`` and follows from ``step``.
+    """Where to kill: the call that ``matches`` at ``service`` and follows from ``step``, to an incident or to a flag.
 
     What comes before ``step`` has happened and has settled by then. ``checked``: only services with a runbook get there.
     """
 
     name: str
     service: str
-    step: Step
+    step: Step | Flip
     matches: Matches
     checked: bool = False
 
@@ -67,6 +74,10 @@ def _moves(h: Heard) -> bool:
     return h.method == "POST" and h.path.endswith("/transitions")
 
 
+def _flags(method: str) -> Matches:
+    return lambda h: h.method == method and "/configmaps/flags-" in h.path
+
+
 POINTS: Sequence[Point] = (
     Point("page", "pagerduty", Step.FIRE, _event("trigger")),
     Point("root", "slack", Step.FIRE, _root),
@@ -77,4 +88,7 @@ POINTS: Sequence[Point] = (
     Point("note", "slack", Step.ACK, _note),
     Point("page-resolve", "pagerduty", Step.RESOLVE, _event("resolve")),
     Point("ticket-done", "jira", Step.RESOLVE, _moves),
+    Point("flag-look", "kubernetes", Flip.ON, _flags("GET")),
+    Point("flag-apply", "kubernetes", Flip.ON, _flags("PATCH")),
+    Point("flag-undo", "kubernetes", Flip.OFF, _flags("PATCH")),
 )

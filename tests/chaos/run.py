@@ -102,7 +102,7 @@ class Suite:
             yield stage, load
             # Whoever was frozen or taken for dead has had the time to do harm by now.
             threading.Event().wait(2 * LEASE)
-            owed = [one.owed() for one in load.openings if one.fired]
+            owed = load.owed()
             found, overlooked = falsify(stage, owed) if self.tamper else (judge(owed, stage.look(cluster=True)), [])
             self.tally.judged(found, incidents=len(owed), overlooked=overlooked)
         finally:

@@ -39,6 +39,8 @@ WEBHOOK_SECRET = "alert-secret"
 API_TOKEN = "cli-token"
 SERVICES = 16
 """Each with a channel of its own: Slack takes one message a second and channel."""
+FLAGS_EACH = 4
+"""Flags that share one object: what is done to one must not touch the others."""
 LEASE = 2.0
 TOKEN = re.compile(r"chaos-\w+-\d+")
 PASSING = {"Pod", "ReplicaSet", "Event", "Lease", "Endpoints", "EndpointSlice", "Node"}
@@ -143,6 +145,11 @@ class Stage:
         self.runbooks = self.folder / "runbooks"
         self.runbooks.mkdir(parents=True)
         (self.runbooks / "glance.yml").write_text(yaml.safe_dump(GLANCE, sort_keys=False))
+        self.flags = {f"flag-{i:02d}": _place(i) for i in range(SERVICES)}
+        for name in sorted({place["name"] for place in self.flags.values()}):
+            data = {place["key"]: "false" for place in self.flags.values() if place["name"] == name}
+            meta = {"name": name, "namespace": "prod"}
+            self.kubernetes.put({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data})
         self._numbers = itertools.count(1)
         self._ports = iter(_ports(self.rng))
         self._before = self._switched()
@@ -215,9 +222,13 @@ class Stage:
             "pagerduty": {"events_url": f"{url}/pagerduty", "rest_url": f"{url}/pagerduty", "timeout": 3},
             "jira": {"url": f"{url}/jira", "email": EMAIL, "api_token": JIRA_TOKEN, "timeout": 3},
             "prometheus": {"url": f"{url}/prometheus", "timeout": 3},
-            "kubernetes": {"url": f"{url}/kubernetes"},
+            "kubernetes": {"url": f"{url}/kubernetes", "timeout": 1},
             "alertmanager": {"webhook_secret": WEBHOOK_SECRET},
             "services": services,
+            "flags": {
+                name: {"service": service, "object": place, "on": "true"}
+                for (name, place), service in zip(self.flags.items(), self.services, strict=True)
+            },
         }
 
     # ---- the outside --------------------------------------------------------------------------------------------
@@ -231,20 +242,30 @@ class Stage:
             site = self.jira.site
             tickets = [(i.summary, Ticket(i.key, site.status_of(i).category == "done")) for i in site.issues.values()]
         left_on = self._left_on() if cluster else ()
-        return Seen(_by_token(pages), _by_token(tickets), _by_token(self._roots()), left_on)
+        roots, flags = self._roots()
+        return Seen(_by_token(pages), _by_token(tickets), _by_token(roots), _by_token(flags), left_on)
 
-    def _roots(self) -> Sequence[tuple[str, Root]]:
+    def is_on(self, name: str) -> bool:
+        """True when the cluster has a flag on."""
+        place = self.flags[name]
+        rows = self.kubernetes.state()["objects"]
+        row = next(r for r in rows if (r["kind"], r["name"]) == ("ConfigMap", place["name"]))
+        return row["data"].get(place["key"]) == "true"
+
+    def _roots(self) -> tuple[list[tuple[str, Root]], list[tuple[str, Root]]]:
+        """Messages that stand in the channel itself: those of incidents, and those of flags."""
         world = self.slack.world
-        found = []
+        incidents, flags = [], []
         with world.lock:
             everything = [m for channel in world.messages.values() for m in channel.values() if not m.ephemeral_to]
             for message in everything:
-                if "INC-" not in message.text or message.thread_ts not in ("", message.ts):
+                if message.thread_ts not in ("", message.ts):
                     continue
                 notes = tuple((_key(n.metadata), n.text) for n in world.thread(message.channel, message.ts))
                 shown = json.dumps(message.blocks, ensure_ascii=False)
-                found.append((message.text, Root(f"{message.channel}/{message.ts}", shown, notes)))
-        return found
+                held = incidents if "INC-" in message.text else flags
+                held.append((message.text, Root(f"{message.channel}/{message.ts}", shown, notes)))
+        return incidents, flags
 
     def _left_on(self) -> Sequence[str]:
         now = self._switched()
@@ -255,7 +276,9 @@ class Stage:
         """Everything that the cluster holds by somebody's wish: what was switched on and not off again differs here."""
         rows = [row for row in self.kubernetes.state()["objects"] if row["kind"] not in PASSING]
         return {
-            (row["kind"], row["namespace"], row["name"]): json.dumps([row["spec"], row["labels"], row.get("data")])
+            (row["kind"], row["namespace"], row["name"]): json.dumps(
+                [row["spec"], row["labels"], row["annotations"], row.get("data")]
+            )
             for row in rows
         }
 
@@ -272,10 +295,16 @@ def wait(condition: Any, timeout: float, every: float = 0.05) -> bool:
 
 def broken(stage: Stage, rng: random.Random) -> str:
     """Break one stand-in in one way for a few seconds; says which and how."""
-    name = rng.choice(["pagerduty", "slack", "jira", "slack", "jira", "prometheus"])
+    name = rng.choice(["pagerduty", "slack", "jira", "slack", "jira", "prometheus", "kubernetes"])
     mode, seconds = rng.choice(list(Mode)), rng.uniform(0.5, 4.0)
     stage.stand_ins[name].faults.breaks(mode, seconds=seconds, retry_after=1, delay=rng.choice([0.5, 2.0, 4.0]))
     return f"{name} {mode.value} for {seconds:.1f} s"
+
+
+def _place(number: int) -> dict[str, str]:
+    """Where a flag stands."""
+    name = f"flags-{number // FLAGS_EACH}"
+    return {"kind": "configmap", "namespace": "prod", "name": name, "key": f"key-{number:02d}"}
 
 
 def _by_token(pairs: Iterable[tuple[str, object]]) -> dict[str, list[Any]]:

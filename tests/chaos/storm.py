@@ -36,12 +36,13 @@ class Storm:
     rng: random.Random
     say: Say
     crash: Callable[[], None] | None = None
+    _pause: threading.Event = field(default_factory=threading.Event)
     _thawing: list[threading.Timer] = field(default_factory=list)
 
     def rage(self, kills: int) -> None:
         """Kill so many times under load, then mend everything and wait until it is quiet."""
         lives = Lives(self.load, random.Random(self.rng.random()))
-        before = len(self.load.openings)
+        before, switched = len(self.load.openings), len(self.load.switchings)
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix=f"{self.stage.name}-life") as pool:
             running = [pool.submit(self._live_on, lives) for _ in range(AT_ONCE)]
             try:
@@ -53,12 +54,14 @@ class Storm:
                 lives.stop.set()
                 self._calm()
         _raise(running)
-        touched = self.load.openings[before:]
+        touched = [*self.load.openings[before:], *self.load.switchings[switched:]]
         left = self._settle()
         took = time.monotonic() - at
         self.tally.killed("storm", kills=0, incidents=len(touched))
         self.tally.recovered("storm", took)
-        self.say(f"{self.stage.name}: storm: {kills} kills, {len(touched)} incidents, calm after {took:.1f} s{left}")
+        self.say(
+            f"{self.stage.name}: storm: {kills} kills, {len(touched)} incidents and flags, calm after {took:.1f} s{left}"
+        )
 
     # ---- inside ---------------------------------------------------------------------------------------------------
 
@@ -83,10 +86,10 @@ class Storm:
         doomed = self.rng.choice([one for one in self.stage.replicas if not one.frozen])
         if self.rng.random() < 0.75:
             self.stage.up([doomed])
-            time.sleep(self.rng.uniform(0.0, 2.5))
+            self._pause.wait(self.rng.uniform(0.0, 2.5))
             name = "storm"
         else:
-            time.sleep(max(0.0, doomed.spawned_at + self.rng.uniform(1.0, 2.5) - time.monotonic()))
+            self._pause.wait(max(0.0, doomed.spawned_at + self.rng.uniform(1.0, 2.5) - time.monotonic()))
             name = "storm, in its first seconds"
         doomed.kill()
         self.tally.killed(name)
@@ -119,10 +122,10 @@ class Storm:
 
     def _settle(self) -> str:
         """Wait until nothing is owed, and then for whoever thinks that he still has something to do."""
-        owed = [one.owed() for one in self.load.openings if one.fired]
+        owed = self.load.owed()
 
         def right() -> bool:
-            return not missing(judge(owed, self.stage.look()))
+            return not missing(judge(owed, self.stage.look())) and not self.stage.look(cluster=True).left_on
 
         wait(lambda: right() or self.stage.snare.quiet(QUIET), SETTLED, every=0.25)
         return "" if right() else "; NOT everything came right"

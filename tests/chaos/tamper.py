@@ -6,7 +6,8 @@ import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from chaos.invariants import Owed, Violation, Wrong, judge
+import requests
+from chaos.invariants import Owed, OwedFlag, Violation, Wrong, judge
 from chaos.stage import Stage
 
 from bot.integrations.slack.fake_world import Message
@@ -21,12 +22,12 @@ class Tamper:
     act: Callable[[Stage, str], None]
 
 
-def falsify(stage: Stage, owed: Sequence[Owed]) -> tuple[list[Violation], list[str]]:
+def falsify(stage: Stage, owed: Sequence[Owed | OwedFlag]) -> tuple[list[Violation], list[str]]:
     """Falsify one thing after the other and judge after each; (all that was found, the names of what was overlooked).
 
     What was found before the first one is among it.
     """
-    told = [one for one in owed if one.pages and not one.fickle]
+    told = [one for one in owed if isinstance(one, Owed) and one.pages and not one.fickle]
     if not told:
         return judge(owed, stage.look(cluster=True)), [one.name for one in TAMPERS]
     overlooked = []
@@ -94,8 +95,10 @@ def _panel_lies(stage: Stage, token: str) -> None:
 
 
 def _left_on(stage: Stage, _token: str) -> None:
-    meta = {"name": "left-on", "namespace": "prod"}
-    stage.kubernetes.put({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"bypass": "true"}})
+    place = next(iter(stage.flags.values()))
+    url = f"{stage.served.url}/kubernetes/api/v1/namespaces/prod/configmaps/{place['name']}"
+    headers = {"content-type": "application/merge-patch+json"}
+    requests.patch(url, json={"data": {place["key"]: "true"}}, headers=headers, timeout=10).raise_for_status()
 
 
 TAMPERS: Sequence[Tamper] = (
@@ -106,5 +109,5 @@ TAMPERS: Sequence[Tamper] = (
     Tamper("a root twice", Wrong.DUPLICATE_ROOT, _root_twice),
     Tamper("a page deleted", Wrong.LOST, _page_gone),
     Tamper("a ticket deleted", Wrong.LOST, _ticket_gone),
-    Tamper("an object left on", Wrong.LEFT_ON, _left_on),
+    Tamper("a flag left on", Wrong.LEFT_ON, _left_on),
 )

@@ -5,7 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from chaos.invariants import TWICE, UNSURE, Owed, Page, Root, Seen, Ticket, Wrong, about, counts, judge, missing
+from chaos.invariants import (
+    TWICE,
+    UNSURE,
+    Owed,
+    OwedFlag,
+    Page,
+    Root,
+    Seen,
+    Ticket,
+    Wrong,
+    about,
+    counts,
+    judge,
+    missing,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -184,6 +198,18 @@ def test_a_press_nobody_heard_an_answer_to_may_have_been_taken_or_not():
     assert found(asked, seen) == set()
     assert found(asked, right(Owed(TOKEN))) == set()
     assert found(Owed(TOKEN), seen) == {Wrong.UNTRUE_PANEL}, "nobody pressed, and the panel says that somebody did"
+
+
+def test_a_flag_has_one_message_which_says_in_the_end_that_it_is_over():
+    one = OwedFlag(TOKEN)
+    for said in ("flag-01 is off since 14:20, switched off by the clock", "flag-01 was not switched on: too late"):
+        assert found(one, Seen(flags={TOKEN: [Root("C1/1", said)]})) == set()
+    assert found(one, Seen()) == {Wrong.LOST}
+    over = Root("C1/1", "is off since", (("a", "changed"), ("b", "left")))
+    assert found(one, Seen(flags={TOKEN: [over, over]})) == {Wrong.DUPLICATE_ROOT}
+    assert found(one, Seen(flags={TOKEN: [replace(over, shown="is on until 14:20")]})) == {Wrong.UNTRUE_PANEL}
+    again = replace(over, notes=(*over.notes, over.notes[0]))
+    assert found(one, Seen(flags={TOKEN: [again]})) == {Wrong.DUPLICATE_NOTE}
 
 
 def test_what_nobody_asked_for_is_found():

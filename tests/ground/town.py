@@ -37,7 +37,7 @@ OTHER_KEY = "b" * 32
 WEBHOOK_SECRET = "alert-secret"
 API_TOKEN = "cli-token"
 BYPASS = {"namespace": "prod", "name": "gateway-flags", "key": "bypass"}
-"""Where the flag gateway-bypass stands; it is 'false' there when the town begins."""
+"""Where the flag gateway-bypass stands (``Town.has_a_flag``); it is 'false' there when the town begins."""
 PD_SECRET = "pagerduty-webhook-secret"
 
 
@@ -114,6 +114,11 @@ class Town:
     def write(self) -> Path:
         self.file.write_text(yaml.safe_dump(self.config, sort_keys=False))
         return self.file
+
+    def has_a_flag(self, **settings: object) -> None:
+        """Configure the flag gateway-bypass before a bot is started; ``settings`` of the flag beside the usual."""
+        flag = {"service": "gateway", "object": {"kind": "configmap", **BYPASS}, "on": "true"}
+        self.config["flags"] = {"gateway-bypass": flag | settings}
 
     def start(self) -> Bot:
         """Start the bot in this process: quick, and its parts can be looked at. One at a time."""
@@ -210,6 +215,9 @@ def town(tmp_path: Path) -> Iterator[Town]:
     pagerduty = FakePagerDuty(calls, routing_keys={ROUTING_KEY: "docs-api", OTHER_KEY: "gateway"})
     jira, kubernetes, prometheus = FakeJira(calls), FakeKubernetes(calls), FakePrometheus(calls)
     alertmanager = FakeAlertmanager(calls, bearer=WEBHOOK_SECRET)
+    flags = {"name": BYPASS["name"], "namespace": BYPASS["namespace"]}
+    data = {BYPASS["key"]: "false", "rate-limit": "100"}
+    kubernetes.put({"apiVersion": "v1", "kind": "ConfigMap", "metadata": flags, "data": data})
     made = {"slack": slack, "pagerduty": pagerduty, "jira": jira, "kubernetes": kubernetes, "prometheus": prometheus}
     made["alertmanager"] = alertmanager
     served = serve(Starlette(routes=[Mount(f"/{name}", app=one.app) for name, one in made.items()]))
@@ -241,7 +249,6 @@ def town(tmp_path: Path) -> Iterator[Town]:
             "gateway": {"channel": "#gateway", "pagerduty": OTHER_KEY, "jira": "OPS", "runbook": "gateway"},
         },
         "incidents": {"panel_pause": 0.05},
-        "flags": {"gateway-bypass": {"service": "gateway", "object": {"kind": "configmap", **BYPASS}, "on": "true"}},
     }
     here = Town(tmp_path, slack, pagerduty, jira, kubernetes, prometheus, alertmanager, calls, served, config)
     yield here

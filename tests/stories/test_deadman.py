@@ -306,9 +306,19 @@ def test_two_replicas_page_once(watched: Town, postgres):
 # ---- the heartbeat out ------------------------------------------------------------------------------------------------
 
 
-def slot(minutes: int = 0) -> dt.datetime:
-    """This minute, or one to come."""
-    return dt.datetime.fromtimestamp(time.time() // MINUTE * MINUTE + minutes * MINUTE, dt.UTC)
+class Slots:
+    """The minutes from the one in which it was made: the clock may strike while a test runs."""
+
+    def __init__(self) -> None:
+        self.first = time.time() // MINUTE * MINUTE
+
+    def __call__(self, minutes: int) -> dt.datetime:
+        return dt.datetime.fromtimestamp(self.first + minutes * MINUTE, dt.UTC)
+
+
+@pytest.fixture
+def slot() -> Slots:
+    return Slots()
 
 
 def beat(bot: Bot, at: dt.datetime) -> None:
@@ -334,7 +344,7 @@ def made(bot: Bot, at: dt.datetime) -> bool:
     return states[f"cron:heartbeat:{at.isoformat()}"][0] == "SUCCESS"
 
 
-def test_a_heartbeat_goes_out_once_a_slot(town: Town, outside: FakeHeartbeat):
+def test_a_heartbeat_goes_out_once_a_slot(town: Town, outside: FakeHeartbeat, slot: Slots):
     town.config["heartbeat"]["every"] = 120
     bot = town.start()
     even = [slot(n) for n in range(1, 9) if slot(n).timestamp() % 120 == 0]
@@ -347,9 +357,17 @@ def test_a_heartbeat_goes_out_once_a_slot(town: Town, outside: FakeHeartbeat):
     # A slot that is over is not made up for: nobody outside believes it any more.
     beat(bot, slot(-10))
     assert len(owed(bot)) == 4
+    # The record of what was told long ago goes.
+    old = heartbeat.key_of(slot(-3000).timestamp())
+    with bot.captain.store.write() as c:
+        c.execute(sa.text("update effects set key = :old where key = :key"), {"old": old, "key": owed(bot)[0]})
+    last = next(at for at in (slot(9), slot(10)) if at.timestamp() % 120 == 0)
+    beat(bot, last)
+    assert old not in owed(bot)
+    assert len(owed(bot)) == 4
 
 
-def test_replicas_send_it_once(town: Town, outside: FakeHeartbeat, postgres):
+def test_replicas_send_it_once(town: Town, outside: FakeHeartbeat, slot: Slots, postgres):
     town.config["captain"]["database"] = postgres.url
     town.spawn()
     town.config["captain"]["listen"] = "127.0.0.1:0"
@@ -365,7 +383,7 @@ def test_replicas_send_it_once(town: Town, outside: FakeHeartbeat, postgres):
 
 
 def test_it_is_withheld_while_a_page_is_stuck_and_comes_back_after(
-    town: Town, outside: FakeHeartbeat, alertmanager_body
+    town: Town, outside: FakeHeartbeat, slot: Slots, alertmanager_body
 ):
     bot = town.start()
     town.pagerduty.faults.breaks("500")
@@ -389,7 +407,7 @@ def test_it_is_withheld_while_a_page_is_stuck_and_comes_back_after(
 
 
 def test_it_is_withheld_when_a_page_was_given_up_until_somebody_takes_the_incident(
-    town: Town, outside: FakeHeartbeat, alertmanager_body
+    town: Town, outside: FakeHeartbeat, slot: Slots, alertmanager_body
 ):
     town.config["services"]["docs-api"]["pagerduty"] = "f" * 32
     bot = town.start()
@@ -403,7 +421,9 @@ def test_it_is_withheld_when_a_page_was_given_up_until_somebody_takes_the_incide
 
 
 @pytest.mark.parametrize("fault", ["hang", "500"])
-def test_an_outside_that_does_not_answer_delays_no_page(town: Town, outside: FakeHeartbeat, alertmanager_body, fault):
+def test_an_outside_that_does_not_answer_delays_no_page(
+    town: Town, outside: FakeHeartbeat, slot: Slots, alertmanager_body, fault
+):
     bot = town.start()
     outside.faults.breaks(fault)
     for n in range(1, 8):
@@ -418,7 +438,7 @@ def test_an_outside_that_does_not_answer_delays_no_page(town: Town, outside: Fak
     until(lambda: outside.count >= 1, timeout=30)
 
 
-def test_the_address_is_in_no_record(town: Town, outside: FakeHeartbeat):
+def test_the_address_is_in_no_record(town: Town, outside: FakeHeartbeat, slot: Slots):
     """Whoever knows it can keep the switch quiet."""
     right = town.config["heartbeat"]["url"]
     town.config["heartbeat"]["url"] = f"http://127.0.0.1:{free_port()}/{outside.uuid}"

@@ -27,6 +27,7 @@ MERGE = "application/merge-patch+json"
 
 @pytest.fixture
 def town(town: Town) -> Town:
+    town.has_a_flag()
     town.config["kubernetes"]["timeout"] = 0.5
     return town
 
@@ -202,6 +203,7 @@ def test_the_buttons_extend_it_and_switch_it_off(town: Town):
     until(lambda: "switched off by alice" in message(town)["text"])
 
 
+@pytest.mark.slow
 def test_it_goes_off_at_the_end_it_was_extended_to_and_not_before(town: Town):
     bot = town.start()
     on(bot, "--for 3s")
@@ -317,12 +319,14 @@ def test_switched_off_while_the_request_to_switch_it_on_hangs(town: Town):
     until(lambda: "switched off by carol before it was on" in message(town)["text"])
 
 
-@pytest.mark.parametrize("fault", ["reset", "late", "500", "429", "503"])
+@pytest.mark.parametrize(
+    "fault", ["reset", *(pytest.param(fault, marks=pytest.mark.slow) for fault in ("late", "500", "429", "503"))]
+)
 def test_a_request_whose_answer_is_lost_is_looked_at_before_it_is_sent_again(town: Town, fault):
-    """Both ways: switched on once, switched off once, whatever becomes of the answers."""
+    """Both ways, whatever becomes of the answers."""
     bot = town.start()
     for wanted in ("true", "false"):
-        town.kubernetes.faults.breaks(fault, times=3, retry_after=1, delay=2)
+        town.kubernetes.faults.breaks(fault, times=2, retry_after=1, delay=1)
         if wanted == "true":
             on(bot)
         else:
@@ -368,6 +372,7 @@ def message_at(town: Town, ts: str) -> str:
     return next(m["text"] for m in town.messages() if m["ts"] == ts)
 
 
+@pytest.mark.slow
 def test_without_a_hand_it_goes_off_by_itself_when_the_cluster_is_back(town: Town):
     bot = town.start()
     on(bot, "--for 3s")

@@ -93,6 +93,26 @@ def test_a_page_that_acted_and_lost_its_answer_is_still_one_page(town: Town, ale
     assert len(town.pages()) == len(town.tickets()) == len(town.roots()) == 1
 
 
+def test_what_ended_before_pagerduty_answered_is_closed_there_and_the_panel_says_what_is_known(
+    town: Town, alertmanager_body
+):
+    """PagerDuty has taken the page and nobody heard of it: neither "was paged" nor "was not" would be true."""
+    bot = town.start()
+    town.pagerduty.faults.breaks("reset")
+    fire = alertmanager_body("firing-single")
+    bot.alert(fire)
+    until(lambda: town.pages() and town.roots())
+    bot.alert(fire | {"alerts": [fire["alerts"][0] | {"status": "resolved"}]})
+    until(lambda: town.pages()[0]["status"] == "resolved")
+    until(lambda: "resolved before PagerDuty confirmed the page" in town.shown(town.roots()[0]))
+    town.pagerduty.faults.mend()
+    until(lambda: "PagerDuty resolve ✔" in town.shown(town.roots()[0]), timeout=20)
+    shown = town.shown(town.roots()[0])
+    assert "resolved before PagerDuty confirmed the page" in shown
+    assert "PagerDuty ✔" not in shown
+    assert [page["status"] for page in town.pages()] == ["resolved"]
+
+
 def test_a_slow_burn_makes_a_ticket_and_wakes_nobody_until_it_becomes_a_page(town: Town, alertmanager_body):
     bot = town.start()
     fast = alertmanager_body("firing-single")

@@ -101,6 +101,21 @@ def test_a_database_that_is_down_is_answered_with_503_in_time_and_heals(shared: 
     assert len(shared.pages()) == len(shared.tickets()) == len(shared.roots()) == 1
 
 
+def test_a_press_that_cannot_be_stored_is_not_acknowledged_and_works_when_pressed_again(
+    shared: Town, postgres, alertmanager_body
+):
+    """Slack shows a warning beside the button then; without it, somebody would believe that the page is taken."""
+    bot = shared.start()
+    bot.alert(alertmanager_body("firing-single"))
+    root = until(lambda: next((root for root in shared.roots() if "PagerDuty ✔" in shared.shown(root)), None))
+    postgres.stop("immediate")
+    assert not shared.slack.press(root["channel"], root["ts"], "incident ack", "alice")["ok"]
+    assert shared.pages()[0]["status"] == "triggered"
+    postgres.start()
+    until(lambda: shared.slack.press(root["channel"], root["ts"], "incident ack", "alice")["ok"], timeout=20)
+    until(lambda: shared.pages()[0]["status"] == "acknowledged", timeout=20)
+
+
 def test_a_database_that_dies_under_an_open_effect_loses_nothing(shared: Town, postgres, alertmanager_body):
     bot = shared.start()
     shared.pagerduty.faults.breaks("late", delay=1.5, times=1)

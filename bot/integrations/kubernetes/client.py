@@ -18,6 +18,8 @@ from bot.http_client import retry_after
 from bot.integrations.kubernetes import KubernetesSettings, ObjectRef
 
 MANAGER = "release-captain"
+MOMENT = 0.1
+"""Seconds after which a write that met another may be tried again."""
 _APPLY = "application/apply-patch+yaml"
 
 
@@ -183,7 +185,8 @@ def _read(
     if status == 500 and "failed to create typed patch object" in why:
         raise GiveUp(f"Kubernetes refused to {doing}: {why}; correct the object")
     if status == 409 and _raced(body):
-        raise Retry(f"Somebody else wrote at the same time; {doing} did not happen: {why}")
+        # With a pause: that the cluster says so shows that it is there.
+        raise Retry(f"Somebody else wrote at the same time; {doing} did not happen: {why}", after=MOMENT)
     if status == 429 or status >= 500 or status == 408:
         # A refusal with 429 or 503 comes before the call is carried out; other failures may come after.
         unknown = may_act and status not in (429, 503)

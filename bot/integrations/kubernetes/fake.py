@@ -25,8 +25,7 @@ _SEEDED = Options("seed", named=True)
 class FakeKubernetes:
     """A cluster of one API server, speaking HTTP at the root or below a prefix.
 
-    ``seed``: start with namespaces prod and stage, the Istio kinds, and in prod the deployments gateway and docs-api and
-    the ConfigMap gateway-flags.
+    ``seed``: start with namespaces prod and stage, the deployments gateway and docs-api in prod, and the Istio kinds.
     ``rollout_seconds``: how long a rollout takes; None leaves the controllers and the kubelet out.
     ``require_token``: refuse callers without a token (401); otherwise they are the administrator.
     """
@@ -156,8 +155,6 @@ class FakeKubernetes:
         for name in ("prod", "stage"):
             meta = {"name": name, "labels": {"istio-injection": "enabled"}}
             self.put({"apiVersion": "v1", "kind": "Namespace", "metadata": meta})
-        flags = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "gateway-flags", "namespace": "prod"}}
-        self.put({**flags, "data": {"bypass": "false", "rate-limit": "100"}})
         for name, port in (("gateway", 8080), ("docs-api", 8000)):
             for body in _workload(name, port):
                 self.put(body)
