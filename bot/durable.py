@@ -13,7 +13,7 @@ from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer, SetWo
 
 from bot.errors import ConfigError
 from bot.files import engine_file
-from bot.store import NOTICE_A_DEAD_SERVER, Store
+from bot.store import LIBPQ, Store
 
 T = TypeVar("T")
 VERSION = "1"
@@ -53,7 +53,7 @@ class Durable:
             tick(name, slot)
 
         logging.getLogger("dbos").setLevel(logging.ERROR)
-        connecting: dict[str, Any] = {"factory": _Quick} if self._store.sqlite else dict(NOTICE_A_DEAD_SERVER)
+        connecting: dict[str, Any] = {"factory": _Quick} if self._store.sqlite else dict(LIBPQ)
         config: DBOSConfig = {
             "name": "release-captain",
             "application_version": VERSION,

@@ -183,7 +183,8 @@ class Tx:
         t = EFFECTS()
         waiting = sa.select(t).where(t.c.after == key, t.c.state == State.WAITING.value)
         for row in self.c.execute(waiting).all():
-            due = max(self.now, row.due_at)
+            # Never later than its own pause from now: the clock may have been set back since it was owed.
+            due = max(self.now, min(row.due_at, self.now + row.pause))
             self.c.execute(t.update().where(t.c.key == row.key).values(state=State.OWED.value, due_at=due))
             self.started.append((effect_of(row), row.attempt + 1, due))
 

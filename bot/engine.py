@@ -42,6 +42,8 @@ HEAD_START = 0.015
 """Seconds by which they go before the others of the same decision."""
 RELIEF = 0.2
 """Seconds an item in a journal must have been undecided for a process to take it up when another has left."""
+SILENCE = 10.0
+"""Seconds without a heartbeat, however short the lease, after which a process says that it is not ready."""
 MAX_DEATHS, MAX_DEATHS_OF_LEADERS = 5, 20
 """How often a process may die while it does one thing that was taken over, until that is parked as the likely cause.
 
@@ -471,6 +473,10 @@ class Engine:
         """How many processes lived when this one last looked, this one among them."""
         return len(self._seen[0])
 
+    def beating(self) -> bool:
+        """True while heartbeats are written: a database may answer and yet take nothing, as on a full disk."""
+        return time.monotonic() - self._roster.beat_at < max(self.lease, SILENCE)
+
     def _pulse(self) -> None:
         self._seen = self._roster.beat()
 
@@ -501,7 +507,7 @@ class Engine:
 
 def _due(row: Any) -> float:
     """When a ledger row is to be tried, UNIX s; by the length of its pause if the clock was set back meanwhile."""
-    return float(min(row.due_at, time.time() + row.pause)) if row.pause else float(row.due_at)
+    return float(min(row.due_at, time.time() + row.pause))
 
 
 def _unknown(kind: str) -> Performer:

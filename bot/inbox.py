@@ -12,6 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlmodel import Field, SQLModel
 
+from bot.store import by
+
 STALE = 900.0
 """Seconds after which a request that a kill left undone is not done any more: the person has long asked again."""
 
@@ -68,7 +70,7 @@ def write(c: Connection, deliveries: Sequence[Sequence[Any]]) -> list[list[Reque
 def undone(c: Connection, before: float) -> list[Request]:
     """Requests stored by ``before`` (UNIX s) that a kill left undone and that are not stale."""
     t = INBOX()
-    open_ = t.c.done_at.is_(None) & (t.c.received_at > time.time() - STALE) & (t.c.received_at <= before)
+    open_ = t.c.done_at.is_(None) & (t.c.received_at > time.time() - STALE) & by(t.c.received_at, before)
     rows = c.execute(sa.select(t).where(open_).order_by(t.c.received_at)).all()
     return [Request(row.key, row.received_at, row.kind, json.loads(row.payload)) for row in rows]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import logging
+import math
 import threading
 import time
 from collections import OrderedDict
@@ -82,7 +83,7 @@ class Intake(Generic[T]):
     def start(self) -> None:
         """Take up what a kill left undecided, then take what comes."""
         with self._store.read() as c:
-            left = self._undecided(c, time.time())
+            left = self._undecided(c, math.inf)
         self._commits.start()
         self._committed([left])
         for thread in self._threads:

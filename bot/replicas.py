@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import socket
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -47,6 +49,8 @@ class Roster:
         self.id = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._store = store
         self._lease = lease
+        self.beat_at = -math.inf
+        """When the last heartbeat was written, by the clock that is never set (s)."""
 
     def beat(self) -> tuple[set[str], set[str]]:
         """Say that this process lives; returns the ids of the living and of the dead that nobody has taken over."""
@@ -56,6 +60,7 @@ class Roster:
             c.execute(t.delete().where(t.c.id == self.id))
             c.execute(t.insert().values(id=self.id, seen=at))
             seen = {row.id: row.seen for row in c.execute(sa.select(t)).all()}
+        self.beat_at = time.monotonic()
         if self._store.sqlite:
             # The file lock says that we are alone.
             alive = {self.id}

@@ -26,14 +26,22 @@ from bot.files import Lock
 log = logging.getLogger(__name__)
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-NOTICE_A_DEAD_SERVER: Mapping[str, int] = {
+LIBPQ: Mapping[str, int | str] = {
+    "target_session_attrs": "read-write",
     "connect_timeout": 2,
     "keepalives_idle": 5,
     "keepalives_interval": 2,
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
-"""libpq's settings (s, the last in ms): a server that vanished without a word is noticed in seconds, not in hours."""
+"""libpq's settings (s, the last in ms): a server that vanished without a word is noticed in seconds, not in hours.
+
+A standby is no server to us: of several hosts in the URL the primary is found, and after a failover again.
+"""
+AHEAD = 60.0
+"""Seconds by which the clocks of replicas may differ without one of them being taken for one that was set back."""
+READ_ONLY = "25006"
+"""SQLSTATE of a write that a read-only server was asked for."""
 STATEMENT_TIMEOUT = 30_000
 """Milliseconds after which PostgreSQL ends a statement of ours, or a transaction that we hold and do not use."""
 PRESSED = 0.004
@@ -144,13 +152,14 @@ class Store:
             options["connect_args"] = {"timeout": 10, "check_same_thread": False}
         else:
             # A database that is down must be noticed within the two seconds a webhook may take.
-            options |= {"pool_pre_ping": False, "pool_recycle": 1800, "connect_args": dict(NOTICE_A_DEAD_SERVER)}
+            options |= {"pool_pre_ping": False, "pool_recycle": 1800, "connect_args": dict(LIBPQ)}
         self.engine = sa.create_engine(driver_url(url), **options)
         if self.path:
             sa.event.listen(self.engine, "connect", _sqlite_connect)
             sa.event.listen(self.engine, "begin", _sqlite_begin)
         else:
             sa.event.listen(self.engine, "connect", _postgres_connect)
+            sa.event.listen(self.engine, "handle_error", _postgres_error)
 
     @property
     def sqlite(self) -> bool:
@@ -175,6 +184,8 @@ class Store:
         if self.path:
             damaged = "not a database" in said or "malformed" in said
             what = "is not a SQLite file, or a damaged one; restore a backup, or move it away" if damaged else ""
+            if "disk is full" in said:
+                what = "has no room: its disk is full; free some, such as an old backup or log"
             what = what or "cannot be used; the file, its folder and the files beside it must be writable for this user"
             return ConfigError(f"captain.database: {self.path} {what} ({said})")
         shown = driver_url(self.url).set(drivername="postgresql").render_as_string(hide_password=True)
@@ -294,6 +305,12 @@ def _postgres_connect(connection: Any, _record: object) -> None:
     connection.commit()
 
 
+def _postgres_error(context: sa.engine.ExceptionContext) -> None:
+    if getattr(context.original_exception, "sqlstate", None) == READ_ONLY:
+        # The server has become a standby under an open connection: all of them lead to it, so none is used again.
+        context.is_disconnect = True
+
+
 def away(error: BaseException) -> bool:
     """True when the database did not answer, as against: answered that it will not."""
     if isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated:
@@ -397,6 +414,11 @@ class GroupCommit:
         if self._answer_first:
             self._done(results)
         self._last = time.monotonic()
+
+
+def by(column: sa.ColumnElement[float], before: float) -> sa.ColumnElement[bool]:
+    """Written by ``before`` (UNIX s), or in a time to come: that was before the clock was set back."""
+    return (column <= before) | (column > time.time() + AHEAD)
 
 
 def now() -> float:

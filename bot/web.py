@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import sqlalchemy as sa
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
@@ -24,6 +25,7 @@ from bot.app import COMMIT_PATIENCE, Captain
 from bot.errors import Refused
 from bot.grammar import Asker
 from bot.refusals import Refusal
+from bot.store import away
 from handlers.alerts.journal import Entry, Identity
 from handlers.alerts.payload import Alert, BadPayload, Body
 from handlers.incidents import phone
@@ -196,10 +198,19 @@ class _Ear:
             return JSONResponse({"error": "'line' and 'as' must be strings, and 'as' says who you are"}, 400)
         key = str(given.get("key") or uuid.uuid4())
         asker = Asker(f"cli:{name.strip()[:80]}", name.strip()[:80], "cli", key)
+        return await self._said(line, asker)
+
+    async def _said(self, line: str, asker: Asker) -> Response:
         try:
             reply = await run_in_threadpool(self._captain.run, line, asker)
         except Refused as e:
             return JSONResponse({"error": str(e)}, 422)
+        except (sa.exc.SQLAlchemyError, OSError) as e:
+            if not away(e):
+                raise
+            said = "".join(str(getattr(e, "orig", e)).splitlines()[:1])
+            why = f"The database does not take it now ({said}); nothing was done. Say it again in a while."
+            return JSONResponse({"error": why}, 503)
         return JSONResponse({"text": reply.text, "data": reply.data})
 
     async def commands(self, _request: Request) -> Response:
@@ -212,13 +223,15 @@ class _Ear:
         return PlainTextResponse("ok\n")
 
     async def readyz(self, _request: Request) -> Response:
-        """200 when alerts can be taken: the database answers."""
+        """200 when alerts can be taken: the database answers, and takes what is written."""
         if not self._captain.ready.is_set():
             return PlainTextResponse("starting\n", 503)
         try:
             await asyncio.wait_for(run_in_threadpool(self._captain.store.ping), COMMIT_PATIENCE)
         except (TimeoutError, OSError):
             return PlainTextResponse("the database does not answer\n", 503)
+        if not self._captain.engine.beating():
+            return PlainTextResponse("the database takes no writes\n", 503)
         return PlainTextResponse("ready\n")
 
     async def metrics(self, _request: Request) -> Response:

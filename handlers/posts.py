@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 from bot.effects import Task
 from bot.errors import GiveUp
 from bot.integrations.slack import Chat, Post, Posted
 from handlers.desk import Desk
 
-CLOCK_SLACK = 120.0
-"""Seconds by which Slack's clock and ours may differ when a message is looked for."""
+CLOCK_SLACK = 3900.0
+"""Seconds by which Slack's clock and ours may differ when a message is looked for: an hour that was set wrong, and a little."""
 DOUBT = 86400.0
 """Seconds after a restore in which what was answered before it comes again."""
 
@@ -36,10 +38,11 @@ def _may_be_there(desk: Desk, task: Task) -> float | None:
 
     After a restore that may have been a try the database no longer knows of, since what it shows.
     """
+    began = min(task.created_at, time.time())  # it was not owed in a time to come: the clock has been set back since
     past = desk.store.restored
     if past is not None and task.created_at < past.at + DOUBT:
-        return min(task.created_at, past.shows)
-    return task.created_at if task.tried else None
+        return min(began, past.shows)
+    return began if task.tried else None
 
 
 def chat_of(desk: Desk) -> Chat:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlmodel import Field, SQLModel, UniqueConstraint
 
+from bot.store import by
 from bot.tally import Count
 from handlers.alerts.payload import Alert
 
@@ -129,7 +130,7 @@ def repeated(c: Connection, counts: Mapping[Identity, Count]) -> set[Identity]:
 def undecided(c: Connection, *, before: float, limit: int = 5000) -> list[Entry]:
     """Alerts journaled by ``before`` (UNIX s) that nobody has decided about: a kill came between commit and decision."""
     t = JOURNAL()
-    left = t.c.verdict.is_(None) & (t.c.received_at <= before)
+    left = t.c.verdict.is_(None) & by(t.c.received_at, before)
     rows = c.execute(sa.select(t).where(left).order_by(t.c.id).limit(limit)).all()
     return [Entry(row.id, row.received_at, alert_of(row)) for row in rows]
 

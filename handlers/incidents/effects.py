@@ -167,6 +167,10 @@ def ticket(desk: Desk, task: Task) -> Outcome:
     if found is None:
         since = time.time() - task.tried_at
         if task.tried and since < SEARCH_LAG:
+            if since < 0:
+                # The clock was set back: from now on it is waited for by the new one.
+                task.acting()
+                since = 0.0
             # An earlier try may have created it, and Jira Cloud's search does not know it yet.
             raise Retry("looking again before creating, since Jira's search is late", after=SEARCH_LAG - since)
         task.acting()

@@ -288,6 +288,19 @@ def test_a_database_that_is_read_only_says_so():
     assert "readonly database" in done.stdout
 
 
+def test_a_connection_whose_server_has_become_a_standby_is_not_used_again(postgres):
+    """Some failovers leave connections open to what was the primary: the pool must not hand them out for half an hour."""
+    store = Store(postgres.url)
+    with store.read() as c:
+        c.exec_driver_sql("set default_transaction_read_only = on")
+    with pytest.raises(sa.exc.DBAPIError, match="read-only transaction") as refused, store.write() as c:
+        c.exec_driver_sql("create table notes (text text)")
+    assert away(refused.value)
+    with store.write() as c:
+        c.exec_driver_sql("create table notes (text text)")
+    store.close()
+
+
 @pytest.mark.parametrize(
     ("error", "expected"),
     [

@@ -154,7 +154,7 @@ class Town:
                 raise RuntimeError((self.folder / f"bot-{len(self.bots) - 1}.log").read_text())
             try:
                 return requests.get(f"{bot.url}/readyz", timeout=1).status_code == 200
-            except requests.ConnectionError:
+            except (requests.ConnectionError, requests.Timeout):
                 return False
 
         until(ready, timeout=30, message="the bot did not come up")
