@@ -385,6 +385,29 @@ def test_without_a_hand_it_goes_off_by_itself_when_the_cluster_is_back(town: Tow
     over(town, bot, timeout=15)
 
 
+def test_an_undo_that_the_engine_gives_up_is_owed_anew(town: Town):
+    """Its patience is 30 days; nothing that is on is given up for that."""
+    bot = town.start()
+    on(bot)
+    until(lambda: state(bot, "status") == "on")
+    t = EFFECTS()
+    with bot.captain.store.write() as c:
+        c.execute(t.update().where(t.c.kind == "flag-off").values(created_at=t.c.created_at - 31 * 86400))
+    town.kubernetes.faults.breaks("500")
+    bot.ask("flag off gateway-bypass")
+
+    def undos() -> list[str]:
+        with bot.captain.store.read() as c:
+            return list(c.execute(sa.select(t.c.state).where(t.c.kind == "flag-off").order_by(t.c.key)).scalars())
+
+    until(lambda: undos() == ["gave_up", "owed"])
+    assert town.bypass() == "true"
+    town.kubernetes.faults.mend()
+    bot.ask("flag off gateway-bypass")
+    over(town, bot)
+    assert undos() == ["gave_up", "done"]
+
+
 def test_a_flag_that_captain_yml_no_longer_names_goes_off_all_the_same(town: Town):
     bot = town.start()
     on(bot, "--for 4s")
