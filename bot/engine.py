@@ -449,7 +449,7 @@ class Engine:
                 with self.transaction(now) as tx:
                     fresh = t.c.key.in_(keys[start : start + 200]) & (t.c.state == State.OWED.value)
                     for row in tx.c.execute(sa.select(t).where(fresh)).all():
-                        reason = f"{lane.rule.title} does not answer; it is asked every {lane.rule.probe:g} s"
+                        reason = f"{lane.rule.title} does not answer; I keep asking, and this goes as soon as it does"
                         values = {"state": State.RETRYING.value, "reason": reason}
                         tx.c.execute(t.update().where(t.c.key == row.key).values(**values))
                         told = Settled(row.key, row.kind, row.lane, row.about, State.RETRYING, row.attempt, 0.0, reason)

@@ -11,6 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+LONGER = 5
+"""How many times as long as at first a service that stays down is left alone between two calls."""
+
 
 @dataclass(frozen=True)
 class LaneRule:
@@ -19,7 +22,7 @@ class LaneRule:
     ``workers``: calls at once. ``first``, ``cap``: shortest and longest pause between tries of one effect, seconds.
     ``patience_h``: hours until an effect is given up.
     ``trips``: failures in a row after which the service counts as down; 0 for a lane of many services.
-    ``probe``: seconds between calls while it counts as down.
+    ``probe``: seconds between calls while it counts as down, growing to LONGER times as much.
     ``paces``: seconds from one call to the next in a bucket, by the bucket's part before the colon.
     """
 
@@ -77,7 +80,7 @@ class Lane:
     ``claim(key, attempt, bucket, pace)`` asks whether another replica has used the bucket meanwhile: 0 when the call may
     go, NO_LONGER when it is not wanted any more, else the seconds to wait.
 
-    A service that has failed ``trips`` times in a row is asked once every ``probe`` seconds, by the most urgent try,
+    A service that has failed ``trips`` times in a row is asked now and then (``probe``), by the most urgent try,
     whatever its own pause; with its first answer all that waited for it goes.
     """
 
@@ -157,7 +160,8 @@ class Lane:
                     self._hasten_soft()
             else:
                 self._failures += 1
-                self._probe_at = time.monotonic() + self.rule.probe
+                longer = min(LONGER, max(1, self._failures - self.rule.trips + 1))
+                self._probe_at = time.monotonic() + longer * self.rule.probe
             self._wake.notify_all()
 
     @property

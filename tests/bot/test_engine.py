@@ -630,7 +630,7 @@ def test_what_waits_for_a_service_that_is_down_says_so(bench: Bench):
     until(lambda: bench.engine._lanes["a"].down)
     bench.owe(do("page", urgency=9))
     until(lambda: bench.state("page") is State.RETRYING, timeout=5)
-    assert bench.row("page").reason == "the service does not answer; it is asked every 5 s"
+    assert bench.row("page").reason == "the service does not answer; I keep asking, and this goes as soon as it does"
     assert any(told.key == "page" and told.state is State.RETRYING for told in bench.told)
     down.clear()
     until(lambda: bench.state("page") is State.DONE, timeout=8)

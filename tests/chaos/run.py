@@ -16,10 +16,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 from chaos import tally
 from chaos.aimed import Aim
 from chaos.invariants import judge
@@ -94,7 +95,7 @@ class Suite:
     @contextmanager
     def _stage(self, name: str, rng: random.Random, kind: str) -> Iterator[tuple[Stage, Load]]:
         """A stage of its own, judged when it has come to rest."""
-        url = self.server.url(self.server.create_database()) if self.server else ""
+        url = self._database()
         stage = Stage(self.folder / name, name, url, rng)
         load = Load(stage, random.Random(rng.random()))
         try:
@@ -107,6 +108,16 @@ class Suite:
             self.tally.judged(found, incidents=len(owed), overlooked=overlooked)
         finally:
             stage.close()
+
+    def _database(self) -> str:
+        """The address of a fresh one, "" for SQLite; another stage may just be restarting the server."""
+        if self.server is None:
+            return ""
+        for _ in range(20):
+            with suppress(psycopg.OperationalError):
+                return self.server.url(self.server.create_database())
+            threading.Event().wait(0.5)
+        return self.server.url(self.server.create_database())
 
     def _crash(self) -> None:
         assert self.server is not None
@@ -133,9 +144,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             tallies.append(Tally(database))
             only = tuple(given.only.split(",")) if given.only else ()
             suite = Suite(folder / database, tallies[-1], seed, given.kills, only, say, tamper=given.tamper)
-            with _server(database, folder) as suite.server:
-                suite.run(given.worlds)
-            tally.write(given.out, tallies, seed=seed, seconds=time.monotonic() - began)
+            try:
+                with _server(database, folder) as suite.server:
+                    suite.run(given.worlds)
+            finally:  # also of a run that was broken off: what it saw, it saw
+                tally.write(given.out, tallies, seed=seed, seconds=time.monotonic() - began)
     finally:
         if not given.keep:
             shutil.rmtree(folder, ignore_errors=True)

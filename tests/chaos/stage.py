@@ -53,6 +53,10 @@ GLANCE = {
 }
 
 
+AWAY, MOST_REFUSED = "does not take us", 20
+"""What `captain serve` says when its database is away at the start, and how often in a row that may be."""
+
+
 class NeverUp(Exception):
     """A bot did not start; the text is the end of its log."""
 
@@ -67,6 +71,8 @@ class Replica:
     process: subprocess.Popen[bytes] | None = None
     frozen: bool = False
     spawned_at: float = 0.0
+    refused: int = 0
+    """Starts in a row that ended because the database was just being restarted."""
 
     @property
     def url(self) -> str:
@@ -93,11 +99,17 @@ class Replica:
         if process.poll() is not None:
             if process.returncode == -signal.SIGKILL:
                 return False
+            self.refused += 1
+            if self.refused <= MOST_REFUSED and AWAY in self.log.read_text()[-3000:]:
+                self.spawn()  # as a supervisor does: another stage has restarted the database they share
+                return False
             raise NeverUp(f"{self.name} ended with {process.returncode}:\n{self.log.read_text()[-3000:]}")
         try:
-            return requests.get(f"{self.url}/readyz", timeout=1).status_code == 200
+            up = requests.get(f"{self.url}/readyz", timeout=1).status_code == 200
         except requests.RequestException:
             return False
+        self.refused = 0 if up else self.refused
+        return up
 
     def kill(self) -> None:
         """kill -9."""
