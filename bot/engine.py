@@ -188,7 +188,7 @@ class Engine:
         for effect, attempt, due in started:
             # What wakes nobody starts a moment later: the page has the processor and the disk to itself.
             behind = HEAD_START if lead and effect.lane not in LEADERS else 0.0
-            at = max(due, now + behind)
+            at = _soonest(max(due, now + behind), max(due - now, behind))
             self._lanes[effect.lane].put(effect.key, attempt, urgency=effect.urgency, due=at, bucket=effect.bucket)
 
     def repair(self, tx: Tx, key: str) -> bool:
@@ -237,7 +237,8 @@ class Engine:
         if told["state"] == State.RETRYING.value:
             bucket, soft = told.get("bucket", ""), told.get("soft", False)  # not told by 0.1
             lane = self._lanes[told["lane"]]
-            lane.put(key, attempt + 1, urgency=told["urgency"], due=told["due"], bucket=bucket, soft=soft)
+            due = _soonest(told["due"], told.get("pause", math.inf))
+            lane.put(key, attempt + 1, urgency=told["urgency"], due=due, bucket=bucket, soft=soft)
         return str(told["state"])
 
     def _step(self, key: str, attempt: int) -> dict[str, Any]:
@@ -246,7 +247,8 @@ class Engine:
             return {"state": State.SKIPPED.value}
         if State(row.state) in FINAL or row.attempt >= attempt:
             # Settled by an earlier run that was killed before its checkpoint.
-            return {"state": row.state, "lane": row.lane, "urgency": row.urgency, "due": row.due_at}
+            told = {"state": row.state, "lane": row.lane, "urgency": row.urgency}
+            return told | {"due": row.due_at, "pause": row.pause, "bucket": row.bucket}
         if not any(lane.holds(key, attempt) for lane in self._lanes.values()) and self._poison(row, attempt):
             return {"state": State.GAVE_UP.value}
         began = time.perf_counter()
@@ -257,7 +259,7 @@ class Engine:
         due = time.time() + tried.pause
         self._patiently(lambda: self._settle(done, tried.outcome, due, tried.pause))
         told = {"state": tried.state.value, "lane": row.lane, "urgency": row.urgency, "due": due}
-        return told | {"bucket": row.bucket, "soft": tried.answered is False}
+        return told | {"pause": tried.pause, "bucket": row.bucket, "soft": tried.answered is False}
 
     def _attempt(self, row: Any, attempt: int) -> _Tried:
         """Let the performer act, and say what came of it."""
@@ -402,7 +404,7 @@ class Engine:
                     status, owner = states.get(f"{key}#{n}", (None, None))
                     lane = self._lanes[row.lane]
                     if status is None:
-                        lane.put(key, n, urgency=row.urgency, due=_due(row), bucket=row.bucket)
+                        lane.put(key, n, urgency=row.urgency, due=_soonest(row.due_at, row.pause), bucket=row.bucket)
                         found += 1
                     elif owner == self.id and not lane.holds(key, n) and f"{key}#{n}" not in self._flying:
                         dropped.add(f"{key}#{n}")
@@ -505,9 +507,9 @@ class Engine:
                 log.exception("the engine's own housekeeping broke; it is tried again")
 
 
-def _due(row: Any) -> float:
-    """When a ledger row is to be tried, UNIX s; by the length of its pause if the clock was set back meanwhile."""
-    return float(min(row.due_at, time.time() + row.pause))
+def _soonest(due: float, pause: float) -> float:
+    """``due`` (UNIX s), or ``pause`` seconds from now if the clock was set back since that was reckoned."""
+    return min(due, time.time() + pause)
 
 
 def _unknown(kind: str) -> Performer:

@@ -47,7 +47,18 @@ def serve(
         bool, typer.Option("--replace", help="stop the bot that holds the SQLite file, then start; says so if it stays")
     ] = False,
 ) -> None:
-    """Run the bot against the services that captain.yml names."""
+    """Run the bot against the services that captain.yml names.
+
+    On SQLite (captain.database: sqlite:///data/bot.db) one process runs; a second is refused, or takes over with --replace.
+
+    On PostgreSQL run three: the same command and the same captain.yml on three machines. They share the work; when one
+    dies, another carries on within two leases (captain.lease, 15 s). In front of them goes a load balancer that asks
+    /readyz; in Slack's mode: socket each replica connects by itself, and the load balancer is for webhooks alone.
+
+    SIGTERM: it takes no more, finishes what is in flight, hands the rest over and ends within 20 s. kill -9 loses nothing.
+
+    docs/operating.md has the rest: backup, upgrade, and what to do when something is down.
+    """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
     sys.setswitchinterval(0.0005)  # a page must not wait five milliseconds for another thread to yield

@@ -597,6 +597,23 @@ def test_a_clock_set_back_while_the_bot_was_down_does_not_stretch_a_pause(bench:
 # ---- a service that is down ---------------------------------------------------------------------------------------
 
 
+def test_a_clock_set_back_between_a_decision_and_its_effects_delays_none_of_them(bench: Bench):
+    """Decided by a clock that is an hour ahead of the one by which it is started, now and after a restart."""
+    bench.launch()
+    ahead = time.time() + 3600
+    with bench.engine.transaction(ahead) as tx:
+        tx.owe(do("first"))
+        tx.owe(do("after it", after="first", delay=0.1))
+        tx.owe(do("later", delay=0.2))
+    for key in ("first", "after it", "later"):
+        until(lambda key=key: bench.state(key) is State.DONE, timeout=5)
+    bench.close()
+    with bench.engine.transaction(ahead) as tx:
+        tx.owe(do("owed while it was down"))
+    bench.again()
+    until(lambda: bench.state("owed while it was down") is State.DONE, timeout=5)
+
+
 def test_what_waits_for_a_service_that_is_down_says_so(bench: Bench):
     """Nobody must read "on its way" of a page that has not been tried since PagerDuty does not answer."""
     down = threading.Event()

@@ -105,7 +105,7 @@ def test_of_alerts_what_is_open_undecided_or_still_coming_stays(store: Store):
 def test_of_effects_only_what_was_said_about_long_closed_incidents_goes(store: Store):
     kept = {}
     with store.write() as c:
-        for key, kind, about in (("p", "panel", LONG), ("n", "note", LONG), ("r", "reply", None)):
+        for key, kind, about in (("p", "panel", LONG), ("n", "note", LONG), ("q", "asked", LONG), ("r", "reply", None)):
             effect(c, key, kind, about)
         for kind in ("page", "page-resolve", "ticket", "ticket-done", "root", "checks"):
             kept[f"its {kind}"] = (kind, LONG, {})
@@ -117,7 +117,7 @@ def test_of_effects_only_what_was_said_about_long_closed_incidents_goes(store: S
         kept["another subject's"] = ("undo", None, {})
         for key, (kind, about, more) in kept.items():
             effect(c, key, kind, about, **more)
-    assert purge(store).messages == 3
+    assert purge(store).messages == 4
     assert left(store, EFFECTS().c.key) == kept.keys()
 
 

@@ -147,12 +147,19 @@ def test_what_is_mounted_is_there_and_writable_places_are_few():
     assert volumes["data"]["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
 
 
+def test_a_pod_has_the_time_it_needs_to_hand_over():
+    assert deployment()["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == 30, "it promises 20"
+
+
 def test_sqlite_has_one_writer_and_postgresql_has_none_to_wait_for():
     assert deployment()["spec"]["replicas"] == 1
     assert deployment()["spec"]["strategy"] == {"type": "Recreate"}
     overlay = KUBERNETES / "overlays" / "postgres"
     patch = yaml.safe_load((overlay / "deployment.yaml").read_text())
-    assert patch["spec"]["replicas"] >= 2
+    assert patch["spec"]["replicas"] == 3, "as docs/operating.md says"
+    spread = patch["spec"]["template"]["spec"]["topologySpreadConstraints"]
+    assert [one["topologyKey"] for one in spread] == ["kubernetes.io/hostname"]
+    assert patch["spec"]["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
     assert patch["spec"]["strategy"]["type"] == "RollingUpdate"
     (data,) = patch["spec"]["template"]["spec"]["volumes"]
     assert data["persistentVolumeClaim"] is None
