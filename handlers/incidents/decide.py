@@ -166,9 +166,13 @@ def open_by_itself(
     severity: Severity,
     title: str,
     about: Mapping[str, str],
+    reason: str,
 ) -> int | None:
-    """Open an incident that we noticed ourselves; its number, or None when ``key`` has one that is open."""
-    return _open(
+    """Open an incident that we noticed ourselves; its number, or None when ``key`` has one that is open.
+
+    ``reason``: why that pages, as it is said when somebody asks.
+    """
+    number = _open(
         desk,
         tx,
         {
@@ -177,6 +181,10 @@ def open_by_itself(
             "opened_by": ITSELF, "about": json.dumps(dict(about), ensure_ascii=False),
         },
     )  # fmt: skip
+    if number is not None:
+        said = verdicts.opened_by_itself(desk, severity, service, reason)
+        table.add_event(tx.c, incident=number, at=tx.now, kind="paging", actor=ITSELF, text=said)
+    return number
 
 
 def end_by_itself(desk: Desk, tx: Tx, row: Any, *, why: str) -> bool:

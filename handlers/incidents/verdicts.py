@@ -33,8 +33,12 @@ def opened(desk: Desk, number: int, alert: Alert, severity: Severity) -> str:
 
 def opened_by_hand(desk: Desk, severity: Severity, service: str) -> str:
     """What a person's incident wakes, and why: ``pages nobody: …``."""
-    said = _paging(desk, severity, service, f"it was opened as {severity.value}")
-    return said.removeprefix(" and ").removeprefix(", ")
+    return opened_by_itself(desk, severity, service, f"it was opened as {severity.value}")
+
+
+def opened_by_itself(desk: Desk, severity: Severity, service: str, reason: str) -> str:
+    """What an incident wakes that no alert opened, and why."""
+    return _paging(desk, severity, service, reason).removeprefix(" and ").removeprefix(", ")
 
 
 def raised(desk: Desk, row: Any, alert: Alert, severity: Severity) -> str:

@@ -75,4 +75,5 @@ def _open(desk: Desk, tx: Tx, watchdog: Watchdog, name: str, *, seen: float | No
         severity=watchdog.severity,
         title=words.title(watchdog, name, seen=seen, armed=armed, now=now),
         about={"alertname": watchdog.alertname, "description": words.what_to_do(desk, watchdog, name, seen=seen)},
+        reason=f"the watchdog {name} was silent for longer than {watchdog.within:g} s",
     )

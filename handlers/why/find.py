@@ -101,7 +101,7 @@ def window(c: Connection, start: float, end: float) -> Window:
         "refused payloads": _count(c, r, refused) - len(refusals),
         "PagerDuty events": _count(c, i, phoned) - len(events),
         "pages": len(pages[SHOWN_PAGES:]),
-        "incidents opened by hand": len(by_hand[SHOWN_EVENTS:]),
+        "incidents opened without an alert": len(by_hand[SHOWN_EVENTS:]),
     }
     return Window(
         alerts, refusals, events, pages[:SHOWN_PAGES], by_hand[:SHOWN_EVENTS], again, _unpaged(c, alerts, by_hand),
@@ -209,14 +209,14 @@ def _unpaged(c: Connection, alerts: Sequence[Any], by_hand: Sequence[tuple[Any, 
 
 def _by_hand_between(c: Connection, start: float, end: float) -> list[tuple[Any, str]]:
     t = INCIDENTS()
-    opened = (t.c.opened_at >= start) & (t.c.opened_at < end) & (t.c.source == "person")
+    opened = (t.c.opened_at >= start) & (t.c.opened_at < end) & (t.c.source != "alert")
     rows = c.execute(sa.select(t).where(opened).order_by(t.c.opened_at).limit(100)).all()
     return _with_paging(c, rows)
 
 
 def _by_hand_of(c: Connection, service: str) -> list[tuple[Any, str]]:
     t = INCIDENTS()
-    mine = (t.c.service == service) & (t.c.source == "person")
+    mine = (t.c.service == service) & (t.c.source != "alert")
     return _with_paging(c, c.execute(sa.select(t).where(mine).order_by(t.c.number.desc()).limit(SHOWN_EVENTS)).all())
 
 

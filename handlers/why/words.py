@@ -38,8 +38,8 @@ def story(found: Story, now: float) -> tuple[str, Blocks]:
     came = [_of_incident(alert, now) for alert in found.alerts]
     if found.more:
         came.insert(len(came) // 2, f"… and {_n(found.more, 'more alert')} of it …")
-    if row.source == "person":
-        came.insert(0, f"`{clock_of(row.opened_at, now)}` {escape(row.opened_by)} opened it by hand")
+    if row.source != "alert":
+        came.insert(0, f"`{clock_of(row.opened_at, now)}` {escape(row.opened_by)} opened it {_how(row)}")
     order = {kind: n for n, kind in enumerate(EFFECT_NAMES)}
     told = [effect for effect in found.effects if effect.kind in order or effect.state in STUCK]
     owed = [_effect(effect, now) for effect in sorted(told, key=lambda one: order.get(one.kind, len(order)))]
@@ -120,7 +120,7 @@ def matches(asked: ByName, found: Matches, near: str, now: float) -> tuple[str, 
         NOT_OUT: [_unpaged(row, now) for row in found.unpaged],
         "Alerts": alerts,
         "Refused": [_refusal(row, now) for row in found.refusals],
-        "Opened by hand": [_by_hand(row, said, now) for row, said in found.by_hand],
+        "Opened without an alert": [_by_hand(row, said, now) for row, said in found.by_hand],
     }
     searched = f" I searched the alerts {back}." if found.since else ""
     return _fitted([f"*The latest about {name}*, newest first"], parts, f"Times are UTC.{searched}")
@@ -171,8 +171,12 @@ def _event(row: Any, now: float) -> str:
 
 
 def _by_hand(row: Any, said: str, now: float) -> str:
-    opened = f"{row.opened_by} opened INC-{row.number} ({row.severity}, {row.service}) by hand"
+    opened = f"{row.opened_by} opened INC-{row.number} ({row.severity}, {row.service}) {_how(row)}"
     return f"`{clock_of(row.opened_at, now)}` {_said(opened)}{f': {_said(said)}' if said else ''}."
+
+
+def _how(row: Any) -> str:
+    return "by hand" if row.source == "person" else "by itself"
 
 
 def _page(row: Any, now: float) -> str:

@@ -35,7 +35,7 @@ def outside(town: Town) -> Iterator[FakeHeartbeat]:
     """A dead-man's switch outside, which the bot is told to keep quiet."""
     fake = FakeHeartbeat(town.calls)
     served: Served = serve(fake.app)
-    town.config["heartbeat"] = {"url": f"{served.url}/{fake.uuid}", "timeout": 1}
+    town.config["heartbeat"] = {"url": f"{served.url}/{fake.uuid}"}
     yield fake
     served.stop()
 
@@ -113,6 +113,13 @@ def test_silence_pages_and_the_return_resolves(watched: Town):
         assert word in watched.shown(root), word
     look(bot)
     assert len(bot.ask("incident list --all")["data"]) == 1, "one silence, one incident"
+    until(lambda: shown(bot, 1)["paged_at"])
+    assert "was paged*, because the watchdog mesh was silent for longer than 600 s" in bot.ask("why INC-1")["text"]
+    for asked in ("why gateway", "why"):
+        assert (
+            "Release Captain opened INC-1 (sev1, gateway) by itself: pages the on-call of gateway"
+            in bot.ask(asked)["text"]
+        )
 
     bot.alert(watchdog())
     look(bot)
@@ -351,8 +358,8 @@ def test_a_heartbeat_goes_out_once_a_slot(town: Town, outside: FakeHeartbeat, sl
     for n in range(1, 9):
         strike(bot, slot(n))
         strike(bot, slot(n))
-    until(lambda: outside.count == len(even) == 4)
-    until(lambda: len(owed(bot, "done")) == 4)
+    until(lambda: outside.count == len(even) == 4, timeout=30)
+    until(lambda: len(owed(bot, "done")) == 4, timeout=30)
     assert outside.status() == "up"
     # A slot that is over is not made up for: nobody outside believes it any more.
     beat(bot, slot(-10))
@@ -424,15 +431,14 @@ def test_it_is_withheld_when_a_page_was_given_up_until_somebody_takes_the_incide
 def test_an_outside_that_does_not_answer_delays_no_page(
     town: Town, outside: FakeHeartbeat, slot: Slots, alertmanager_body, fault
 ):
+    town.config["heartbeat"]["timeout"] = 1
     bot = town.start()
     outside.faults.breaks(fault)
     for n in range(1, 8):
         beat(bot, slot(n))
     until(lambda: any(call.service == "heartbeat" for call in town.calls.calls) or len(owed(bot)) > 2)
-    began = time.monotonic()
     bot.alert(alertmanager_body("firing-single"))
     until(lambda: len(town.pages()) == 1, timeout=1.5, message="the page waited for the heartbeat")
-    assert time.monotonic() - began < 1.5
     until(lambda: town.roots() and town.tickets())
     outside.faults.mend()
     until(lambda: outside.count >= 1, timeout=30)
