@@ -20,6 +20,7 @@ from bot.refusals import REFUSALS
 from bot.tally import Count
 from handlers.alerts import journal
 from handlers.alerts.journal import JOURNAL
+from handlers.incidents.table import INCIDENTS
 
 
 def alert(body: dict[str, Any], fingerprint: str = "", **changes: Any) -> dict[str, Any]:
@@ -377,8 +378,11 @@ def test_an_alert_that_is_still_sent_is_not_purged_and_refusals_are(town: Town, 
     bot.alert(fire | {"alerts": [alert(fire, "aa01", slo="other")]})
     bot.alert(fire | {"alerts": [alert(fire, service=None)]})
     decided(bot, 2)
+    for number in (1, 2):  # what belongs to an open incident is kept in any case
+        bot.ask(f"incident resolve INC-{number}")
     with bot.captain.store.write() as c:
         long_ago = time.time() - 400 * 86400
+        c.execute(INCIDENTS().update().values(resolved_at=long_ago))
         for table in (JOURNAL(), REFUSALS()):
             c.execute(table.update().values(received_at=long_ago))
         c.execute(JOURNAL().update().where(JOURNAL().c.fingerprint != "aa01").values(seen_at=time.time()))
