@@ -93,6 +93,10 @@ class Lock:
             said = handle.read().strip()
             handle.close()
             return said
+        if os.geteuid() == 0:
+            # Left behind by an operator it must not keep out the user that runs the bot.
+            owner = (self._path if self._path.exists() else self._path.parent).stat()
+            os.chown(self._file, owner.st_uid, owner.st_gid)
         with suppress(OSError):  # a full disk keeps the name out of it, not the lock
             handle.truncate(0)
             handle.write(f"{os.getpid()} {socket.gethostname()}")

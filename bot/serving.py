@@ -6,9 +6,11 @@ import logging
 import os
 import signal
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, NoReturn
 
+import sqlalchemy as sa
 import typer
 import uvicorn
 
@@ -140,17 +142,23 @@ def audit_verify(config_file: ConfigOption = DEFAULT_CONFIG) -> None:
     """Walk the audit chain and say whether anything was changed, removed or inserted."""
     try:
         settings, _ = load(config_file, config.environment())
-        store = Store(settings.captain.database)
-        if store.path:
-            whole(store.path)
+        with closing(Store(settings.captain.database)) as store:
+            held, broken = _verified(store)
     except ConfigError as e:
         _fail(str(e))
-    with store.read() as c:
-        held, broken = audit.verify(c)
-    store.close()
     if broken:
         _fail(f"the audit chain is broken after {held} entries: {broken}")
     typer.echo(f"the audit chain holds: {held} entries.")
+
+
+def _verified(store: Store) -> tuple[int, str]:
+    if store.path:
+        whole(store.path)
+    try:
+        with store.read() as c:
+            return audit.verify(c)
+    except sa.exc.DBAPIError as e:
+        raise store.unusable(e) from e
 
 
 def _fail(why: str) -> NoReturn:

@@ -170,11 +170,9 @@ def _room(path: Path) -> Iterator[str]:
 
 def _server(store: Store) -> Iterator[str]:
     with store.read() as c:
-        name, read_only = c.exec_driver_sql("select version(), current_setting('transaction_read_only')").one()
+        name = str(c.exec_driver_sql("select version()").scalar_one())
         dbos = c.exec_driver_sql("select 1 from pg_namespace where nspname = 'dbos'").first()
     typer.echo(" ".join(name.split()[:2]))
-    if read_only == "on":
-        yield "the database is read-only; name the primary, not a standby."
     if dbos is None:
         yield "the schema dbos is missing, which the executor keeps; start the bot once, or restore both schemas."
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import yaml
 from ground.town import Bot, Town
@@ -429,6 +430,19 @@ def test_on_postgresql_the_commands_it_names_do_it(town: Town, postgres, alertma
     assert len(town.pages()) == len(town.tickets()) == len(town.roots()) == 1
     assert len(town.thread(town.roots()[0])) == 1
     assert "PostgreSQL" in captain(town, "db", "check").stdout
+
+
+def test_a_standby_and_an_empty_database_are_told_apart(town: Town, postgres):
+    town.config["captain"]["database"] = postgres.url
+    told = captain(town, "db", "check")
+    assert told.returncode == 2
+    assert "the schema dbos is missing" in told.stderr
+    with psycopg.connect(postgres.server.url(), autocommit=True) as c:
+        c.execute(f"ALTER DATABASE {postgres.database} SET default_transaction_read_only = on")
+    for words in (("db", "check"), ("db", "restored"), ("purge",), ("audit", "verify")):
+        told = captain(town, *words)
+        assert told.returncode == 2
+        assert "is read-only; name the primary, not a standby" in told.stderr
 
 
 def owed(bot: Bot) -> set[str]:

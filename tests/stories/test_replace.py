@@ -94,6 +94,15 @@ def test_a_bot_on_another_file_is_never_stopped(town: Town, tmp_path: Path):
     assert bystander.process.poll() is None
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files for others")
+def test_a_lock_that_root_leaves_behind_belongs_to_whom_the_database_belongs(tmp_path: Path):
+    os.chown(tmp_path, 10001, 10001)
+    lock = Lock(tmp_path / "bot.db")
+    lock.take()
+    lock.release()
+    assert (tmp_path / "bot.db.lock").stat().st_uid == 10001
+
+
 def test_on_postgresql_there_is_nobody_to_replace(town: Town):
     town.config["captain"]["database"] = "postgresql://captain@127.0.0.1:1/none"
     with pytest.raises(RuntimeError, match="--replace is for SQLite; on PostgreSQL replicas share the work"):
