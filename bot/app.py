@@ -193,7 +193,16 @@ class Captain:
         self.ready = threading.Event()
 
     def start(self) -> None:
-        """Migrate, take over what was left, start to take. Makes no outside call: alerts are taken before Slack is there."""
+        """Migrate, take over what was left, start to take. Makes no outside call: alerts are taken before Slack is there.
+
+        Raises ConfigError when the database cannot be used, or goes away in the middle of this.
+        """
+        try:
+            self._start()
+        except sa.exc.DBAPIError as e:
+            raise self.store.unusable(e) from e
+
+    def _start(self) -> None:
         self.store.lock_file()
         self.store.migrate()
         with self.store.read() as c:
