@@ -234,7 +234,7 @@ def test_what_cannot_be_done_is_answered_with_what_to_do(town: Town):
     bot = town.start()
     for line, said in (
         ("flag on gateway-bypas --for 30m", "Did you mean 'gateway-bypass'?"),
-        ("flag on gateway-bypass", "--for is missing. Usage: `flag on NAME REASON… --for FOR`"),
+        ("flag on gateway-bypass", "--for is missing. Usage: `flag on NAME REASON… --for DURATION`"),
         ("flag on gateway-bypass --for 30", "wants a time such as 30m"),
         ("flag on gateway-bypass --for 2h", "may be on for 1 h 0 min at most (flags.gateway-bypass.longest"),
         ("flag on gateway-bypass --for 1s", "must be 3 s at least"),
