@@ -9,7 +9,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -89,6 +89,7 @@ class Engine:
         self._closing = threading.Event()
         self._flight = threading.Condition()
         self._flying: set[str] = set()
+        self._suspects = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._seen: tuple[set[str], set[str]] = ({self.id}, set())
         self._dropped: set[str] = set()
@@ -249,8 +250,18 @@ class Engine:
             # Settled by an earlier run that was killed before its checkpoint.
             told = {"state": row.state, "lane": row.lane, "urgency": row.urgency}
             return told | {"due": row.due_at, "pause": row.pause, "bucket": row.bucket}
-        if not any(lane.holds(key, attempt) for lane in self._lanes.values()) and self._poison(row, attempt):
-            return {"state": State.GAVE_UP.value}
+        if any(lane.holds(key, attempt) for lane in self._lanes.values()):
+            return self._do(row, attempt)
+        # Taken over from the dead, and it may be why they died: the longer it waits the more often, and all else goes
+        # first. Those that have died before go one at a time, or an innocent one would be counted with the cause.
+        if row.deaths:
+            self._closing.wait(min(8.0, 2.0 ** (row.deaths - 1)))
+        with self._suspects if row.deaths else nullcontext():
+            return {"state": State.GAVE_UP.value} if self._poison(row, attempt) else self._do(row, attempt)
+
+    def _do(self, row: Any, attempt: int) -> dict[str, Any]:
+        """Act, and write down what came of it."""
+        key = row.key
         began = time.perf_counter()
         tried = self._attempt(row, attempt)
         took = (time.perf_counter() - began) * 1000
@@ -259,7 +270,7 @@ class Engine:
         due = time.time() + tried.pause
         self._patiently(lambda: self._settle(done, tried.outcome, due, tried.pause))
         told = {"state": tried.state.value, "lane": row.lane, "urgency": row.urgency, "due": due}
-        return told | {"pause": tried.pause, "bucket": row.bucket, "soft": tried.answered is False}
+        return told | {"bucket": row.bucket, "soft": tried.answered is False}
 
     def _attempt(self, row: Any, attempt: int) -> _Tried:
         """Let the performer act, and say what came of it."""
@@ -419,14 +430,12 @@ class Engine:
         return found
 
     def _poison(self, row: Any, attempt: int) -> bool:
-        """Before a try taken over from the dead is run again: True when it is parked instead.
+        """Count that a try taken over from the dead is run again; True when it is parked instead.
 
-        It may be why they died. So it waits, the longer the more often, and all else goes first; a process that dies
-        while it waits does not count. A person has to look at what is parked; everything else goes on.
+        A process that dies while a try waits does not count. A person has to look at what is parked; all else goes on.
         """
         t = EFFECTS()
         if row.deaths < (MAX_DEATHS_OF_LEADERS if row.lane in LEADERS else MAX_DEATHS):
-            self._closing.wait(min(8.0, 2.0 ** (row.deaths - 1)) if row.deaths else 0.0)
             self._patiently(lambda: self._write(t.update().where(t.c.key == row.key).values(deaths=t.c.deaths + 1)))
             return False
         reason = f"{row.deaths} processes of mine died one after the other while they did this; see my log, then repair"
