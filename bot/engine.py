@@ -257,7 +257,10 @@ class Engine:
         if row.deaths:
             self._closing.wait(min(8.0, 2.0 ** (row.deaths - 1)))
         with self._suspects if row.deaths else nullcontext():
-            return {"state": State.GAVE_UP.value} if self._poison(row, attempt) else self._do(row, attempt)
+            now = self._patiently(lambda: self._load(key)) if row.deaths else row
+            if now is None or State(now.state) in FINAL:
+                return {"state": State.SKIPPED.value}  # cancelled while it waited: what is not wanted is not done
+            return {"state": State.GAVE_UP.value} if self._poison(now, attempt) else self._do(now, attempt)
 
     def _do(self, row: Any, attempt: int) -> dict[str, Any]:
         """Act, and write down what came of it."""

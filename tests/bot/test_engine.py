@@ -635,3 +635,19 @@ def test_what_waits_for_a_service_that_is_down_says_so(bench: Bench):
     down.clear()
     until(lambda: bench.state("page") is State.DONE, timeout=8)
     assert bench.row("page").attempt == 1
+
+
+def test_what_is_cancelled_while_it_waits_as_a_suspect_is_not_done(bench: Bench):
+    """A flag that was switched off meanwhile must not come on because a try of it was taken over from the dead."""
+    bench.launch()
+    bench.owe(do("x"))
+    until(lambda: bench.state("x") is State.DONE)
+    bench.close()
+    as_left_by_the_dead(bench, "x", deaths=3)
+    bench.again()
+    with bench.engine.transaction(time.time()) as tx:
+        assert tx.cancel("x", "nobody wants it any more")
+    status = "select status from workflow_status where workflow_uuid = 'x#1'"
+    until(lambda: bench.executor_sql(status) == [("SUCCESS",)], timeout=20)
+    assert bench.done() == ["x"], "it was run again"
+    assert bench.state("x") is State.SKIPPED
