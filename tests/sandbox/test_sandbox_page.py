@@ -223,17 +223,15 @@ def test_the_world_is_broken_and_mended(open_page, there):
 
 
 def test_a_burn_is_fired_and_followed_through_the_panels(open_page, there):
-    page = open_page()
+    page, burn = open_page(), "docs-api burns its 99.9% budget 14.4 times too fast"
     page.locator(".turn", has_text="docs-api").get_by_role("button", name="Fast burn").click()
     page.get_by_role("button", name="End the burn of docs-api").wait_for()
     page.locator("#told").get_by_text("Watch #docs-api").wait_for()
     page.get_by_role("tab", name="PagerDuty").click()
-    page.locator("#panel .card", has_text="docs-api burns").first.get_by_role(
-        "button", name="Acknowledge as alice"
-    ).click()
-    page.locator("#panel .card", has_text="docs-api burns").first.get_by_text("acknowledged", exact=True).wait_for()
+    page.locator("#panel .card", has_text=burn).first.get_by_role("button", name="Acknowledge as alice").click()
+    page.locator("#panel .card", has_text=burn).first.get_by_text("acknowledged", exact=True).wait_for()
     page.get_by_role("tab", name="Jira").click()
-    ticket = page.locator("#panel .card", has_text="docs-api burns").first
+    ticket = page.locator("#panel .card", has_text=burn).first
     ticket.get_by_role("button", name="In Progress").click()
     ticket.locator(".tag", has_text="In Progress").wait_for()
     page.get_by_role("tab", name="Kubernetes").click()
