@@ -13,7 +13,7 @@ from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer, SetWo
 
 from bot.errors import ConfigError
 from bot.files import engine_file
-from bot.store import LIBPQ, Store
+from bot.store import IDLE_TIMEOUT, LIBPQ, Store
 
 T = TypeVar("T")
 VERSION = "1"
@@ -53,7 +53,9 @@ class Durable:
             tick(name, slot)
 
         logging.getLogger("dbos").setLevel(logging.ERROR)
-        connecting: dict[str, Any] = {"factory": _Quick} if self._store.sqlite else dict(LIBPQ)
+        # A process that is frozen in a transaction must not hold up whoever takes over its work, here as in the store.
+        impatient = {"options": f"-c idle_in_transaction_session_timeout={IDLE_TIMEOUT}"}
+        connecting: dict[str, Any] = {"factory": _Quick} if self._store.sqlite else {**LIBPQ, **impatient}
         config: DBOSConfig = {
             "name": "release-captain",
             "application_version": VERSION,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import json
 import logging
 import math
@@ -60,6 +61,10 @@ class _Tried:
     pause: float = 0.0
     outcome: Outcome = field(default_factory=Outcome)
     answered: bool | None = True
+
+
+class _Overtaken(Exception):
+    """Another process has acted on this try, or ended it, since this one looked: it was frozen, and taken for dead."""
 
 
 class Engine:
@@ -266,7 +271,12 @@ class Engine:
         """Act, and write down what came of it."""
         key = row.key
         began = time.perf_counter()
-        tried = self._attempt(row, attempt)
+        try:
+            tried = self._attempt(row, attempt)
+        except _Overtaken:
+            self._lanes[row.lane].heard(key, attempt, answered=None)
+            log.warning("effect %s, try %d: another process has taken it over; it is left alone here", key, attempt)
+            return {"state": State.SKIPPED.value}  # the ledger is the other's; should it be dead, the sweep finds that
         took = (time.perf_counter() - began) * 1000
         self._lanes[row.lane].heard(key, attempt, answered=tried.answered)
         done = Settled(key, row.kind, row.lane, row.about, tried.state, attempt, took, tried.reason)
@@ -290,6 +300,8 @@ class Engine:
             tried = _Tried(State.RETRYING, e.reason, backoff(attempt, lane.rule, after=e.after), answered=answered)
         except GiveUp as e:
             return _Tried(State.GAVE_UP, e.reason)
+        except _Overtaken:
+            raise
         except Exception as e:
             # A fault of ours is no reason to leave somebody asleep: it is tried again like any other.
             log.exception("effect %s broke", row.key)
@@ -304,6 +316,7 @@ class Engine:
         return tried
 
     def _task(self, row: Any, attempt: int) -> Task:
+        tries = itertools.count(row.tried)
         return Task(
             row.key,
             row.kind,
@@ -313,7 +326,7 @@ class Engine:
             tried=row.tried,
             tried_at=row.tried_at or 0.0,
             created_at=row.created_at,
-            acting=lambda: self._acting(row.key),
+            acting=lambda: self._acting(row.key, attempt, next(tries)),
         )
 
     def _load(self, key: str) -> Any:
@@ -321,10 +334,23 @@ class Engine:
         with self.store.read() as c:
             return c.execute(sa.select(t).where(t.c.key == key)).first()
 
-    def _acting(self, key: str) -> None:
-        """Commit that a call is about to go out that may act without our hearing of it."""
+    def _acting(self, key: str, attempt: int, tried: int) -> None:
+        """Commit that a call is about to go out that may act without our hearing of it; ``tried`` went out before it.
+
+        Whoever was frozen while another took over finds here that it is no longer its turn. Raises _Overtaken, or Retry
+        when the writing itself took so long that the call might go out beside another's.
+        """
         t = EFFECTS()
-        self._write(t.update().where(t.c.key == key).values(tried=t.c.tried + 1, tried_at=time.time()))
+        began = time.monotonic()
+        mine = (t.c.key == key) & (t.c.tried == tried) & (t.c.attempt < attempt) & t.c.state.in_(UNSETTLED)
+        with self.store.write() as c:
+            values = {"tried": tried + 1, "tried_at": time.time()}
+            if c.execute(t.update().where(mine).values(**values)).rowcount == 0:
+                raise _Overtaken
+        if time.monotonic() - began > self.lease:
+            raise Retry(
+                "the database was slow to note that this is about to be done, so it was not done yet", after=1.0
+            )
 
     def _settle(self, done: Settled, outcome: Outcome, due: float, pause: float) -> None:
         t = EFFECTS()

@@ -43,7 +43,9 @@ AHEAD = 60.0
 READ_ONLY = "25006"
 """SQLSTATE of a write that a read-only server was asked for."""
 STATEMENT_TIMEOUT = 30_000
-"""Milliseconds after which PostgreSQL ends a statement of ours, or a transaction that we hold and do not use."""
+"""Milliseconds after which PostgreSQL ends a statement of ours."""
+IDLE_TIMEOUT = 5_000
+"""Milliseconds after which PostgreSQL ends a transaction that we hold and do not use; ours take a few, and call nobody."""
 PRESSED = 0.004
 """Seconds since the last commit within which the intake counts as busy: alerts at 250 a second and more."""
 BATCH = 200
@@ -301,7 +303,7 @@ def _postgres_connect(connection: Any, _record: object) -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"set statement_timeout = {STATEMENT_TIMEOUT}")
         # A process that is frozen in a transaction must not hold up the others with its locks.
-        cursor.execute(f"set idle_in_transaction_session_timeout = {STATEMENT_TIMEOUT}")
+        cursor.execute(f"set idle_in_transaction_session_timeout = {IDLE_TIMEOUT}")
     connection.commit()
 
 

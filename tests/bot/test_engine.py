@@ -220,6 +220,33 @@ def test_acting_is_committed_before_the_call(bench: Bench):
     assert seen == [(1, 0, False), (2, 1, True)]
 
 
+@pytest.mark.parametrize("other", ["tried = 1", "state = 'done', attempt = 1", "state = 'skipped'"])
+def test_who_was_overtaken_since_it_looked_does_not_act(bench: Bench, other):
+    """Another process took this one for dead: it has acted, or has found the thing there, or it is not wanted any more."""
+    acted = []
+
+    def does(task: Task) -> Outcome:
+        if task.attempt == 1:
+            with bench.store.write() as c:
+                c.exec_driver_sql(f"update effects set {other} where key = 'x'")
+        task.acting()
+        acted.append(task.attempt)
+        return Outcome()
+
+    bench.does = does
+    bench.launch()
+    bench.owe(do("x"))
+    until(lambda: bench.done() == ["x"] and bench.executor_sql("select status from workflow_status") == [("SUCCESS",)])
+    assert acted == []
+    if other == "tried = 1":  # and has died before it could write down what came of it
+        bench.engine.sweep(grace=0.0)
+        until(lambda: bench.state("x") is State.DONE)
+        assert (acted, bench.tasks[1].tried) == ([2], 1)
+    else:
+        assert bench.engine.sweep(grace=0.0) == 0
+        assert bench.row("x").state == ("done" if "done" in other else "skipped")
+
+
 def test_an_outcome_is_applied_in_the_transaction_that_settles(bench: Bench):
     def apply(tx) -> None:
         tx.owe(do("next"))
