@@ -90,7 +90,8 @@ class Task:
     """An effect as its performer sees it.
 
     Before a call that is not idempotent at the service the performer calls ``acting``: that is committed first, so that
-    a later try knows from ``tried`` (how often) and ``tried_at`` (when last, UNIX s) that the call may have acted.
+    a later try knows from ``tried`` (how often) and ``tried_at`` (when last, UNIX s) that the call may have acted. It gives
+    the monotonic s by which the call has to leave: after that another process may be doing the same.
     """
 
     key: str
@@ -101,7 +102,7 @@ class Task:
     tried: int
     tried_at: float
     created_at: float
-    acting: Callable[[], None]
+    acting: Callable[[], float]
 
 
 @dataclass(frozen=True)

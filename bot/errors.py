@@ -10,6 +10,8 @@ Only the engine interprets ``Retry`` and ``GiveUp``. ``Refused`` is caught at th
 
 from __future__ import annotations
 
+import time
+
 
 class Problem(Exception):
     """The root of every error this project raises on purpose; its text is a sentence for a person."""
@@ -31,6 +33,15 @@ class Retry(Problem):
         self.after = after
         self.unknown = unknown
         self.limited = limited
+
+
+def in_time(by: float | None) -> None:
+    """Refuse to send what was promised to leave by ``by`` (monotonic s; None: any time). Raises Retry.
+
+    A process may stand still between the promise and the sending; by then another may be doing it.
+    """
+    if by is not None and time.monotonic() > by:
+        raise Retry("this process stood still just before it asked, so it did not ask; it looks again first", after=1.0)
 
 
 class GiveUp(Problem):

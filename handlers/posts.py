@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from bot.effects import Task
 from bot.errors import GiveUp
@@ -29,8 +30,7 @@ def post_once(desk: Desk, task: Task, ask: Post) -> Posted:
             # Most likely it was never posted; a thread that is not opened would be worse than one opened twice.
     if found is not None:
         return found
-    task.acting()
-    return chat.post(ask)
+    return chat.post(replace(ask, by=task.acting()))
 
 
 def _may_be_there(desk: Desk, task: Task) -> float | None:

@@ -173,9 +173,9 @@ def ticket(desk: Desk, task: Task) -> Outcome:
                 since = 0.0
             # An earlier try may have created it, and Jira Cloud's search does not know it yet.
             raise Retry("looking again before creating, since Jira's search is late", after=SEARCH_LAG - since)
-        task.acting()
         found = tracker.create(
             Ticket(
+                by=task.acting(),
                 project=project,
                 key_label=label,
                 summary=f"[{row.severity}] {row.service}: {row.title}"[:255],

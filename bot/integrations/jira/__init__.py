@@ -11,7 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 @dataclass(frozen=True)
 class Ticket:
-    """A ticket to create. ``key_label`` is ours: a label without spaces by which the ticket is found again."""
+    """A ticket to create. ``key_label`` is ours: a label without spaces by which the ticket is found again.
+
+    ``by``: monotonic s after which the call must not leave any more (see ``Task.acting``); None: any time.
+    """
 
     project: str
     key_label: str
@@ -20,6 +23,7 @@ class Ticket:
     issue_type: str = "Task"
     priority: str = ""
     labels: Sequence[str] = ()
+    by: float | None = None
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import requests
 from jira import JIRA, JIRAError
 from urllib3.util import Timeout
 
-from bot.errors import GiveUp, Retry
+from bot.errors import GiveUp, Retry, in_time
 from bot.http_client import no_answer, retry_after
 from bot.integrations.jira import JiraSettings, Ticket, TicketRef
 
@@ -78,6 +78,7 @@ class JiraClient:
         if ask.priority:
             fields["priority"] = {"name": ask.priority}
         with self._asking("create", project=ask.project) as site:
+            in_time(ask.by)
             made = site.create_issue(fields=fields, prefetch=False)
             self._remember(ask.key_label, made.id)
             return TicketRef(key=made.key, url=self._url(made.key))

@@ -16,13 +16,17 @@ Block = dict[str, Any]
 
 @dataclass(frozen=True)
 class Post:
-    """A message. ``key`` is ours and travels as message metadata, so that a post of unknown outcome can be looked for."""
+    """A message. ``key`` is ours and travels as message metadata, so that a post of unknown outcome can be looked for.
+
+    ``by``: monotonic s after which it must not leave any more (see ``Task.acting``); None: any time.
+    """
 
     channel: str
     text: str
     blocks: Sequence[Block] = ()
     thread_ts: str | None = None
     key: str = ""
+    by: float | None = None
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from slack_sdk.errors import SlackApiError, SlackRequestError
 from slack_sdk.web import SlackResponse
 from slack_sdk.webhook import WebhookClient
 
-from bot.errors import GiveUp, Problem, Retry
+from bot.errors import GiveUp, Problem, Retry, in_time
 from bot.integrations.slack import Edit, Ephemeral, Person, Post, Posted, Respond, SlackSettings
 from bot.integrations.slack.words import fit, fit_view
 
@@ -85,17 +85,19 @@ class SlackClient:
         more: dict[str, Any] = {"blocks": blocks} if blocks else {}
         if ask.key:
             more["metadata"] = {"event_type": EVENT_TYPE, "event_payload": {"key": ask.key}}
-        answer = _asking(
-            f"post to {ask.channel}",
-            lambda: self._web.chat_postMessage(
+
+        def send() -> Any:
+            in_time(ask.by)
+            return self._web.chat_postMessage(
                 channel=ask.channel,
                 text=text,
                 thread_ts=ask.thread_ts,
                 unfurl_links=False,
                 unfurl_media=False,
                 **more,
-            ),
-        )
+            )
+
+        answer = _asking(f"post to {ask.channel}", send)
         posted = Posted(str(answer["channel"]), str(answer["ts"]))
         self._remember(ask.channel, posted.channel)
         return posted
