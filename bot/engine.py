@@ -16,7 +16,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bot.durable import UNFINISHED, Durable
+from bot.durable import Durable
 from bot.effects import (
     EFFECTS,
     FINAL,
@@ -28,12 +28,12 @@ from bot.effects import (
     Task,
     Tx,
     effect_of,
-    overdue,
 )
 from bot.errors import GiveUp, Retry
-from bot.lanes import NO_LONGER, Lane, LaneRule, backoff
+from bot.lanes import NO_LONGER, Lane, LaneRule, backoff, soonest
 from bot.replicas import Roster
 from bot.store import Store, away
+from bot.sweep import Sweep
 
 log = logging.getLogger(__name__)
 
@@ -99,9 +99,8 @@ class Engine:
         self._suspects = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._seen: tuple[set[str], set[str]] = ({self.id}, set())
-        self._dropped: set[str] = set()
-        """Tries that were ours on paper and in no thread's hand when last looked; twice in a row is no coincidence."""
         self._durable = Durable(store, self.id, poll=poll)
+        self._sweep = Sweep(store, self._lanes, self._durable, self.id, self._flying)
 
     def perform(self, performers: Sequence[Performer]) -> None:
         """Say how kinds of effects are done. A kind has one performer."""
@@ -196,7 +195,7 @@ class Engine:
         for effect, attempt, due in started:
             # What wakes nobody starts a moment later: the page has the processor and the disk to itself.
             behind = HEAD_START if lead and effect.lane not in LEADERS else 0.0
-            at = _soonest(max(due, now + behind), max(due - now, behind))
+            at = soonest(max(due, now + behind), max(due - now, behind))
             self._lanes[effect.lane].put(effect.key, attempt, urgency=effect.urgency, due=at, bucket=effect.bucket)
 
     def repair(self, tx: Tx, key: str) -> bool:
@@ -245,7 +244,7 @@ class Engine:
         if told["state"] == State.RETRYING.value:
             bucket, soft = told.get("bucket", ""), told.get("soft", False)  # not told by 0.1
             lane = self._lanes[told["lane"]]
-            due = _soonest(told["due"], told.get("pause", math.inf))
+            due = soonest(told["due"], told.get("pause", math.inf))
             lane.put(key, attempt + 1, urgency=told["urgency"], due=due, bucket=bucket, soft=soft)
         return str(told["state"])
 
@@ -437,32 +436,7 @@ class Engine:
 
         With ``grace``: what should have been tried that many seconds ago. With None: everything, each at its time.
         """
-        with self.store.read() as c:
-            rows = overdue(c, before=math.inf if grace is None else time.time() - grace)
-        left = [row for row in rows if not self._lanes[row.lane].holds(row.key, row.attempt + 1)]
-        found, dropped = 0, set[str]()
-        for start in range(0, len(left), 200):
-            tries = {row.key: (row, row.attempt + 1) for row in left[start : start + 200]}
-            while tries:
-                states = self._durable.states([f"{key}#{n}" for key, (_, n) in tries.items()])
-                spent: dict[str, tuple[Any, int]] = {}
-                for key, (row, n) in tries.items():
-                    status, owner = states.get(f"{key}#{n}", (None, None))
-                    lane = self._lanes[row.lane]
-                    if status is None:
-                        lane.put(key, n, urgency=row.urgency, due=_soonest(row.due_at, row.pause), bucket=row.bucket)
-                        found += 1
-                    elif owner == self.id and not lane.holds(key, n) and f"{key}#{n}" not in self._flying:
-                        dropped.add(f"{key}#{n}")
-                    if status is not None and (status not in UNFINISHED or f"{key}#{n}" in dropped & self._dropped):
-                        # That try has ended without settling anything (a fault in the executor): it takes a new number.
-                        spent[key] = (row, n + 1)
-                tries = spent
-        if (
-            grace is not None
-        ):  # only the regular look counts: two in a moment could both see a try that is just starting
-            self._dropped = dropped
-        return found
+        return self._sweep(grace)
 
     def _poison(self, row: Any, attempt: int) -> bool:
         """Count that a try taken over from the dead is run again; True when it is parked instead.
@@ -549,11 +523,6 @@ class Engine:
                 log.warning("the database does not answer: %s", e)
             except Exception:  # a process without a heartbeat is taken for dead
                 log.exception("the engine's own housekeeping broke; it is tried again")
-
-
-def _soonest(due: float, pause: float) -> float:
-    """``due`` (UNIX s), or ``pause`` seconds from now if the clock was set back since that was reckoned."""
-    return min(due, time.time() + pause)
 
 
 def _unknown(kind: str) -> Performer:

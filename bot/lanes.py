@@ -308,3 +308,8 @@ class Lane:
         if self._down and self._probing is None and (self._ready or any(item.soft for _, item in self._later)):
             times.append(self._probe_at)
         return max(0.0, min(times) - now) if times else None
+
+
+def soonest(due: float, pause: float) -> float:
+    """``due`` (UNIX s), or ``pause`` seconds from now if the clock was set back since that was reckoned."""
+    return min(due, time.time() + pause)

@@ -320,7 +320,10 @@ def _open(desk: Desk, tx: Tx, values: dict[str, Any]) -> int | None:
     """
     row = values | {"status": Status.TRIGGERED.value}
     defaults = {"acked_by": "", "resolved_by": "", "channel": "", "thread_ts": "", "ticket_key": "", "ticket_url": ""}
-    made = insert_once(tx.c, INCIDENTS(), row | defaults | {"checks": "", "panel": 0, "panel_owed": False})
+    defaults |= {"mitigated_by": "", "closed_by": ""}
+    made = insert_once(
+        tx.c, INCIDENTS(), row | defaults | {"checks": "", "panel": 0, "panel_owed": False, "test": False}
+    )
     if made is None:
         return None
     uid, service, number = row["uid"], row["service"], int(made[0])

@@ -38,6 +38,12 @@ class Incident(SQLModel, table=True):
     acked_by: str = ""
     resolved_at: float | None = None
     resolved_by: str = ""
+    mitigated_at: float | None = None
+    mitigated_by: str = ""
+    closed_at: float | None = None
+    closed_by: str = ""
+    reopened_at: float | None = None
+    test: bool = False
     channel: str = ""
     thread_ts: str = ""
     ticket_key: str = ""
@@ -48,7 +54,10 @@ class Incident(SQLModel, table=True):
 
 
 class TimelineEvent(SQLModel, table=True):
-    """Something that happened to an incident, never changed afterwards. ``at`` UNIX seconds."""
+    """Something that happened to an incident, never changed afterwards. ``at`` UNIX seconds.
+
+    A message somebody marked also has its ``channel`` and ``ts``, and when it was ``noted_at``; ``at`` is its own time.
+    """
 
     __tablename__ = "timeline"
 
@@ -58,6 +67,23 @@ class TimelineEvent(SQLModel, table=True):
     kind: str
     actor: str
     text: str
+    channel: str | None = None
+    ts: str | None = None
+    noted_at: float | None = None
+
+
+class Role(SQLModel, table=True):
+    """Who has a role in an incident. ``person``: Slack user id, or who else asked; ``name``: as they are shown."""
+
+    __tablename__ = "roles"
+
+    id: int | None = Field(default=None, primary_key=True)
+    incident: int
+    role: str
+    person: str
+    name: str
+    given_at: float
+    given_by: str
 
 
 def INCIDENTS() -> sa.Table:  # noqa: N802 - it is the table
@@ -68,6 +94,11 @@ def INCIDENTS() -> sa.Table:  # noqa: N802 - it is the table
 def TIMELINE() -> sa.Table:  # noqa: N802 - it is the table
     """The timeline's table, for SQL."""
     return TimelineEvent.__table__  # type: ignore[attr-defined,no-any-return]
+
+
+def ROLES() -> sa.Table:  # noqa: N802 - it is the table
+    """The table of roles, for SQL."""
+    return Role.__table__  # type: ignore[attr-defined,no-any-return]
 
 
 def by_number(c: Connection, number: int) -> Any:
