@@ -311,7 +311,7 @@ class Captain:
                 answer = {"text": reply.text, "blocks": list(reply.blocks), "in_channel": reply.in_channel}
             except Refused as e:
                 verdict = str(e)
-                answer = {"text": verdict, "blocks": [], "in_channel": False}
+                answer = {"text": verdict, "blocks": list(e.blocks), "in_channel": False}
         self._close(request, answer, verdict)
 
     def _close(self, request: Request, answer: Mapping[str, Any] | None, verdict: str) -> None:
