@@ -236,15 +236,13 @@ def _alarm(row: Any, effects: Sequence[Any]) -> str:
         return ""
     if page is None:
         return "⚠ *Nobody is paged:* PagerDuty is not configured for this service. Call the on-call yourself."
-    if State(page.state) is State.WAITING:
-        return (
-            "⚠ *Nobody has been paged again yet:* the page before must be resolved in PagerDuty first. I keep trying."
-        )
-    if State(page.state) is State.GAVE_UP:
-        return f"⚠ *Nobody has been paged:* {escape(page.reason[:300])} Call the on-call yourself."
-    if State(page.state) is State.RETRYING:
-        return f"⚠ *Nobody has been paged yet:* {escape(page.reason[:300])} I keep trying; call the on-call yourself."
-    return ""
+    why = escape(page.reason[:300])
+    said = {
+        State.WAITING: "⚠ *Nobody has been paged again yet:* the page before is being resolved in PagerDuty. I keep trying.",
+        State.GAVE_UP: f"⚠ *Nobody has been paged:* {why} Call the on-call yourself.",
+        State.RETRYING: f"⚠ *Nobody has been paged yet:* {why} I keep trying; call the on-call yourself.",
+    }
+    return said.get(State(page.state), "")
 
 
 def _effect(row: Any) -> str:
