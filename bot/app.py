@@ -161,6 +161,7 @@ class Captain:
             outside=self.outside,
             runbooks=runbooks,
             public_url=settings.captain.public_url,
+            status_secret=settings.captain.status_secret,
             command=settings.slack.command if settings.slack else "/captain",
             watchdogs=settings.watchdogs,
             heartbeat=settings.heartbeat,

@@ -60,7 +60,7 @@ def panel(row: Any, effects: Sequence[Any], asked: Sequence[Any] = ()) -> tuple[
             "type": "section",
             "fields": [
                 _field("Severity", SEVERITY_WORD[severity]),
-                _field("Status", _status(row)),
+                _field("Status", standing(row)),
                 _field("Service", row.service),
                 _field("Environment", row.environment),
             ],
@@ -72,7 +72,7 @@ def panel(row: Any, effects: Sequence[Any], asked: Sequence[Any] = ()) -> tuple[
     told = _told(row)
     if told:
         blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": told}})
-    context = [{"type": "mrkdwn", "text": line} for line in (_truth(row, effects), _when(row)) if line]
+    context = [{"type": "mrkdwn", "text": line} for line in (truth(row, effects), _when(row)) if line]
     blocks.append({"type": "context", "elements": context})
     buttons = _buttons(row, effects)
     if buttons:
@@ -98,7 +98,7 @@ def button(label: str, line: str, value: str) -> dict[str, Any]:
     return {"type": "button", "action_id": line, "value": value, "text": {"type": "plain_text", "text": label}}
 
 
-def _status(row: Any) -> str:
+def standing(row: Any) -> str:
     if row.status == Status.ACKNOWLEDGED.value:
         return f"acknowledged by {row.acked_by}"
     if row.status == Status.RESOLVED.value:
@@ -130,7 +130,7 @@ def links(row: Any) -> list[tuple[str, str]]:
     return [(text, url) for text, url in wanted if url.startswith(("https://", "http://")) and "|" not in url]
 
 
-def _truth(row: Any, effects: Sequence[Any]) -> str:
+def truth(row: Any, effects: Sequence[Any]) -> str:
     """``PagerDuty ✔ 0.4 s · Jira ⏳ retry 3 in 40 s``: only what is stored as accepted gets a tick.
 
     Checks that have run show their verdict, never a tick for having run.
@@ -277,7 +277,7 @@ def detail(row: Any, effects: Sequence[Any], events: Sequence[Any], asked: Seque
         blocks.insert(
             -1, {"type": "section", "text": {"type": "mrkdwn", "text": "*Timeline (UTC)*\n" + "\n".join(lines)}}
         )
-    text = "\n".join([list_line(row), *(one.text for one in asked), _truth(row, effects), *lines])
+    text = "\n".join([list_line(row), *(one.text for one in asked), truth(row, effects), *lines])
     return fitted(text, blocks)
 
 
