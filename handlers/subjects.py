@@ -14,8 +14,8 @@ from handlers.flags import care as flag_care
 from handlers.flags import commands as flag_commands
 from handlers.flags import effects as flag_effects
 from handlers.incidents import commands as incident_commands
+from handlers.incidents import declare, reconcile
 from handlers.incidents import effects as incident_effects
-from handlers.incidents import reconcile
 from handlers.status import commands as status_commands
 from handlers.watchdogs.look import look
 from handlers.why import commands as why_commands
@@ -29,6 +29,7 @@ SUBJECTS: Mapping[str, Mapping[str, Verb]] = {
 
 PERFORMERS: Sequence[Callable[[Desk], list[Performer]]] = (
     incident_effects.performers,
+    declare.performers,
     reconcile.performers,
     flag_effects.performers,
     heartbeat.performers,

@@ -31,8 +31,10 @@ def opened(desk: Desk, number: int, alert: Alert, severity: Severity) -> str:
     return f"opened INC-{number}{_paging(desk, severity, alert.service, _label(desk, alert, severity))}"
 
 
-def opened_by_hand(desk: Desk, severity: Severity, service: str) -> str:
+def opened_by_hand(desk: Desk, severity: Severity, service: str, *, test: bool = False) -> str:
     """What a person's incident wakes, and why: ``pages nobody: …``."""
+    if test:
+        return "pages nobody: it was opened as a test"
     return opened_by_itself(desk, severity, service, f"it was opened as {severity.value}")
 
 

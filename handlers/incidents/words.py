@@ -66,6 +66,9 @@ def panel(row: Any, effects: Sequence[Any], asked: Sequence[Any] = ()) -> tuple[
             ],
         },
     ]
+    if row.test:
+        text = f"🧪 TEST {text}"
+        blocks[0]["text"]["text"] = f"🧪 TEST · INC-{row.number} · {row.title}"
     alarms = [line for line in (_alarm(row, effects), *(one.text for one in asked)) if line]
     if alarms:
         blocks.insert(1, {"type": "section", "text": {"type": "mrkdwn", "text": "\n".join(alarms)}})
@@ -115,6 +118,8 @@ def _told(row: Any) -> str:
         lines.append(f"*What burns:* {escape(name)}{escape(burn)}")
     if said.get("description"):
         lines.append(escape(said["description"]))
+    if said.get("message"):
+        lines.append(f"Declared from <{escape(said['message'])}|a message>")
     found = links(row)
     if found:
         lines.append(" · ".join(f"<{escape(url)}|{escape(text)}>" for text, url in found))
@@ -149,7 +154,7 @@ def truth(row: Any, effects: Sequence[Any]) -> str:
 
 def _alarm(row: Any, effects: Sequence[Any]) -> str:
     """Said in full size while it is true: somebody should have been woken and has not been."""
-    if not table.is_open(row):
+    if not table.is_open(row) or row.test:
         return ""
     page = next((effect for effect in reversed(effects) if effect.kind == "page"), None)
     if page is None and not Severity(row.severity).pages:
