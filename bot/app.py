@@ -44,7 +44,7 @@ from handlers.flags import decide as flag_decide
 from handlers.flags import table as flag_table
 from handlers.flags.kinds import Flag
 from handlers.flags.kinds import misfits as flag_misfits
-from handlers.incidents import decide, home, phone, table, verdicts
+from handlers.incidents import decide, declare, home, phone, table, verdicts
 from handlers.subjects import PERFORMERS, SUBJECTS, TICKS, lanes
 from handlers.watchdogs import table as watchdog_table
 from handlers.watchdogs.hear import Ear
@@ -161,6 +161,7 @@ class Captain:
             outside=self.outside,
             runbooks=runbooks,
             public_url=settings.captain.public_url,
+            status_secret=settings.captain.status_secret,
             command=settings.slack.command if settings.slack else "/captain",
             watchdogs=settings.watchdogs,
             heartbeat=settings.heartbeat,
@@ -302,12 +303,16 @@ class Captain:
         verdict = "done"
         if request.kind == "home":
             self._home(str(given["user"]))
+        elif request.kind == "modal":
+            with self.engine.transaction(time.time()) as tx:
+                declare.ask(tx, request.key, given)
         elif request.kind == "pagerduty":
             verdict = phone.hear(self.desk, given["event"])
         else:
             asker = Asker(given["user"], given["name"], "slack", request.key, given.get("channel", ""))
             try:
-                reply = self.run(given["line"], asker)
+                form = given.get("form")
+                reply = declare.submitted(self.desk, asker, form) if form else self.run(given["line"], asker)
                 answer = {"text": reply.text, "blocks": list(reply.blocks), "in_channel": reply.in_channel}
             except Refused as e:
                 verdict = str(e)

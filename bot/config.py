@@ -31,6 +31,9 @@ class CaptainSettings(BaseModel):
     )
     public_url: str = Field("", description="where people and services reach the bot from outside")
     api_token: SecretStr | None = Field(None, description="bearer token of the CLI's door; without it the door is shut")
+    status_secret: SecretStr | None = Field(
+        None, min_length=16, description="signs the links to the status page; without it the page is off"
+    )
     runbooks: str = Field("", description="a folder of runbooks beside the shipped ones")
     lease: float = Field(
         15.0, ge=2, description="seconds of silence after which another replica takes a process for dead"

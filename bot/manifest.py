@@ -9,6 +9,7 @@ import yaml
 from bot import grammar
 from bot.grammar import Command
 from bot.integrations.slack import SlackSettings
+from handlers.incidents import declare
 from handlers.subjects import SUBJECTS
 
 SCOPES = (
@@ -45,6 +46,13 @@ def render(settings: SlackSettings | None, public_url: str) -> str:
             "app_home": {"home_tab_enabled": True, "messages_tab_enabled": False},
             "bot_user": {"display_name": "Release Captain", "always_online": True},
             "slash_commands": slashes,
+            "shortcuts": [
+                {"name": "Open an incident", "type": kind, "callback_id": declare.CALLBACK, "description": said}
+                for kind, said in (
+                    ("message", "Open an incident from this message"),
+                    ("global", "Open an incident"),
+                )
+            ],
         },
         "oauth_config": {"scopes": {"bot": list(SCOPES)}},
         "settings": {

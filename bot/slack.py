@@ -6,10 +6,12 @@ its own acknowledgement loop costs eleven milliseconds a command.
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import threading
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from slack_bolt import App, BoltRequest
@@ -26,6 +28,7 @@ from bot.app import Captain
 from bot.integrations.slack import SlackSettings
 from bot.refusals import Refusal
 from bot.store import now
+from handlers.incidents import declare
 
 log = logging.getLogger(__name__)
 ANY = re.compile(".*")
@@ -67,6 +70,8 @@ class SlackEar:
     def _hear(self) -> None:
         self.app.command(ANY)(self._command)
         self.app.action(ANY)(self._press)
+        self.app.shortcut(ANY)(self._shortcut)
+        self.app.view(ANY)(self._submit)
         self.app.event("app_home_opened")(self._home)
         self.app.event(ANY)(_ignore)
 
@@ -78,7 +83,8 @@ class SlackEar:
         line = text if body["command"] == self._settings.command else f"{name} {text}"
         key = f"slack:{body.get('trigger_id') or body['response_url']}"
         payload = self._asked(body, body["user_id"], body.get("user_name", ""), body.get("channel_id", ""), line)
-        if self._captain.take(inbox.Request(key, now(), "command", payload)):
+        kind = "modal" if " ".join(line.split()).lower() == declare.CALLBACK else "command"
+        if self._captain.take(inbox.Request(key, now(), kind, payload)):
             ack()
         else:
             ack(NOT_STORED)
@@ -94,11 +100,47 @@ class SlackEar:
         channel = body.get("channel", {}).get("id", "")
         name = user.get("name") or user.get("username", "")
         payload = self._asked(body, user["id"], name, channel, line)
-        if not self._captain.take(inbox.Request(key, now(), "press", payload)):
+        kind = "modal" if action["action_id"] == declare.CALLBACK else "press"
+        if not self._captain.take(inbox.Request(key, now(), kind, payload)):
             # Not acknowledged: Slack shows a warning beside the button, and the person presses again.
             log.error("a button press of %s could not be stored: %s", user["id"], line)
             return
         ack()
+
+    def _shortcut(self, ack: Callable[..., Any], body: dict[str, Any]) -> None:
+        """A shortcut, of a message or of none: the form, with the message's words as its title."""
+        if body.get("callback_id") != declare.CALLBACK:
+            ack()
+            return
+        user, message = body["user"], body.get("message") or {}
+        channel = body.get("channel", {}).get("id", "")
+        payload = self._asked(body, user["id"], user.get("name") or user.get("username", ""), channel, declare.CALLBACK)
+        payload |= {"title": " ".join(str(message.get("text", "")).split())[: declare.LONGEST_TITLE]}
+        payload |= {"ts": str(message.get("ts", ""))}
+        if not self._captain.take(inbox.Request(f"slack:{body['trigger_id']}", now(), "modal", payload)):
+            log.error("a shortcut of %s could not be stored", user["id"])
+            return
+        ack()
+
+    def _submit(self, ack: Callable[..., Any], body: dict[str, Any]) -> None:
+        """A form that was filled in: what is wrong is said beside the field; what is right is stored, once for each form."""
+        form, user = body["view"], body["user"]
+        if form.get("callback_id") != declare.CALLBACK:
+            ack()
+            return
+        filled, wrong = declare.read(self._captain.desk, form)
+        if filled is None:
+            ack(response_action="errors", errors=wrong)
+            return
+        told = json.loads(form.get("private_metadata") or "{}")
+        payload = self._asked(
+            told, user["id"], user.get("name") or user.get("username", ""), told.get("channel", ""), ""
+        )
+        payload |= {"form": asdict(filled)}
+        if self._captain.take(inbox.Request(f"slack:{form['id']}", now(), "form", payload)):
+            ack()
+        else:
+            ack(response_action="errors", errors={"title": NOT_STORED[:150]})
 
     def _home(self, ack: Callable[..., Any], body: dict[str, Any]) -> None:
         ack()
@@ -114,6 +156,7 @@ class SlackEar:
             "channel": channel,
             "line": line.strip(),
             "response_url": body.get("response_url", ""),
+            "trigger_id": body.get("trigger_id", ""),
         }
 
     # ---- the two ways to hear ---------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from bot import inbox
@@ -29,6 +29,7 @@ from bot.store import away
 from handlers.alerts.journal import Entry, Identity
 from handlers.alerts.payload import Alert, BadPayload, Body
 from handlers.incidents import phone
+from handlers.status import page, seal
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -40,6 +41,8 @@ JOURNAL_PATIENCE = 0.5
 """Seconds an answer waits for the journal of refusals. The refusal itself does not depend on it."""
 REFUSED_ALERTS = 20
 """Refused alerts of one accepted body that are journaled each on its own; the rest are one row."""
+STATUS_PATIENCE = 5.0
+"""Seconds the status page waits for the database."""
 STRANGERS = (401, 404)
 """The answers to whoever has not shown the secret: nothing of what they sent is kept."""
 
@@ -52,6 +55,7 @@ def build(captain: Captain, slack: Callable[[Request], Awaitable[Response]] | No
         Route("/webhooks/pagerduty", ear.pagerduty, methods=["POST"]),
         Route("/api/command", ear.command, methods=["POST"]),
         Route("/api/commands", ear.commands, methods=["GET"]),
+        Route(seal.PATH, ear.status, methods=["GET"]),
         Route("/healthz", ear.healthz, methods=["GET"]),
         Route("/readyz", ear.readyz, methods=["GET"]),
         Route("/metrics", ear.metrics, methods=["GET"]),
@@ -218,6 +222,22 @@ class _Ear:
         known = self._captain.commands.values()
         return JSONResponse([{"usage": c.usage, "help": c.help, "subject": c.subject, "verb": c.verb} for c in known])
 
+    async def status(self, request: Request) -> Response:
+        """The page of open incidents for whoever has a signed link: 403 without a good one, 404 when it is off."""
+        secret, desk, now = self._captain.settings.captain.status_secret, self._captain.desk, time.time()
+        if secret is None:
+            return _page(page.sorry("The status page is off here: captain.status_secret is not set."), 404)
+        ask = f"captain status, or {desk.command} status in Slack"
+        try:
+            until = seal.opened(secret.get_secret_value(), request.query_params, now=now, ask=ask)
+            drawn = await asyncio.wait_for(run_in_threadpool(page.draw, desk, now=now, until=until), STATUS_PATIENCE)
+        except Refused as e:
+            return _page(page.sorry(str(e)), 403)
+        except (sa.exc.SQLAlchemyError, OSError, TimeoutError) as e:
+            log.warning("status page: the database does not answer: %s", e)
+            return _page(page.sorry("The database does not answer, so nothing can be shown now. Load it again."), 503)
+        return _page(drawn, 200)
+
     async def healthz(self, _request: Request) -> Response:
         """200 while the process lives."""
         return PlainTextResponse("ok\n")
@@ -256,6 +276,18 @@ def _unfit(read: Body, at: float) -> list[Refusal]:
         log.warning("%s", cut)
         each.append(Refusal(at, "alertmanager", 202, cut, json.dumps({"groupKey": read.alerts[0].group_key})))
     return each
+
+
+def _page(html: str, status: int) -> Response:
+    """A page nobody keeps, frames, indexes or learns the link of."""
+    headers = {
+        "Cache-Control": "no-store",
+        "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        "X-Robots-Tag": "noindex",
+    }
+    return HTMLResponse(html, status, headers)
 
 
 def _quietly(loop: asyncio.AbstractEventLoop, call: Callable[..., object], *args: object) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pydantic import SecretStr
+
 from bot.engine import Engine
 from bot.integrations.alertmanager import Alerts
 from bot.integrations.heartbeat import Heartbeat, HeartbeatSettings
@@ -43,6 +45,7 @@ class Desk:
     outside: Outside
     runbooks: Mapping[str, Runbook]
     public_url: str = ""
+    status_secret: SecretStr | None = None
     command: str = "/captain"
     watchdogs: Mapping[str, Watchdog] = field(default_factory=dict)
     heartbeat: HeartbeatSettings | None = None

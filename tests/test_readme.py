@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from bot import grammar
 from bot.__main__ import ROOMS
 from bot.app import load
@@ -21,10 +23,20 @@ def command_table() -> str:
     return "\n".join(["| command | what it does |", "|---|---|", *rows])
 
 
-def test_the_command_list_is_the_codes():
-    shown = re.search(r"<!-- commands -->\n(.*?)\n<!-- /commands -->", README, re.DOTALL)
+def subject_table() -> str:
+    """A line for each subject, with its verbs."""
+    rows = [
+        f"| `{name}` | {', '.join(f'`{verb}`' for verb in sorted(verbs) if verb) or 'said alone'} |"
+        for name, verbs in SUBJECTS.items()
+    ]
+    return "\n".join(["| subject | verbs |", "|---|---|", *sorted(rows)])
+
+
+@pytest.mark.parametrize(("file", "table"), [("README.md", subject_table), ("docs/commands.md", command_table)])
+def test_the_command_lists_are_the_codes(file, table):
+    shown = re.search(r"<!-- commands -->\n(.*?)\n<!-- /commands -->", (ROOT / file).read_text(), re.DOTALL)
     assert shown is not None
-    assert shown.group(1) == command_table(), f"put this between the marks:\n{command_table()}"
+    assert shown.group(1) == table(), f"put this between the marks of {file}:\n{table()}"
 
 
 def test_the_machines_commands_are_named():

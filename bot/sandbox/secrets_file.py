@@ -31,6 +31,7 @@ class Secrets:
     jira_webhook: str
     alertmanager_webhook: str
     api_token: str
+    status_secret: str
     heartbeat: str
     routing_keys: dict[str, str]
 
@@ -54,6 +55,7 @@ def load_secrets(path: Path, services: Sequence[str]) -> Secrets:
         "jira_webhook": secrets.token_hex(20),
         "alertmanager_webhook": secrets.token_urlsafe(24),
         "api_token": secrets.token_urlsafe(24),
+        "status_secret": secrets.token_urlsafe(24),
         "heartbeat": str(uuid.uuid4()),
     }
     made = Secrets(**(fresh | {k: v for k, v in kept.items() if k in fresh}), routing_keys=keys)
@@ -70,6 +72,7 @@ def write_config(path: Path, held: Secrets, *, port: int, bot_port: int, service
             "database": f"sqlite:///{path.parent.resolve() / 'bot.db'}",
             "listen": f"127.0.0.1:{bot_port}",
             "api_token": held.api_token,
+            "status_secret": held.status_secret,
             "public_url": f"http://127.0.0.1:{bot_port}",
         },
         "slack": {

@@ -135,6 +135,13 @@ def undecided(c: Connection, *, before: float, limit: int = 5000) -> list[Entry]
     return [Entry(row.id, row.received_at, alert_of(row)) for row in rows]
 
 
+def waiting(c: Connection, service: str, *, since: float) -> list[Alert]:
+    """Alerts of a service that were journaled ``since`` (UNIX s), fire, have not ended, and that nobody has decided about."""
+    t = JOURNAL()
+    left = t.c.verdict.is_(None) & (t.c.status == "firing") & (t.c.service == service) & (t.c.received_at >= since)
+    return [alert_of(row) for row in c.execute(sa.select(t).where(left, ~_ended(t))).all()]
+
+
 def alert_of(row: Any) -> Alert:
     """The alert of a journal row."""
     labels, annotations = json.loads(row.labels), json.loads(row.annotations)

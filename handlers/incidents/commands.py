@@ -141,8 +141,8 @@ def _after(desk: Desk, number: int, said: str) -> Reply:
         return Reply(f"INC-{number}: {said}", data=_plain(table.by_number(c, number)))
 
 
-def open_(desk: Desk, asker: Asker, severity: Severity, service: str, *title: str) -> Reply:
-    """Open an incident by hand: sev1 and sev2 page, sev3 makes a ticket."""
+def open_(desk: Desk, asker: Asker, severity: Severity, service: str, *title: str, test: bool = False) -> Reply:
+    """Open an incident by hand: sev1 and sev2 page, sev3 makes a ticket; --test wakes nobody. In Slack, alone: a form."""
     said = " ".join(" ".join(title).split())
     if service not in desk.services:
         raise Refused(f"I know no service '{service[:80]}'.{nearest(service, list(desk.services))}")
@@ -150,15 +150,25 @@ def open_(desk: Desk, asker: Asker, severity: Severity, service: str, *title: st
         raise Refused(
             f'Say in a few words what is wrong: `incident open {severity.value} {service} "p95 up"`. Nothing was opened.'
         )
-    row, new = decide.open_by_person(desk, asker, severity=severity, service=service, title=said, now=time.time())
+    return opened(desk, asker, severity, service, said, test=test)
+
+
+def opened(
+    desk: Desk, asker: Asker, severity: Severity, service: str, title: str, *, test: bool = False, link: str = ""
+) -> Reply:
+    """Open an incident for a person, and say what follows. ``link``: the message it is about."""
+    row, new = decide.open_by_person(
+        desk, asker, severity=severity, service=service, title=title, now=time.time(), test=test, link=link
+    )
     if not new:
         return Reply(f"INC-{row.number} is open already for this very request.", data=_plain(row))
     entry = desk.services[service]
+    wakes = severity.pages and desk.outside.pager and entry.pagerduty and not test
     follows = [
-        "pages the on-call" if severity.pages and desk.outside.pager and entry.pagerduty else "pages nobody",
+        "is a test, pages nobody and makes no ticket" if test else "pages the on-call" if wakes else "pages nobody",
         f"its thread is in {_channel(entry.channel)}" if desk.outside.chat else "no thread (Slack is not configured)",
     ]
-    if desk.outside.tracker and entry.jira:
+    if desk.outside.tracker and entry.jira and not test:
         follows.append(f"its ticket is in {entry.jira}")
     text = f"Opened *INC-{row.number}* ({severity.value}, {service}): {escape(row.title)}\nIt {', '.join(follows)}."
     return Reply(text, data=_plain(row))
@@ -227,7 +237,7 @@ def _plain(row: Any) -> dict[str, Any]:
         "number", "uid", "service", "environment", "severity", "title", "status", "source", "opened_at", "opened_by",
         "paged_at", "acked_at", "acked_by", "mitigated_at", "mitigated_by", "resolved_at", "resolved_by", "closed_at",
         "closed_by", "reopened_at", "channel", "thread_ts", "ticket_key",
-        "ticket_url", "checks",
+        "ticket_url", "checks", "test",
     )  # fmt: skip
     return {name: getattr(row, name) for name in kept}
 

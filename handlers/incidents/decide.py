@@ -34,6 +34,8 @@ class Twice(Exception):
 
 ALERTMANAGER, ITSELF = "Alertmanager", "Release Captain"
 """Who opened or ended an incident where no person did: its alerts, or we."""
+UNDECIDED = 60.0
+"""Seconds for which the end of an incident waits for an alert that nobody has decided about; one that breaks must not hold it."""
 KEPT = ("summary", "description", "runbook_url", "dashboard", "slo", "burn")
 """What of an alert's annotations and labels is kept on the incident."""
 
@@ -91,11 +93,12 @@ def _judge(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
 
 def _firing(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
     alert = entry.alert
-    named = alert.labels.get(desk.policy.environment_label, "")[:100]
-    environment = named or desk.services[alert.service].environment
-    key = rules.incident_key(alert.labels, service=alert.service, environment=environment)
+    environment, key = _where(desk, alert)
     severity = verdicts.severity_of(desk, alert.labels)
     row = _lock_open(tx, key)
+    if row is None and journal.sibling(tx.c, alert) is not None:
+        # While this waited for the incident, another replica saw the end of all its alerts, of this one too.
+        return verdicts.CAME_TOO_LATE, None
     before = None if row else table.last_of_key(tx.c, alert.service, key)
     if row is None:
         uid = rules.incident_uid(key, alert.fingerprint, str(alert.starts_at))
@@ -124,6 +127,13 @@ def _firing(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
             # This very occurrence was decided before and is over by now.
             return verdicts.SEEN_BEFORE, None
     return _joined(desk, tx, row, entry, severity), row.number
+
+
+def _where(desk: Desk, alert: Alert) -> tuple[str, str]:
+    """The environment an alert is about, and the key of the incident it belongs to."""
+    named = alert.labels.get(desk.policy.environment_label, "")[:100]
+    environment = named or desk.services[alert.service].environment
+    return environment, rules.incident_key(alert.labels, service=alert.service, environment=environment)
 
 
 def _back(desk: Desk, tx: Tx, number: int, entry: Entry, severity: Severity) -> bool:
@@ -173,8 +183,19 @@ def _ended(desk: Desk, tx: Tx, number: int) -> str:
         return verdicts.ended(number, firing, over=False)
     over = row is None or not table.is_open(row)
     if not over and row.source == "alert":
+        if _more_to_come(desk, tx, row):
+            raise Later
         move(desk, tx, row, Deed.RESOLVE, actor="Alertmanager", text="every alert has resolved")
     return verdicts.ended(number, firing, over=over)
+
+
+def _more_to_come(desk: Desk, tx: Tx, row: Any) -> bool:
+    """True when an alert of the incident has fired and waits to be decided, here or at another replica.
+
+    To end now would open a second incident, and page a second time, for what has never stopped burning.
+    """
+    waiting = journal.waiting(tx.c, row.service, since=tx.now - UNDECIDED)
+    return any(_where(desk, alert)[1] == row.key for alert in waiting)
 
 
 def open_by_itself(
@@ -215,9 +236,20 @@ def end_by_itself(desk: Desk, tx: Tx, row: Any, *, why: str) -> bool:
 
 
 def open_by_person(
-    desk: Desk, asker: Asker, *, severity: Severity, service: str, title: str, now: float
+    desk: Desk,
+    asker: Asker,
+    *,
+    severity: Severity,
+    service: str,
+    title: str,
+    now: float,
+    test: bool = False,
+    link: str = "",
 ) -> tuple[Any, bool]:
-    """Open an incident for a person; (row, True when new). The same request asked twice opens one."""
+    """Open an incident for a person; (row, True when new). The same request asked twice opens one.
+
+    ``test``: it wakes nobody and makes no ticket. ``link``: the message it is about.
+    """
     uid = rules.incident_uid("person", asker.key)
     with desk.engine.transaction(now) as tx:
         known = tx.c.execute(sa.select(INCIDENTS()).where(INCIDENTS().c.uid == uid)).first()
@@ -230,13 +262,14 @@ def open_by_person(
             {
                 "uid": uid, "key": key, "open_key": key, "service": service, "source": "person", "opened_at": now,
                 "environment": desk.services[service].environment, "severity": severity.value, "title": title[:300],
-                "opened_by": asker.name, "about": json.dumps({"summary": title}, ensure_ascii=False),
+                "opened_by": asker.name, "test": test,
+                "about": json.dumps({"summary": title, "message": link}, ensure_ascii=False),
             },
         )  # fmt: skip
         if number is not None:
-            detail = {"severity": severity.value, "service": service, "title": title[:300]}
+            detail = {"severity": severity.value, "service": service, "title": title[:300], "test": test}
             record(tx, asker, "incident open", number, detail)
-            said = verdicts.opened_by_hand(desk, severity, service)
+            said = verdicts.opened_by_hand(desk, severity, service, test=test)
             table.add_event(tx.c, incident=number, at=now, kind="paging", actor="Release Captain", text=said)
         row = tx.c.execute(sa.select(INCIDENTS()).where(INCIDENTS().c.uid == uid)).one()
     return row, True
@@ -330,7 +363,7 @@ def move(
 def _reopened(desk: Desk, tx: Tx, row: Any, *, since: float, reason: str) -> str:
     """What follows when an incident that was over is open again; the sentence that says whom it wakes, mrkdwn."""
     severity = Severity(row.severity)
-    if verdicts.pages(desk, severity, row.service):
+    if verdicts.pages(desk, severity, row.service) and not row.test:
         owing.page(tx, row, severity, since=since)
     if desk.outside.tracker is not None:
         owing.ticket_follow_up(tx, row, "ticket-reopen")
@@ -339,6 +372,7 @@ def _reopened(desk: Desk, tx: Tx, row: Any, *, since: float, reason: str) -> str
             Effect(table.another_key(tx.c, row, "checks"), "checks", "checks", row.number, urgency=severity.rank + 1)
         )
     said = verdicts.opened_by_itself(desk, severity, row.service, reason or f"it was reopened as {severity.value}")
+    said = verdicts.TEST if row.test else said
     table.add_event(tx.c, incident=row.number, at=tx.now, kind="paging", actor=ITSELF, text=said)
     return escape(f"It {said}.")
 
@@ -390,24 +424,22 @@ def _open(desk: Desk, tx: Tx, values: dict[str, Any]) -> int | None:
 
     The order is the urgency: page first, and nothing waits for anything but the thread for its root message.
     """
-    row = values | {"status": Status.TRIGGERED.value}
+    row = {"test": False} | values | {"status": Status.TRIGGERED.value}
     defaults = {"acked_by": "", "resolved_by": "", "channel": "", "thread_ts": "", "ticket_key": "", "ticket_url": ""}
     defaults |= {"mitigated_by": "", "closed_by": ""}
-    made = insert_once(
-        tx.c, INCIDENTS(), row | defaults | {"checks": "", "panel": 0, "panel_owed": False, "test": False}
-    )
+    made = insert_once(tx.c, INCIDENTS(), row | defaults | {"checks": "", "panel": 0, "panel_owed": False})
     if made is None:
         return None
     uid, service, number = row["uid"], row["service"], int(made[0])
     severity, entry = Severity(row["severity"]), desk.services[service]
     table.add_event(tx.c, incident=number, at=tx.now, kind="opened", actor=row["opened_by"], text=row["title"])
-    if verdicts.pages(desk, severity, service):
+    if verdicts.pages(desk, severity, service) and not row["test"]:
         args, bucket = {"since": row["opened_at"], "service": service}, events(service)
         tx.owe(Effect(f"{uid}:page", "page", "pagerduty", number, args, urgency=severity.rank, bucket=bucket))
     if desk.outside.chat is not None:
         bucket = posts(desk, service)
         tx.owe(Effect(f"{uid}:root", "root", "slack", number, urgency=severity.rank + 1, bucket=bucket))
-    if desk.outside.tracker is not None and entry.jira:
+    if desk.outside.tracker is not None and entry.jira and not row["test"]:
         tx.owe(Effect(f"{uid}:ticket", "ticket", "jira", number, urgency=severity.rank + 1))
     if entry.runbook:
         tx.owe(Effect(f"{uid}:checks", "checks", "checks", number, urgency=severity.rank + 1))

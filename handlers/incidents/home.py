@@ -10,7 +10,7 @@ from bot.integrations.slack.words import escape, fit_view
 from handlers.desk import Desk
 from handlers.flags import table as flag_table
 from handlers.flags import words as flag_words
-from handlers.incidents import stuck, table, words
+from handlers.incidents import declare, stuck, table, words
 from handlers.watchdogs import table as watchdog_table
 from handlers.watchdogs import words as watchdog_words
 
@@ -28,6 +28,7 @@ def view(desk: Desk, user: str) -> dict[str, Any]:
         {"type": "header", "text": {"type": "plain_text", "text": "Release Captain"}},
         {"type": "section", "text": {"type": "mrkdwn", "text": f"Hello <@{user}>. This is what is open now."}},
         *words.listing(rows, everything=False)[1],
+        {"type": "actions", "elements": [words.button("Open an incident", declare.CALLBACK, "form")]},
         *(flag_words.listing(flags, (), now=time.time())[1] if flags or desk.flags else ()),
         {"type": "divider"},
         {"type": "section", "text": {"type": "mrkdwn", "text": _owed(owed)}},

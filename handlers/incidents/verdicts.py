@@ -12,6 +12,7 @@ from handlers.incidents.rules import Severity, Status
 NEVER_FIRED = "resolved before it fired: nothing to do"
 CAME_TOO_LATE = "already resolved when it arrived: nobody is paged"
 SEEN_BEFORE = "seen before: nobody is paged twice"
+TEST = "pages nobody: it was opened as a test"
 LONGEST_LABEL = 60
 """Characters of a label value that a sentence shows."""
 
@@ -31,8 +32,10 @@ def opened(desk: Desk, number: int, alert: Alert, severity: Severity) -> str:
     return f"opened INC-{number}{_paging(desk, severity, alert.service, label(desk, alert, severity))}"
 
 
-def opened_by_hand(desk: Desk, severity: Severity, service: str) -> str:
+def opened_by_hand(desk: Desk, severity: Severity, service: str, *, test: bool = False) -> str:
     """What a person's incident wakes, and why: ``pages nobody: …``."""
+    if test:
+        return TEST
     return opened_by_itself(desk, severity, service, f"it was opened as {severity.value}")
 
 

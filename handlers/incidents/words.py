@@ -74,19 +74,22 @@ def panel(row: Any, effects: Sequence[Any], asked: Sequence[Any] = ()) -> tuple[
             "type": "section",
             "fields": [
                 _field("Severity", SEVERITY_WORD[severity]),
-                _field("Status", _status(row)),
+                _field("Status", standing(row)),
                 _field("Service", row.service),
                 _field("Environment", row.environment),
             ],
         },
     ]
+    if row.test:
+        text = f"🧪 TEST {text}"
+        blocks[0]["text"]["text"] = f"🧪 TEST · INC-{row.number} · {row.title}"
     alarms = [line for line in (_alarm(row, effects), *(one.text for one in asked)) if line]
     if alarms:
         blocks.insert(1, {"type": "section", "text": {"type": "mrkdwn", "text": "\n".join(alarms)}})
     told = _told(row)
     if told:
         blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": told}})
-    context = [{"type": "mrkdwn", "text": line} for line in (_truth(row, effects), _when(row)) if line]
+    context = [{"type": "mrkdwn", "text": line} for line in (truth(row, effects), _when(row)) if line]
     blocks.append({"type": "context", "elements": context})
     buttons = _buttons(row, effects)
     if buttons:
@@ -172,7 +175,7 @@ def button(label: str, line: str, value: str) -> dict[str, Any]:
     return {"type": "button", "action_id": line, "value": value, "text": {"type": "plain_text", "text": label}}
 
 
-def _status(row: Any) -> str:
+def standing(row: Any) -> str:
     status = Status(row.status)
     if status is Status.TRIGGERED:
         return "triggered, nobody has it yet"
@@ -195,6 +198,8 @@ def _told(row: Any) -> str:
         lines.append(escape(said["description"]))
     if said.get("before"):
         lines.append(f"*The same before:* {escape(said['before'])}")
+    if said.get("message"):
+        lines.append(f"Declared from <{escape(said['message'])}|a message>")
     found = links(row)
     if found:
         lines.append(" · ".join(f"<{escape(url)}|{escape(text)}>" for text, url in found))
@@ -210,7 +215,7 @@ def links(row: Any) -> list[tuple[str, str]]:
     return [(text, url) for text, url in wanted if url.startswith(("https://", "http://")) and "|" not in url]
 
 
-def _truth(row: Any, effects: Sequence[Any]) -> str:
+def truth(row: Any, effects: Sequence[Any]) -> str:
     """``PagerDuty ✔ 0.4 s · Jira ⏳ retry 3 in 40 s``: only what is stored as accepted gets a tick.
 
     Checks that have run show their verdict, never a tick for having run.
@@ -229,7 +234,7 @@ def _truth(row: Any, effects: Sequence[Any]) -> str:
 
 def _alarm(row: Any, effects: Sequence[Any]) -> str:
     """Said in full size while it is true: somebody should have been woken and has not been."""
-    if not table.is_open(row):
+    if not table.is_open(row) or row.test:
         return ""
     page = next((effect for effect in reversed(effects) if effect.kind == "page"), None)
     if page is None and not Severity(row.severity).pages:
@@ -373,7 +378,7 @@ def detail(row: Any, effects: Sequence[Any], events: Sequence[Any], asked: Seque
         blocks.insert(
             -1, {"type": "section", "text": {"type": "mrkdwn", "text": "*Timeline (UTC)*\n" + "\n".join(lines)}}
         )
-    text = "\n".join([list_line(row), *(one.text for one in asked), _truth(row, effects), *lines])
+    text = "\n".join([list_line(row), *(one.text for one in asked), truth(row, effects), *lines])
     return fitted(text, blocks)
 
 

@@ -143,7 +143,10 @@ def _about(one: Owed, seen: Seen) -> Iterator[tuple[Wrong, str]]:
     yield from _pages(one, pages)
     yield from _tickets(one, tickets)
     if len(roots) > 1:
-        yield Wrong.DUPLICATE_ROOT, f"{len(roots)} root messages: {', '.join(root.place for root in roots)}"
+        yield (
+            Wrong.DUPLICATE_ROOT,
+            f"{len(roots)} root messages: {', '.join(f'{root.place} {root.shown[:90]!r}' for root in roots)}",
+        )
     if not roots and not one.fickle:
         yield Wrong.LOST, "no root message"
     for root in roots:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import json
 import os
 import signal
 import time
@@ -12,6 +13,8 @@ import psycopg
 import pytest
 from ground.town import Town, user
 from ground.waiting import until
+
+from handlers.alerts import journal
 
 
 @pytest.fixture
@@ -132,3 +135,65 @@ def test_a_command_is_done_once_whichever_replica_hears_it(shared: Town, alertma
     root = shared.roots()[0]
     until(lambda: any("Acknowledged by" in text for text in shared.thread(root)))
     assert sum("Acknowledged by" in text for text in shared.thread(root)) == 1
+
+
+def second(body):
+    """The body of another alert of the same SLO, so of the same incident."""
+    alert = body["alerts"][0]
+    return body | {
+        "alerts": [alert | {"fingerprint": f"{7:016x}", "labels": alert["labels"] | {"alertname": "SLOBurnSlow"}}]
+    }
+
+
+def ended(body):
+    """The end of a body's alerts."""
+    ends = dt.datetime.now(dt.UTC).isoformat().replace("+00:00", "Z")
+    return body | {
+        "status": "resolved",
+        "alerts": [one | {"status": "resolved", "endsAt": ends} for one in body["alerts"]],
+    }
+
+
+def journaled(town: Town, body) -> None:
+    """As another replica leaves it that has died between its answer and its decision."""
+    captain = town.bots[0].captain
+    with captain.store.write() as c:
+        journal.write(c, [(time.time(), captain.read_alerts(json.dumps(body).encode()).alerts)])
+
+
+def test_an_incident_does_not_end_while_one_more_of_its_alerts_waits_to_be_decided(town: Town, alertmanager_body):
+    """Or what has burnt all the time would be a second incident, and page a second time."""
+    bot, body = town.start(), alertmanager_body("firing-single")
+    bot.alert(body)
+    until(lambda: town.pages())
+    journaled(town, second(body))
+    bot.alert(ended(body))
+    until(lambda: bot.captain.alerts._busy)  # looked at, and to be looked at again
+    bot.captain.alerts.refresh(0.0)
+    until(lambda: "SLOBurnSlow fires too" in str(bot.ask("incident show 1")["data"]["timeline"]))
+    until(lambda: not bot.captain.alerts._busy)
+    assert [row["status"] for row in bot.ask("incident list --all")["data"]] == ["triggered"]
+    bot.alert(ended(second(body)))
+    until(lambda: bot.ask("incident list --all")["data"][0]["status"] == "resolved")
+    assert len(bot.ask("incident list --all")["data"]) == len(town.pages()) == 1
+
+
+def test_an_alert_whose_end_came_while_it_waited_for_the_incident_opens_none(shared: Town, postgres, alertmanager_body):
+    """One replica is about to put it into the incident while another sees the end of all its alerts."""
+    bot, body = shared.start(), alertmanager_body("firing-single")
+    bot.alert(body)
+    until(lambda: shared.pages())
+    with psycopg.connect(postgres.url) as other:
+        other.execute("select * from incidents for update")
+        bot.alert(second(body))
+        blocked = (
+            "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+        )
+        with psycopg.connect(postgres.url, autocommit=True) as look:
+            until(lambda: look.execute(blocked).fetchone()[0] >= 1)
+        journaled(shared, ended(second(body)))
+        other.execute(
+            "update incidents set status = 'resolved', open_key = null, resolved_at = opened_at, resolved_by = 'x'"
+        )
+    until(lambda: "nobody is paged" in bot.ask("why SLOBurnSlow")["text"])
+    assert len(bot.ask("incident list --all")["data"]) == 1
