@@ -7,7 +7,7 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ from bot.refusals import Refusals
 from bot.store import Store
 from bot.tally import Tally
 from bot.yaml_lines import Place
+from handlers.access import Access, Permissions
+from handlers.access import misfits as access_misfits
 from handlers.alerts import journal, payload
 from handlers.alerts.journal import Entry, Identity
 from handlers.catalogue import Policy, Service, Watchdog
@@ -73,6 +75,7 @@ class Settings(BaseModel):
     watchdogs: Mapping[str, Watchdog] = Field(default_factory=dict)
     heartbeat: HeartbeatSettings | None = None
     flags: Mapping[str, Flag] = Field(default_factory=dict)
+    permissions: Permissions = Permissions()
 
 
 def load(path: Path, environ: Mapping[str, str]) -> tuple[Settings, Mapping[str, Runbook]]:
@@ -96,6 +99,8 @@ def _misfits(made: Settings, runbooks: Mapping[str, Runbook]) -> Iterator[tuple[
     """Mistakes that no single section can see."""
     if not made.services:
         yield ("services",), "no service is configured, so no alert has anyone to go to; add one"
+    known = list(grammar.commands(SUBJECTS).values())
+    yield from access_misfits(made.permissions, known, slack=made.slack is not None)
     if made.slack is not None:
         if made.slack.mode == "socket" and made.slack.app_token is None:
             yield ("slack", "app_token"), "is missing; mode: socket needs an xapp-… token"
@@ -169,6 +174,7 @@ class Captain:
         )
         self.watchdogs = Ear(self.store, settings.watchdogs)
         self.commands = grammar.commands(SUBJECTS)
+        self.access = Access(settings.permissions, self.outside.chat)
         self.alerts: Intake[Entry] = Intake(
             self.store,
             name="alerts",
@@ -282,9 +288,13 @@ class Captain:
         words = grammar.split(line)
         if words[:1] == ["help"] or not words:
             prefix = f"{self.desk.command} " if asker.door == "slack" else "captain "
-            return Reply(grammar.help_text(self.commands, words[1] if len(words) > 1 else "", prefix=prefix))
+            about = words[1] if len(words) > 1 else ""
+            return Reply(
+                grammar.help_text(self.commands, about, prefix=prefix, may=lambda one: self.access.may(asker, one))
+            )
         try:
             command, given, options = grammar.parse(self.commands, line)
+            self.access.check(asker, command)
             reply = command.run(self.desk, asker, *given, **options)
         except Refused:
             self.meter.commands.labels(asker.door, "refused").inc()
@@ -312,12 +322,17 @@ class Captain:
             asker = Asker(given["user"], given["name"], "slack", request.key, given.get("channel", ""))
             try:
                 form = given.get("form")
-                reply = declare.submitted(self.desk, asker, form) if form else self.run(given["line"], asker)
+                reply = self._submitted(asker, form) if form else self.run(given["line"], asker)
                 answer = {"text": reply.text, "blocks": list(reply.blocks), "in_channel": reply.in_channel}
             except Refused as e:
                 verdict = str(e)
                 answer = {"text": verdict, "blocks": list(e.blocks), "in_channel": False}
         self._close(request, answer, verdict)
+
+    def _submitted(self, asker: Asker, form: Mapping[str, Any]) -> Reply:
+        """What a filled form asks for, under the same permission as the command it stands for."""
+        self.access.check(asker, self.commands["incident", "open"])
+        return declare.submitted(self.desk, asker, form)
 
     def _close(self, request: Request, answer: Mapping[str, Any] | None, verdict: str) -> None:
         at, url = time.time(), request.payload.get("response_url")
@@ -345,10 +360,15 @@ class Captain:
         if self.outside.chat is None:
             return
         try:
-            self.outside.chat.publish_home(user, home.view(self.desk, user))
+            self.outside.chat.publish_home(user, home.view(self.desk, user, may=self._may(user)))
         except (Retry, GiveUp) as e:
             # Opening the tab again asks again; nothing is owed for a page that is only looked at.
             log.warning("App Home of %s: %s", user, e.reason)
+
+    def _may(self, user: str) -> Callable[[str, str], bool]:
+        """Whether a person in Slack may use a command, by its subject and verb."""
+        asker = Asker(user, user, "slack", "")
+        return lambda subject, verb: self.access.may(asker, self.commands[subject, verb])
 
     # ---- clock, metrics -----------------------------------------------------------------------------------------------
 

@@ -18,7 +18,8 @@ from bot.errors import ConfigError, Refused
 USAGE = """\
 Usage: captain SUBJECT [VERB] … [--as NAME] [--json] [--config FILE]
 
-Asks the running bot; `captain help` lists what it can be asked.
+Asks the running bot; `captain help` lists what it can be asked. CAPTAIN_TOKEN is a token of your own, by which it knows
+you (permissions.tokens in its captain.yml); without it captain.api_token is used, which proves nobody's name.
 
   --as NAME      who you are, for the record (or CAPTAIN_USER; else your login)
   --json         print plain JSON
@@ -51,12 +52,14 @@ def main() -> int:
 def ask(line: str, name: str, config_file: Path) -> dict[str, object]:
     """Send one line. Raises Refused with the bot's own sentence, or with what to do when nobody answers."""
     settings = config.load(config_file, OwnSection, config.environment()).captain
-    if settings.api_token is None:
+    own = os.environ.get("CAPTAIN_TOKEN", "")
+    token = own or (settings.api_token.get_secret_value() if settings.api_token else "")
+    if not token:
         raise Refused(f"{config_file}: captain.api_token is not set, so the bot's door for the CLI is shut; set it")
     host, port = settings.address
     host = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
     url = f"http://{host}:{port}/api/command"
-    headers = {"authorization": f"Bearer {settings.api_token.get_secret_value()}"}
+    headers = {"authorization": f"Bearer {token}"}
     try:
         answer = requests.post(url, json={"line": line, "as": name}, headers=headers, timeout=TIMEOUT)
         told: dict[str, object] = answer.json()

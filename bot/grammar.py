@@ -29,13 +29,17 @@ MAX_LINE = 8000
 
 @dataclass(frozen=True)
 class Asker:
-    """Who asks, and through which door. ``key`` names the request: asking twice under one key is asking once."""
+    """Who asks, and through which door. ``key`` names the request: asking twice under one key is asking once.
+
+    ``email``: proven by a token of their own; empty in Slack, which knows it, and behind a token that is shared.
+    """
 
     id: str
     name: str
     door: str
     key: str
     channel: str = ""
+    email: str = ""
 
 
 @dataclass(frozen=True)
@@ -225,11 +229,18 @@ def _value(command: Command, p: inspect.Parameter, text: str) -> Any:
     return text
 
 
-def help_text(known: Mapping[tuple[str, str], Command], subject: str = "", *, prefix: str = "/captain ") -> str:
-    """The commands, a line each, of one subject or of all."""
-    lines = [
-        f"`{prefix}{c.usage}` {c.help}" for (s, _), c in sorted(known.items()) if not subject or s == subject.lower()
-    ]
+def help_text(
+    known: Mapping[tuple[str, str], Command],
+    subject: str = "",
+    *,
+    prefix: str = "/captain ",
+    may: Callable[[Command], bool] = lambda _command: True,
+) -> str:
+    """The commands, a line each, of one subject or of all; ``may`` says which of them the asker may use."""
+    asked = [c for (s, _), c in sorted(known.items()) if not subject or s == subject.lower()]
+    lines = [f"`{prefix}{c.usage}` {c.help}" for c in asked if may(c)]
+    if asked and not lines:
+        return f"`{subject or 'Everything'}` needs a role that you do not have."
     if not lines:
         return f"I know no subject '{subject}'.{nearest(subject, sorted({s for s, _ in known}))}"
     return "\n".join(lines)

@@ -20,6 +20,7 @@ SCOPES = (
     "commands",
     "files:write",
     "groups:history",
+    "usergroups:read",  # whose roles are by user group
     "users:read",
     "users:read.email",
 )

@@ -188,10 +188,10 @@ class _Ear:
 
     async def command(self, request: Request) -> Response:
         """One line of the grammar from the CLI: {"line", "as"} → {"text", "data"} or {"error"}."""
-        token = self._captain.settings.captain.api_token
-        if token is None:
+        token, email = self._captain.settings.captain.api_token, self._owner(request)
+        if token is None and not email:
             return JSONResponse({"error": "the door is shut: set captain.api_token in captain.yml"}, 403)
-        if not _bearer(request, token):
+        if not email and (token is None or not _bearer(request, token)):
             return JSONResponse({"error": "the token is not captain.api_token of the running bot"}, 401)
         try:
             given = json.loads(await _body(request))
@@ -201,8 +201,15 @@ class _Ear:
         if not isinstance(line, str) or not isinstance(name, str) or not name.strip():
             return JSONResponse({"error": "'line' and 'as' must be strings, and 'as' says who you are"}, 400)
         key = str(given.get("key") or uuid.uuid4())
-        asker = Asker(f"cli:{name.strip()[:80]}", name.strip()[:80], "cli", key)
+        name = email or name.strip()[:80]  # who has shown a token of their own is who it belongs to
+        asker = Asker(f"cli:{name}", name, "cli", key, email=email)
         return await self._said(line, asker)
+
+    def _owner(self, request: Request) -> str:
+        """The e-mail address of whoever has shown a token of their own, or nothing. Every token is compared."""
+        tokens = self._captain.settings.permissions.tokens.items()
+        found = [email.lower() for email, token in tokens if _bearer(request, token)]
+        return found[0] if found else ""
 
     async def _said(self, line: str, asker: Asker) -> Response:
         try:

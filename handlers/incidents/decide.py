@@ -99,7 +99,7 @@ def _firing(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
     if row is None and journal.sibling(tx.c, alert) is not None:
         # While this waited for the incident, another replica saw the end of all its alerts, of this one too.
         return verdicts.CAME_TOO_LATE, None
-    before = None if row else table.last_of_key(tx.c, alert.service, key)
+    before = None if row else table.last_of_key(tx.c, key)
     if row is None:
         uid = rules.incident_uid(key, alert.fingerprint, str(alert.starts_at))
         if before is not None and before.uid != uid and _back(desk, tx, before.number, entry, severity):
@@ -372,7 +372,8 @@ def _reopened(desk: Desk, tx: Tx, row: Any, *, since: float, reason: str) -> str
             Effect(table.another_key(tx.c, row, "checks"), "checks", "checks", row.number, urgency=severity.rank + 1)
         )
     said = verdicts.opened_by_itself(desk, severity, row.service, reason or f"it was reopened as {severity.value}")
-    said = verdicts.TEST if row.test else said
+    if row.test:
+        said = verdicts.TEST
     table.add_event(tx.c, incident=row.number, at=tx.now, kind="paging", actor=ITSELF, text=said)
     return escape(f"It {said}.")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from bot.integrations.slack.words import escape, fit_view
@@ -15,8 +15,8 @@ from handlers.watchdogs import table as watchdog_table
 from handlers.watchdogs import words as watchdog_words
 
 
-def view(desk: Desk, user: str) -> dict[str, Any]:
-    """The Home tab of one person, as Slack's views.publish takes it."""
+def view(desk: Desk, user: str, *, may: Callable[[str, str], bool]) -> dict[str, Any]:
+    """The Home tab of one person, as Slack's views.publish takes it; ``may(subject, verb)`` says what they may do."""
     with desk.store.read() as c:
         rows = table.open_incidents(c, limit=20)
         found = stuck.stuck(c, now=time.time())
@@ -28,11 +28,11 @@ def view(desk: Desk, user: str) -> dict[str, Any]:
         {"type": "header", "text": {"type": "plain_text", "text": "Release Captain"}},
         {"type": "section", "text": {"type": "mrkdwn", "text": f"Hello <@{user}>. This is what is open now."}},
         *words.listing(rows, everything=False)[1],
-        {"type": "actions", "elements": [words.button("Open an incident", declare.CALLBACK, "form")]},
+        *(_actions(words.button("Open an incident", declare.CALLBACK, "form")) if may("incident", "open") else ()),
         *(flag_words.listing(flags, (), now=time.time())[1] if flags or desk.flags else ()),
         {"type": "divider"},
         {"type": "section", "text": {"type": "mrkdwn", "text": _owed(owed)}},
-        *_stuck(found),
+        *_stuck(found, button=may("incident", "repair")),
         *_watchdogs(desk, heard, now),
         {
             "type": "context",
@@ -42,12 +42,16 @@ def view(desk: Desk, user: str) -> dict[str, Any]:
     return fit_view({"type": "home", "blocks": blocks})
 
 
-def _stuck(found: Sequence[stuck.Stuck]) -> words.Blocks:
+def _actions(*buttons: dict[str, Any]) -> words.Blocks:
+    return [{"type": "actions", "elements": list(buttons)}]
+
+
+def _stuck(found: Sequence[stuck.Stuck], *, button: bool) -> words.Blocks:
     said = stuck.count_line(found)
     if not said:
         return []
-    button = words.button("Repair all", "incident repair", "--all")
-    return [{"type": "section", "text": {"type": "mrkdwn", "text": said}, "accessory": button}]
+    block = {"type": "section", "text": {"type": "mrkdwn", "text": said}}
+    return [block | ({"accessory": words.button("Repair all", "incident repair", "--all")} if button else {})]
 
 
 def _watchdogs(desk: Desk, heard: Sequence[Any], now: float) -> list[dict[str, Any]]:

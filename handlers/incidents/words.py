@@ -196,10 +196,10 @@ def _told(row: Any) -> str:
         lines.append(f"*What burns:* {escape(name)}{escape(burn)}")
     if said.get("description"):
         lines.append(escape(said["description"]))
-    if said.get("before"):
-        lines.append(f"*The same before:* {escape(said['before'])}")
     if said.get("message"):
         lines.append(f"Declared from <{escape(said['message'])}|a message>")
+    if said.get("before"):
+        lines.append(f"*The same before:* {escape(said['before'])}")
     found = links(row)
     if found:
         lines.append(" · ".join(f"<{escape(url)}|{escape(text)}>" for text, url in found))

@@ -105,6 +105,10 @@ class Chat(Protocol):
 
     def person(self, user: str) -> Person: ...
 
+    def usergroup(self, group: str) -> frozenset[str]:
+        """The user ids of a user group's members."""
+        ...
+
     def permalink(self, channel: str, ts: str) -> str: ...
 
     def ping(self) -> str:

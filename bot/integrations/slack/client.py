@@ -205,6 +205,10 @@ class SlackClient:
         profile = found.get("profile") or {}
         return Person(str(found["id"]), str(found.get("name") or ""), str(profile.get("email") or ""))
 
+    def usergroup(self, group: str) -> frozenset[str]:
+        answer = _asking(f"list the members of {group}", lambda: self._web.usergroups_users_list(usergroup=group))
+        return frozenset(str(one) for one in answer["users"])
+
     def permalink(self, channel: str, ts: str) -> str:
         where = self._channel(channel)
         answer = _asking(

@@ -1,0 +1,169 @@
+"""Who may ask for what: roles by Slack user group or e-mail, and the commands that need one."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+from bot.config import nearest
+from bot.errors import GiveUp, Refused, Retry
+from bot.grammar import Asker, Command
+from bot.integrations.slack import Chat
+from bot.yaml_lines import Place
+
+T = TypeVar("T")
+FRESH = 300.0
+"""Seconds for which what Slack says of a person or a group is not asked again."""
+SHARED = "cli"
+"""The door behind the token that everybody shares: it proves nobody's name."""
+
+
+class Role(BaseModel):
+    """One row of ``permissions.roles``: who has it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    usergroup: str = Field("", description="a Slack user group's id, S…")
+    emails: tuple[str, ...] = Field(
+        (), description="e-mail addresses, as Slack profiles and permissions.tokens have them"
+    )
+
+    @field_validator("usergroup")
+    @classmethod
+    def _usergroup(cls, value: str) -> str:
+        if value and not (value.startswith("S") and value.isalnum() and value.isupper()):
+            raise ValueError("must be a user group's id such as S012AB3CD; Slack shows it in the group's menu")
+        return value
+
+    @field_validator("emails")
+    @classmethod
+    def _emails(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            if "@" not in one:
+                raise ValueError(f"'{one}' is no e-mail address")
+        return tuple(one.lower() for one in value)
+
+
+class Permissions(BaseModel):
+    """The ``permissions:`` section of captain.yml. What ``needs`` does not name is for everybody.
+
+    ``needs``: a command ("flag on") or a subject ("flag") and the roles of which one is needed; the command counts.
+    ``tokens``: an e-mail address and the token by which the CLI and the API prove it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    roles: Mapping[str, Role] = Field(default_factory=dict)
+    needs: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+    tokens: Mapping[str, SecretStr] = Field(default_factory=dict)
+
+    @field_validator("needs", mode="before")
+    @classmethod
+    def _one_or_more(cls, value: object) -> object:
+        if not isinstance(value, Mapping):
+            return value
+        return {name: (roles,) if isinstance(roles, str) else roles for name, roles in value.items()}
+
+    def wants(self, command: Command) -> tuple[str, ...]:
+        """The roles of which one is needed; empty when it is for everybody."""
+        return self.needs.get(command.name, self.needs.get(command.subject, ()))
+
+
+def misfits(made: Permissions, commands: Sequence[Command], *, slack: bool) -> Iterator[tuple[Place, str]]:
+    """Mistakes in ``permissions:`` that its model cannot see. ``slack``: whether there is a Slack to ask."""
+    known = sorted({one.name for one in commands} | {one.subject for one in commands})
+    for name, roles in made.needs.items():
+        if name not in known:
+            yield ("permissions", "needs", name), f"is no command and no subject.{nearest(name, known)}"
+        for one in roles:
+            if one not in made.roles:
+                yield ("permissions", "needs", name), f"there is no role '{one}'.{nearest(one, list(made.roles))}"
+        if not roles:
+            yield ("permissions", "needs", name), "names no role, so nobody could ask for it; leave it out, or name one"
+    for name, role in made.roles.items():
+        if not role.usergroup and not role.emails:
+            yield ("permissions", "roles", name), "has nobody: give it a usergroup or emails"
+        if role.usergroup and not slack:
+            yield ("permissions", "roles", name), "has a Slack user group, but there is no slack: section"
+    for email in made.tokens:
+        if "@" not in email:
+            yield ("permissions", "tokens", email), "must be an e-mail address"
+
+
+@dataclass
+class Access:
+    """Decides who may ask for what. Safe to use from any thread; asks Slack at most once in FRESH s for each thing."""
+
+    permissions: Permissions
+    chat: Chat | None
+    clock: Callable[[], float] = time.monotonic
+    _kept: dict[str, tuple[float, frozenset[str]]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def check(self, asker: Asker, command: Command) -> None:
+        """Raises Refused, saying who may, when the asker may not."""
+        wanted = self.permissions.wants(command)
+        if not wanted:
+            return
+        roles = ", ".join(wanted)
+        if asker.door == SHARED and not asker.email:
+            raise Refused(
+                f"`{command.name}` needs the role {roles}, and the token you share with others proves nobody's name. "
+                "Use a token of your own: permissions.tokens in captain.yml has them, CAPTAIN_TOKEN carries it."
+            )
+        if not any(self._has(asker, role) for role in wanted):
+            raise Refused(f"`{command.name}` needs the role {roles}, which you do not have. {self._who(wanted)}")
+
+    def may(self, asker: Asker, command: Command) -> bool:
+        """Whether help shows it: what cannot be told now is shown."""
+        wanted = self.permissions.wants(command)
+        try:
+            return not wanted or any(self._has(asker, role) for role in wanted)
+        except Refused:
+            return True
+
+    # ---- inside ---------------------------------------------------------------------------------------------------
+
+    def _has(self, asker: Asker, name: str) -> bool:
+        role = self.permissions.roles[name]
+        if asker.door == SHARED:
+            return asker.email in role.emails
+        if role.usergroup and asker.id in self._asked(role.usergroup, lambda chat: chat.usergroup(role.usergroup)):
+            return True
+        if not role.emails:
+            return False
+        mine = self._asked(asker.id, lambda chat: frozenset({chat.person(asker.id).email.lower()}))
+        return bool(mine & set(role.emails) - {""})
+
+    def _asked(self, key: str, ask: Callable[[Chat], frozenset[str]]) -> frozenset[str]:
+        """What Slack says; while it does not answer, what it said last. Raises Refused when it never has."""
+        now = self.clock()
+        with self._lock:
+            at, known = self._kept.get(key, (float("-inf"), frozenset()))
+        if now - at < FRESH:
+            return known
+        if self.chat is None:
+            raise Refused("The slack: section is missing in captain.yml, so I cannot tell who you are.")
+        try:
+            known = ask(self.chat)
+        except (Retry, GiveUp) as e:
+            if at == float("-inf"):
+                raise Refused(
+                    f"I cannot tell whether you may: Slack does not say who you are ({e.reason}). Nothing was done. "
+                    "Try again, or use the command line with a token of your own."
+                ) from e
+            return known
+        with self._lock:
+            self._kept[key] = (now, known)
+        return known
+
+    def _who(self, wanted: Sequence[str]) -> str:
+        """Whom to ask instead."""
+        groups = [f"<!subteam^{role.usergroup}>" for name in wanted if (role := self.permissions.roles[name]).usergroup]
+        people = [email for name in wanted for email in self.permissions.roles[name].emails]
+        return f"Ask one of: {', '.join([*groups, *people[:5]])}."
