@@ -281,9 +281,9 @@ def _when(row: Any) -> str:
     if row.mitigated_at is not None:
         told.append(f"Mitigated by {escape(row.mitigated_by)} {_instant(row.mitigated_at)}")
     if row.resolved_at is not None:
-        told.append(f"Resolved by {escape(row.resolved_by)} {_instant(row.resolved_at)}")
+        told.append(f"Resolved {_instant(row.resolved_at)}")
     if row.closed_at is not None:
-        told.append(f"Closed by {escape(row.closed_by)} {_instant(row.closed_at)}")
+        told.append(f"Closed {_instant(row.closed_at)}")
     return " · ".join(told)
 
 

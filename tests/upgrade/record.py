@@ -199,7 +199,10 @@ class Story:
 
     def quiet(self) -> None:
         """Wait until nothing is owed."""
-        until(lambda: not self.count("effects WHERE state IN ('owed', 'retrying', 'waiting')"), "effects stay owed")
+        until(
+            lambda: not self.count("effects WHERE kind <> 'remind' AND state IN ('owed', 'retrying', 'waiting')"),
+            "effects stay owed",
+        )
 
     def tell(self) -> None:
         """Everything that happens, up to kill -9."""

@@ -72,8 +72,9 @@ def everything(bot: Bot) -> list[dict[str, Any]]:
 
 
 def settled(bot: Bot) -> bool:
-    """Nothing is owed for any incident but what was parked."""
-    states = Counter(effect["state"] for row in everything(bot) for effect in row["effects"])
+    """Nothing is owed for any incident but what was parked, and reminders, which are for later."""
+    effects = [effect for row in everything(bot) for effect in row["effects"] if effect["kind"] != "remind"]
+    states = Counter(effect["state"] for effect in effects)
     return not states.keys() - {"done", "skipped", "gave_up"}
 
 
