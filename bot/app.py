@@ -326,7 +326,7 @@ class Captain:
                 answer = {"text": reply.text, "blocks": list(reply.blocks), "in_channel": reply.in_channel}
             except Refused as e:
                 verdict = str(e)
-                answer = {"text": verdict, "blocks": [], "in_channel": False}
+                answer = {"text": verdict, "blocks": list(e.blocks), "in_channel": False}
         self._close(request, answer, verdict)
 
     def _submitted(self, asker: Asker, form: Mapping[str, Any]) -> Reply:

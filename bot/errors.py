@@ -11,6 +11,8 @@ Only the engine interprets ``Retry`` and ``GiveUp``. ``Refused`` is caught at th
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from typing import Any
 
 
 class Problem(Exception):
@@ -53,7 +55,11 @@ class GiveUp(Problem):
 
 
 class Refused(Problem):
-    """Said to the person who asked: what is wrong and what to do instead."""
+    """Said to the person who asked: what is wrong and what to do instead; ``blocks`` say the same to Slack, with buttons."""
+
+    def __init__(self, why: str, blocks: Sequence[dict[str, Any]] = ()) -> None:
+        super().__init__(why)
+        self.blocks = blocks
 
 
 class ConfigError(Problem):

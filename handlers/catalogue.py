@@ -88,6 +88,12 @@ class Policy(BaseModel):
         description="alert severity label → ours; a label that is not here pages, to be safe",
     )
     panel_pause: float = Field(0.7, ge=0, le=10, description="seconds in which changes of the panel are gathered")
+    reopen_within: float = Field(
+        1800.0,
+        ge=0,
+        le=7 * 86400,
+        description="seconds after its end in which the same alert reopens an incident; 0 makes a new one every time",
+    )
     looks_apart: float = Field(
         120.0,
         ge=0,

@@ -9,11 +9,10 @@ from bot.effects import UNSETTLED, Effect, State, Tx
 from bot.errors import Refused
 from bot.grammar import Asker
 from bot.integrations.slack.words import escape
-from handlers.buckets import events
 from handlers.desk import Desk
-from handlers.incidents import decide, findings, table
+from handlers.incidents import decide, findings, owing, table
 from handlers.incidents.compare import Kind
-from handlers.incidents.rules import Severity, Status
+from handlers.incidents.rules import Severity
 from handlers.incidents.table import INCIDENTS
 
 
@@ -33,12 +32,10 @@ def page(desk: Desk, asker: Asker, number: int, *, now: float) -> str:
         if _tried_again(desk, tx, last):
             said = "The page had not gone out yet; I try it again as soon as PagerDuty takes one."
         else:
-            key = table.another_key(tx.c, row, "page")
-            rank, bucket = Severity(row.severity).rank, events(row.service)
-            tx.owe(Effect(key, "page", "pagerduty", number, {"since": now}, urgency=rank, bucket=bucket))
+            owing.page(tx, row, Severity(row.severity), since=now)
             # Whoever had it had the old page: the new one is to be taken anew, or PagerDuty escalates it for ever.
             t = INCIDENTS()
-            tx.c.execute(t.update().where(t.c.number == number).values(status=Status.TRIGGERED.value))
+            tx.c.execute(t.update().where(t.c.number == number).values(**table.ANEW))
             said = (
                 "The on-call is paged again. Where PagerDuty still has an open incident for this, it adds this page to it "
                 "and wakes nobody anew."

@@ -16,6 +16,18 @@ from handlers.desk import Desk
 from handlers.incidents import again, decide, findings, reconcile, stuck, table, words
 from handlers.incidents.rules import Deed, Severity, Status
 
+PAST: Mapping[Deed, str] = {
+    Deed.ACKNOWLEDGE: "acknowledged",
+    Deed.MITIGATE: "mitigated",
+    Deed.RESOLVE: "resolved",
+    Deed.CLOSE: "closed",
+    Deed.REOPEN: "reopened",
+}
+OVER: Mapping[Deed, Sequence[Status]] = {
+    Deed.CLOSE: (Status.RESOLVED,),
+    Deed.REOPEN: (Status.RESOLVED, Status.CLOSED),
+}
+"""What a deed is done to when no incident is named, where that is not an open one."""
 REF = re.compile(r"(?:inc-?|#)?(\d{1,9})", re.IGNORECASE)
 
 
@@ -45,9 +57,24 @@ def ack(desk: Desk, asker: Asker, incident: str = "") -> Reply:
     return _do(desk, asker, incident, Deed.ACKNOWLEDGE)
 
 
-def resolve(desk: Desk, asker: Asker, incident: str = "") -> Reply:
-    """Resolve: the page is resolved, the ticket is done, the thread is closed."""
-    return _do(desk, asker, incident, Deed.RESOLVE)
+def mitigate(desk: Desk, asker: Asker, incident: str = "") -> Reply:
+    """Mitigate: nobody is hurt any more, and its cause is still there."""
+    return _do(desk, asker, incident, Deed.MITIGATE)
+
+
+def resolve(desk: Desk, asker: Asker, incident: str = "", *, anyway: bool = False) -> Reply:
+    """Resolve: the page is resolved, the ticket is done; what still fires wants --anyway."""
+    return _do(desk, asker, incident, Deed.RESOLVE, anyway=anyway)
+
+
+def close(desk: Desk, asker: Asker, incident: str = "") -> Reply:
+    """Close a resolved incident: what was to be done afterwards is done."""
+    return _do(desk, asker, incident, Deed.CLOSE)
+
+
+def reopen(desk: Desk, asker: Asker, incident: str = "") -> Reply:
+    """Reopen what is over: the on-call is paged again, the ticket reopened, in the same thread."""
+    return _do(desk, asker, incident, Deed.REOPEN)
 
 
 def repair(desk: Desk, asker: Asker, incident: str = "", *, all_: bool = False) -> Reply:
@@ -147,14 +174,14 @@ def opened(
     return Reply(text, data=_plain(row))
 
 
-def _do(desk: Desk, asker: Asker, incident: str, deed: Deed) -> Reply:
+def _do(desk: Desk, asker: Asker, incident: str, deed: Deed, *, anyway: bool = False) -> Reply:
     with desk.store.read() as c:
-        number = _find(c, asker, incident).number
-    row, changed = decide.do(desk, asker, number, deed, now=time.time())
+        number = _find(c, asker, incident, OVER.get(deed, ())).number
+    row, changed = decide.do(desk, asker, number, deed, now=time.time(), anyway=anyway)
     if changed:
-        verb, burns = ("acknowledged", "") if deed is Deed.ACKNOWLEDGE else ("resolved", _still(desk, row))
-        return Reply(f"You {verb} INC-{number}: {escape(row.title)}{burns}", data=_plain(row))
-    return Reply(_nothing(row), data=_plain(row))
+        burns = _still(desk, row) if deed is Deed.RESOLVE else ""
+        return Reply(f"You {PAST[deed]} INC-{number}: {escape(row.title)}{burns}", data=_plain(row))
+    return Reply(words.nothing(row, deed, now=time.time()), data=_plain(row))
 
 
 def _still(desk: Desk, row: Any) -> str:
@@ -163,46 +190,39 @@ def _still(desk: Desk, row: Any) -> str:
     return f"\n{said.strip()}" if said else ""
 
 
-def _nothing(row: Any) -> str:
-    """Why a deed did nothing: the state it found, and since when."""
-    status = Status(row.status)
-    if status is Status.ACKNOWLEDGED:
-        since, who = row.acked_at, row.acked_by
-    else:
-        since, who = row.resolved_at, row.resolved_by
-    ago = words.duration(time.time() - since)
-    return f"Nothing changed: INC-{row.number} was {status.value} by {escape(who)} {ago} ago."
+def _find(c: Any, asker: Asker, ref: str, among: Sequence[Status] = ()) -> Any:
+    """The incident meant: by number, or the one open incident of this channel, or the only open one.
 
-
-def _find(c: Any, asker: Asker, ref: str) -> Any:
-    """The incident meant: by number, or the one open incident of this channel, or the only open one."""
+    ``among``: the statuses that are meant when none is named, where it is not an open one.
+    """
     if ref:
         match = REF.fullmatch(ref.strip("*`"))
         row = table.by_number(c, int(match.group(1))) if match else None
         if row is None:
             raise Refused(f"There is no incident '{ref[:40]}'. `incident list --all` shows the latest ones.")
         return row
-    row = _clear(c, asker)
+    row = _clear(c, asker, among)
     if row is not None:
         return row
-    found, here = _candidates(c, asker)
+    found, here = _candidates(c, asker, among)
+    what = " or ".join(status.value for status in among) or "open"
     if not found:
-        raise Refused("No incident is open, so there is none to act on.")
+        raise Refused(f"No incident is {what}, so there is none to act on.")
     numbers = ", ".join(f"INC-{row.number}" for row in found[:10])
     raise Refused(
-        f"Which one? Open {'here ' if here else ''}are {numbers}. Name it, for example INC-{found[0].number}."
+        f"Which one? {what.capitalize()} {'here ' if here else ''}are {numbers}. Name it, for example INC-{found[0].number}."
     )
 
 
-def _clear(c: Any, asker: Asker) -> Any:
+def _clear(c: Any, asker: Asker, among: Sequence[Status] = ()) -> Any:
     """The one incident that can be meant when none is named; None when there is none or several."""
-    found, _ = _candidates(c, asker)
+    found, _ = _candidates(c, asker, among)
     return found[0] if len(found) == 1 else None
 
 
-def _candidates(c: Any, asker: Asker) -> tuple[Sequence[Any], bool]:
-    """The open incidents of this channel, or all that are open; True for those of the channel."""
-    rows = table.open_incidents(c)
+def _candidates(c: Any, asker: Asker, among: Sequence[Status] = ()) -> tuple[Sequence[Any], bool]:
+    """The open incidents of this channel, or all that are open; True for those of the channel. ``among``: see _find."""
+    rows = table.latest_incidents(c, among=among) if among else table.open_incidents(c)
     here = [row for row in rows if asker.channel and row.channel == asker.channel]
     return here or rows, bool(here)
 
@@ -215,7 +235,8 @@ def _plain(row: Any) -> dict[str, Any]:
     """The incident as plain JSON."""
     kept = (
         "number", "uid", "service", "environment", "severity", "title", "status", "source", "opened_at", "opened_by",
-        "paged_at", "acked_at", "acked_by", "resolved_at", "resolved_by", "channel", "thread_ts", "ticket_key",
+        "paged_at", "acked_at", "acked_by", "mitigated_at", "mitigated_by", "resolved_at", "resolved_by", "closed_at",
+        "closed_by", "reopened_at", "channel", "thread_ts", "ticket_key",
         "ticket_url", "checks", "test",
     )  # fmt: skip
     return {name: getattr(row, name) for name in kept}
@@ -225,7 +246,10 @@ VERBS: Mapping[str, Verb] = {
     "list": list_,
     "show": show,
     "ack": ack,
+    "mitigate": mitigate,
     "resolve": resolve,
+    "close": close,
+    "reopen": reopen,
     "open": open_,
     "repair": repair,
     "page": page,

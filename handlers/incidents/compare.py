@@ -76,7 +76,7 @@ class Ours:
 
     @property
     def open(self) -> bool:
-        return self.status is not Status.RESOLVED
+        return self.status.open
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from handlers.alerts.journal import Entry
 from handlers.alerts.payload import Alert
 from handlers.buckets import EDITS, events, posts
 from handlers.desk import Desk
-from handlers.incidents import findings, rules, table, verdicts
+from handlers.incidents import findings, owing, rules, table, verdicts, words
 from handlers.incidents.compare import Kind
 from handlers.incidents.rules import Deed, Severity, Status
 from handlers.incidents.table import INCIDENTS
@@ -32,8 +32,8 @@ class Twice(Exception):
     """Another replica has decided about this alert: everything written down here is taken back."""
 
 
-ITSELF = "Release Captain"
-"""Who opened or ended an incident that neither an alert nor a person did."""
+ALERTMANAGER, ITSELF = "Alertmanager", "Release Captain"
+"""Who opened or ended an incident where no person did: its alerts, or we."""
 UNDECIDED = 60.0
 """Seconds for which the end of an incident waits for an alert that nobody has decided about; one that breaks must not hold it."""
 KEPT = ("summary", "description", "runbook_url", "dashboard", "slo", "burn")
@@ -99,12 +99,17 @@ def _firing(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
     if row is None and journal.sibling(tx.c, alert) is not None:
         # While this waited for the incident, another replica saw the end of all its alerts, of this one too.
         return verdicts.CAME_TOO_LATE, None
+    before = None if row else table.last_of_key(tx.c, key)
     if row is None:
         uid = rules.incident_uid(key, alert.fingerprint, str(alert.starts_at))
+        if before is not None and before.uid != uid and _back(desk, tx, before.number, entry, severity):
+            return verdicts.reopened(desk, before, alert, severity), before.number
         title = " ".join(
             (alert.annotations.get("summary") or f"{alert.labels['alertname']} on {alert.service}").split()
         )
         kept = {name: value for name in KEPT if (value := alert.annotations.get(name) or alert.labels.get(name))}
+        if before is not None and before.uid != uid:
+            kept["before"] = f"INC-{before.number}"
         number = _open(
             desk,
             tx,
@@ -131,6 +136,23 @@ def _where(desk: Desk, alert: Alert) -> tuple[str, str]:
     return environment, rules.incident_key(alert.labels, service=alert.service, environment=environment)
 
 
+def _back(desk: Desk, tx: Tx, number: int, entry: Entry, severity: Severity) -> bool:
+    """Reopen the incident that was of the same key, when it ended so lately that this is no new one; False when not."""
+    row = _lock(tx, number)
+    if not rules.is_back(row.resolved_at, entry.received_at, within=desk.policy.reopen_within):
+        return False
+    ago = words.duration(entry.received_at - row.resolved_at)
+    text = f"{entry.alert.labels['alertname']} fires again, {ago} after it was resolved"
+    if severity.value != row.severity:
+        # As if it were a new one: what is no worse than a ticket now wakes nobody, and what becomes worse pages then.
+        tx.c.execute(INCIDENTS().update().where(INCIDENTS().c.number == number).values(severity=severity.value))
+        said = f"severity is {severity.value} now, it was {row.severity}"
+        table.add_event(tx.c, incident=number, at=tx.now, kind="severity", actor=ALERTMANAGER, text=said)
+        row = table.by_number(tx.c, number)
+    reason, since = verdicts.label(desk, entry.alert, severity), entry.received_at
+    return move(desk, tx, row, Deed.REOPEN, actor=ALERTMANAGER, text=text, since=since, reason=reason)
+
+
 def _joined(desk: Desk, tx: Tx, row: Any, entry: Entry, severity: Severity) -> str:
     """Another alert of an open incident: remember it, and raise the severity if it is worse."""
     name = entry.alert.labels["alertname"]
@@ -138,16 +160,16 @@ def _joined(desk: Desk, tx: Tx, row: Any, entry: Entry, severity: Severity) -> s
     verdict = verdicts.joined(desk, row, entry.alert, severity)
     if severity.rank < Severity(row.severity).rank:
         verdict = verdicts.raised(desk, row, entry.alert, severity)
-        values = {"severity": severity.value}
+        values: dict[str, Any] = {"severity": severity.value}
         wakes = severity.pages and not Severity(row.severity).pages
         if wakes:
             # Whoever took it took a ticket; a page is for the on-call, and somebody has to take it anew.
-            values["status"] = Status.TRIGGERED.value
+            values |= table.ANEW
         tx.c.execute(INCIDENTS().update().where(INCIDENTS().c.number == row.number).values(**values))
         text = f"severity raised from {row.severity} to {severity.value} by {name}"
         table.add_event(tx.c, incident=row.number, at=tx.now, kind="severity", actor="Alertmanager", text=text)
-        if wakes:
-            _owe_page(desk, tx, row.uid, row.number, row.service, severity, since=entry.received_at)
+        if wakes and verdicts.pages(desk, severity, row.service):
+            owing.page(tx, row, severity, since=entry.received_at)
     show(desk, tx, row.number)
     return verdict
 
@@ -253,55 +275,107 @@ def open_by_person(
     return row, True
 
 
-def do(desk: Desk, asker: Asker, number: int, deed: Deed, *, now: float) -> tuple[Any, bool]:
-    """A person's deed on an incident; (row as it then is, True when it changed something). Raises Refused."""
+def do(desk: Desk, asker: Asker, number: int, deed: Deed, *, now: float, anyway: bool = False) -> tuple[Any, bool]:
+    """A person's deed on an incident; (row as it then is, True when it changed something). Raises Refused.
+
+    What still fires is not resolved unless ``anyway``.
+    """
     with desk.engine.transaction(now) as tx:
         row = _lock(tx, number)
         if row is None:
             raise Refused(f"There is no INC-{number}. `incident list --all` shows the latest ones.")
+        applies = rules.after(Status(row.status), deed) is not None
+        if applies and deed is Deed.RESOLVE and not anyway:
+            _ask_first(tx.c, row)
+        if applies and deed is Deed.REOPEN and not table.is_open(row):
+            _no_other(tx.c, row)
         changed = move(desk, tx, row, deed, actor=asker.name, text=f"by {asker.name}")
         if changed:
             record(tx, asker, f"incident {deed.value}", number, {"from": row.status})
         return table.by_number(tx.c, number), changed
 
 
-def move(desk: Desk, tx: Tx, row: Any, deed: Deed, *, actor: str, text: str, tell_pager: bool = True) -> bool:
+def _ask_first(c: Connection, row: Any) -> None:
+    """Whoever resolves what still fires must mean it: it fires on, and nobody is paged for these alerts any more."""
+    if findings.gone(c, row.number):
+        return  # Alertmanager knows it no longer, and that is what was asked about
+    names = [str(json.loads(alert.labels).get("alertname", "?")) for alert in journal.firing(c, [row.number])]
+    if names:
+        raise Refused(*words.still_fires(row.number, names))
+
+
+def _no_other(c: Connection, row: Any) -> None:
+    other = table.open_by_key(c, row.key)
+    if other is not None:
+        raise Refused(
+            f"INC-{row.number} stays {row.status}: INC-{other.number} is open for the same. Go on there: "
+            f"`incident show INC-{other.number}`."
+        )
+
+
+def move(
+    desk: Desk,
+    tx: Tx,
+    row: Any,
+    deed: Deed,
+    *,
+    actor: str,
+    text: str,
+    tell_pager: bool = True,
+    since: float | None = None,
+    reason: str = "",
+) -> bool:
     """Make one move of the state machine and owe what follows from it; False when it does not apply.
 
-    ``tell_pager`` is False when PagerDuty itself told us: what it knows is not sent back.
+    ``tell_pager`` is False when PagerDuty itself told us: what it knows is not sent back. ``since``: UNIX s from which
+    the time to the page of a reopened incident counts; now without it. ``reason``: why that pages, or does not.
     """
-    status = rules.after(Status(row.status), deed)
-    if status is None:
+    before, status = Status(row.status), rules.after(Status(row.status), deed)
+    over = deed is Deed.REOPEN and not before.open
+    if status is None or (over and not table.take_key(tx.c, row)):
         return False
+    if before is Status.TRIGGERED and status is Status.MITIGATED:
+        # Who mitigates has it, and PagerDuty need not call anybody else.
+        move(desk, tx, row, Deed.ACKNOWLEDGE, actor=actor, text=text, tell_pager=tell_pager)
     t = INCIDENTS()
-    values: dict[str, Any] = {"status": status.value}
-    if status is Status.ACKNOWLEDGED:
-        values |= {"acked_at": tx.now, "acked_by": actor}
-    else:
-        values |= {"resolved_at": tx.now, "resolved_by": actor, "open_key": None}
+    values = {**table.changed(row, deed, actor=actor, now=tx.now), "status": status.value}
     tx.c.execute(t.update().where(t.c.number == row.number).values(**values))
-    table.add_event(tx.c, incident=row.number, at=tx.now, kind=status.value, actor=actor, text=text)
-    page = table.newest(tx.c, row.number, "page") if tell_pager else None
-    if status is Status.ACKNOWLEDGED:
-        if page:
-            tx.owe(_follow_up(page, "page-ack", urgency=2))
-        note = f"✋ Acknowledged by {actor}."
+    kind = "reopened" if deed is Deed.REOPEN else status.value
+    table.add_event(tx.c, incident=row.number, at=tx.now, kind=kind, actor=actor, text=text)
+    if tell_pager and deed in (Deed.ACKNOWLEDGE, Deed.RESOLVE):
+        owing.page_follow_up(tx, row, "page-ack" if deed is Deed.ACKNOWLEDGE else "page-resolve")
+    note = words.moved(before, deed, actor, text)
+    if deed is Deed.RESOLVE:
+        owing.ticket_follow_up(tx, row, "ticket-done")
+        by_itself = actor in (ALERTMANAGER, ITSELF)
+        findings.answer(tx, row, tuple(Kind), escape(note.removeprefix("✅ ")))
+        note = escape(note) + ("" if by_itself else still(tx.c, row))
+    elif over:
+        note = f"{escape(note)} {_reopened(desk, tx, row, since=since or tx.now, reason=reason)}"
     else:
-        if page:
-            tx.owe(_follow_up(page, "page-resolve", urgency=2))
-        if ticket := table.newest(tx.c, row.number, "ticket"):
-            # Not beside a move the other way: the last to arrive would win.
-            last = table.newest(tx.c, row.number, "ticket-reopen") or ticket
-            tx.owe(_follow_up(ticket, "ticket-done", urgency=4, after=last.key))
-        how, burns = f"Resolved {text}.", still(tx.c, row)
-        if actor in ("Alertmanager", ITSELF):
-            how, burns = f"Resolved: {'every alert has ended' if actor == 'Alertmanager' else text}.", ""
-        findings.answer(tx, row, tuple(Kind), escape(how))
-        note = f"✅ {how}{burns}"
-    times = table.events_of(tx.c, row.number, status.value)
-    say(desk, tx, row, status.value if times == 1 else f"{status.value}:{times}", note)
+        note = escape(note)
+    times = table.events_of(tx.c, row.number, kind)
+    say(desk, tx, row, kind if times == 1 else f"{kind}:{times}", note)
     show(desk, tx, row.number)
     return True
+
+
+def _reopened(desk: Desk, tx: Tx, row: Any, *, since: float, reason: str) -> str:
+    """What follows when an incident that was over is open again; the sentence that says whom it wakes, mrkdwn."""
+    severity = Severity(row.severity)
+    if verdicts.pages(desk, severity, row.service) and not row.test:
+        owing.page(tx, row, severity, since=since)
+    if desk.outside.tracker is not None:
+        owing.ticket_follow_up(tx, row, "ticket-reopen")
+    if desk.services[row.service].runbook:
+        tx.owe(
+            Effect(table.another_key(tx.c, row, "checks"), "checks", "checks", row.number, urgency=severity.rank + 1)
+        )
+    said = verdicts.opened_by_itself(desk, severity, row.service, reason or f"it was reopened as {severity.value}")
+    if row.test:
+        said = verdicts.TEST
+    table.add_event(tx.c, incident=row.number, at=tx.now, kind="paging", actor=ITSELF, text=said)
+    return escape(f"It {said}.")
 
 
 def still(c: Connection, row: Any) -> str:
@@ -360,8 +434,9 @@ def _open(desk: Desk, tx: Tx, values: dict[str, Any]) -> int | None:
     uid, service, number = row["uid"], row["service"], int(made[0])
     severity, entry = Severity(row["severity"]), desk.services[service]
     table.add_event(tx.c, incident=number, at=tx.now, kind="opened", actor=row["opened_by"], text=row["title"])
-    if severity.pages and not row["test"]:
-        _owe_page(desk, tx, uid, number, service, severity, since=row["opened_at"])
+    if verdicts.pages(desk, severity, service) and not row["test"]:
+        args, bucket = {"since": row["opened_at"], "service": service}, events(service)
+        tx.owe(Effect(f"{uid}:page", "page", "pagerduty", number, args, urgency=severity.rank, bucket=bucket))
     if desk.outside.chat is not None:
         bucket = posts(desk, service)
         tx.owe(Effect(f"{uid}:root", "root", "slack", number, urgency=severity.rank + 1, bucket=bucket))
@@ -370,20 +445,6 @@ def _open(desk: Desk, tx: Tx, values: dict[str, Any]) -> int | None:
     if entry.runbook:
         tx.owe(Effect(f"{uid}:checks", "checks", "checks", number, urgency=severity.rank + 1))
     return number
-
-
-def _owe_page(desk: Desk, tx: Tx, uid: str, number: int, service: str, severity: Severity, *, since: float) -> None:
-    """``since``: UNIX s from which the time to the page counts: when the alert that pages arrived."""
-    if verdicts.pages(desk, severity, service):
-        key, args, bucket = f"{uid}:page", {"since": since}, events(service)
-        tx.owe(Effect(key, "page", "pagerduty", number, args, urgency=severity.rank, bucket=bucket))
-
-
-def _follow_up(before: Any, kind: str, *, urgency: int, after: str = "") -> Effect:
-    """What follows from an effect, in its lane and its bucket; each page and each ticket has a follow-up of its own."""
-    key = before.key.replace(f":{before.kind}", f":{kind}", 1)
-    about, lane, bucket = before.about, before.lane, before.bucket
-    return Effect(key, kind, lane, about, urgency=urgency, after=after or before.key, bucket=bucket)
 
 
 def _lock_open(tx: Tx, key: str) -> Any:

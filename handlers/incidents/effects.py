@@ -18,7 +18,7 @@ from handlers.checks import check_service
 from handlers.desk import Desk
 from handlers.incidents import decide, findings, table, words
 from handlers.incidents.phone import PREFIX
-from handlers.incidents.rules import Severity
+from handlers.incidents.rules import Severity, Status
 from handlers.incidents.table import INCIDENTS
 from handlers.posts import chat_of, post_once
 
@@ -54,9 +54,13 @@ def page(desk: Desk, task: Task) -> Outcome:
     if not table.is_open(row):
         # An earlier try may have reached PagerDuty; the resolve that follows this closes it either way.
         return Outcome(skipped="resolved before PagerDuty confirmed the page")
+    with desk.store.read() as c:
+        newest = table.newest(c, row.number, "page")
+    if newest is not None and newest.key != task.key:
+        return Outcome(skipped="a newer page follows")
     accepted = _pager(desk).trigger(
         Trigger(
-            routing_key=_routing_key(desk, row),
+            routing_key=_routing_key(desk, task, row),
             dedup_key=dedup_key(row),
             summary=f"[{row.severity}] {row.service}: {row.title}",
             source="release-captain",
@@ -84,14 +88,16 @@ def page_ack(desk: Desk, task: Task) -> Outcome:
     row = _row(desk, task)
     if not table.is_open(row):
         return Outcome(skipped="resolved meanwhile")
-    _pager(desk).acknowledge(PageRef(_routing_key(desk, row), dedup_key(row)))
+    if row.status == Status.TRIGGERED.value:
+        return Outcome(skipped="somebody has to take it anew")
+    _pager(desk).acknowledge(PageRef(_routing_key(desk, task, row), dedup_key(row)))
     return Outcome()
 
 
 def page_resolve(desk: Desk, task: Task) -> Outcome:
     """Resolve the page. Also sent when the page's own outcome is unknown: for an unknown key it does nothing."""
     row = _row(desk, task)
-    _pager(desk).resolve(PageRef(_routing_key(desk, row), dedup_key(row)))
+    _pager(desk).resolve(PageRef(_routing_key(desk, task, row), dedup_key(row)))
     return Outcome()
 
 
@@ -197,6 +203,8 @@ def ticket_reopen(desk: Desk, task: Task) -> Outcome:
     row = _row(desk, task)
     if not table.is_open(row):
         return Outcome(skipped="resolved meanwhile")
+    if not row.ticket_key:
+        return Outcome(skipped="there is no ticket")
     ref = _tracker(desk).move(row.ticket_key, "indeterminate")
     return Outcome({"status": ref.status})
 
@@ -206,6 +214,8 @@ def ticket_done(desk: Desk, task: Task) -> Outcome:
     row = _row(desk, task)
     if not row.ticket_key:
         return Outcome(skipped="there is no ticket")
+    if table.is_open(row):
+        return Outcome(skipped="reopened meanwhile")
     ref = _tracker(desk).move(row.ticket_key, "done")
     return Outcome({"status": ref.status})
 
@@ -221,7 +231,7 @@ def checks(desk: Desk, task: Task) -> Outcome:
         tx.c.execute(t.update().where(t.c.number == row.number).values(checks=words.checks_line(report)))
         outcome = f"{report.runbook}: {report.outcome.value}"
         table.add_event(tx.c, incident=row.number, at=tx.now, kind="checks", actor="Release Captain", text=outcome)
-        decide.say(desk, tx, row, "checks", text, blocks)
+        decide.say(desk, tx, row, task.key.removeprefix(f"{row.uid}:"), text, blocks)
 
     return Outcome({"outcome": report.outcome.value}, apply)
 
@@ -247,10 +257,12 @@ def _truth(desk: Desk, task: Task) -> tuple[Any, Any]:
         return table.effects_about(c, task.about or 0), findings.questions(c, task.about or 0)
 
 
-def _routing_key(desk: Desk, row: Any) -> str:
-    secret = desk.services[row.service].pagerduty
+def _routing_key(desk: Desk, task: Task, row: Any) -> str:
+    """The key of whom the page goes to, or went to: the incident may have moved to another service since."""
+    name = str(task.args.get("service") or row.service)
+    secret = desk.services[name].pagerduty if name in desk.services else None
     if secret is None:
-        raise GiveUp(f"services.{row.service}.pagerduty is not set in captain.yml; set it and repair")
+        raise GiveUp(f"services.{name}.pagerduty is not set in captain.yml; set it and repair")
     return secret.get_secret_value()
 
 

@@ -74,6 +74,12 @@ def questions(c: Connection, number: int) -> list[Any]:
     return sorted(asked, key=lambda row: float(row.asked_at))
 
 
+def gone(c: Connection, number: int) -> bool:
+    """True when somebody was asked whether it is over because Alertmanager no longer knows its alerts, and it lasts."""
+    asked = (row for row in unsettled(c, [number]) if row.kind == Kind.ALERT_GONE.value)
+    return any(row.asked_at is not None for row in asked)
+
+
 def look(
     desk: Desk, tx: Tx, row: Any, found: Compared, *, needed: Mapping[Kind, int], apart: float
 ) -> tuple[list[Kind], bool]:

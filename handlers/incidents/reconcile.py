@@ -189,7 +189,7 @@ def _rows(c: Connection, *, turn: int, now: float, only: int | None) -> tuple[li
     if only is not None:
         return [table.by_number(c, only)], 0
     open_ = _numbers(c, t.c.open_key.is_not(None))
-    over = _numbers(c, (t.c.status == Status.RESOLVED.value) & (t.c.resolved_at > now - OVER_FOR))
+    over = _numbers(c, t.c.open_key.is_(None) & (t.c.resolved_at > now - OVER_FOR))
     first = turn_of(open_, turn, MOST - min(ROOM, len(over)))
     chosen = [*first, *turn_of(over, turn, MOST - len(first))]
     rows = c.execute(sa.select(t).where(t.c.number.in_(chosen)).order_by(t.c.number)).all()
@@ -215,11 +215,13 @@ def _ours(c: Connection, rows: Sequence[Any]) -> dict[int, Ours]:
     firing: dict[int, dict[str, str]] = {}
     for alert in journal.firing(c, numbers):
         firing.setdefault(alert.incident, {})[alert.fingerprint] = json.loads(alert.labels).get("alertname", "")
-    t = EFFECTS()
+    t, reopened = EFFECTS(), {row.number: row.reopened_at or 0.0 for row in rows}
     kept: dict[tuple[int, str], Kept] = {}
     wanted = t.c.about.in_(numbers) & t.c.kind.in_(("page", "page-resolve", "ticket"))
     for effect in c.execute(sa.select(t).where(wanted).order_by(t.c.created_at, t.c.key)):
         before = kept.get((effect.about, effect.kind))
+        if effect.kind == "page-resolve" and effect.created_at < reopened[effect.about]:
+            continue  # of the page before it was reopened
         count = 1 if before is None else before.count + 1
         kept[effect.about, effect.kind] = Kept(State(effect.state), effect.done_at or 0.0, count)
     return {
@@ -314,6 +316,7 @@ def _heal(desk: Desk, tx: Tx, row: Any, found: Compared) -> list[str]:
         return [f"INC-{row.number}: acknowledged {text}"]
     if found.resolve_page:
         page = table.newest(tx.c, row.number, "page")
+        args = {"service": table.paged_service(page, row)} if page else {}
         last = table.newest(tx.c, row.number, "page-resolve")
         key = table.another_key(tx.c, row, "page-resolve")
         if last.state == State.GAVE_UP.value:
@@ -321,7 +324,7 @@ def _heal(desk: Desk, tx: Tx, row: Any, found: Compared) -> list[str]:
         else:
             after, bucket = page and page.key, events(row.service)
             again = Effect(
-                f"{key}:again", "page-resolve", "pagerduty", row.number, urgency=2, after=after, bucket=bucket
+                f"{key}:again", "page-resolve", "pagerduty", row.number, args, urgency=2, after=after, bucket=bucket
             )
             tx.owe(again)
         text = "PagerDuty still had the page open: it is resolved there again"

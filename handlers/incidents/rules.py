@@ -32,20 +32,39 @@ class Status(StrEnum):
 
     TRIGGERED = "triggered"  # open, nobody has taken it
     ACKNOWLEDGED = "acknowledged"  # a person works on it
+    MITIGATED = "mitigated"  # nobody is hurt any more; its cause is still there
     RESOLVED = "resolved"  # over
+    CLOSED = "closed"  # and what was to be done afterwards is done
+
+    @property
+    def open(self) -> bool:
+        """True until it is resolved: somebody is on it, or should be."""
+        return self in (Status.TRIGGERED, Status.ACKNOWLEDGED, Status.MITIGATED)
 
 
 class Deed(StrEnum):
     """What can be done to an incident."""
 
     ACKNOWLEDGE = "acknowledge"
+    MITIGATE = "mitigate"
     RESOLVE = "resolve"
+    CLOSE = "close"
+    REOPEN = "reopen"
 
 
 NEXT: Mapping[tuple[Status, Deed], Status] = {
     (Status.TRIGGERED, Deed.ACKNOWLEDGE): Status.ACKNOWLEDGED,
+    (Status.TRIGGERED, Deed.MITIGATE): Status.MITIGATED,
     (Status.TRIGGERED, Deed.RESOLVE): Status.RESOLVED,
+    (Status.ACKNOWLEDGED, Deed.MITIGATE): Status.MITIGATED,
     (Status.ACKNOWLEDGED, Deed.RESOLVE): Status.RESOLVED,
+    # The mitigation did not hold: whoever had it has it still.
+    (Status.MITIGATED, Deed.REOPEN): Status.ACKNOWLEDGED,
+    (Status.MITIGATED, Deed.RESOLVE): Status.RESOLVED,
+    (Status.RESOLVED, Deed.CLOSE): Status.CLOSED,
+    # It was over, and nobody has it any more: somebody has to take it anew.
+    (Status.RESOLVED, Deed.REOPEN): Status.TRIGGERED,
+    (Status.CLOSED, Deed.REOPEN): Status.TRIGGERED,
 }
 """Every move there is; a pair that is not here changes nothing."""
 
@@ -53,6 +72,16 @@ NEXT: Mapping[tuple[Status, Deed], Status] = {
 def after(status: Status, deed: Deed) -> Status | None:
     """The status a deed leads to, or None when it does not apply (a stale button, a second press)."""
     return NEXT.get((status, deed))
+
+
+def possible(status: Status) -> tuple[Deed, ...]:
+    """The deeds that apply to a status, in the order of an incident's life."""
+    return tuple(deed for deed in Deed if after(status, deed) is not None)
+
+
+def is_back(resolved_at: float | None, fired_at: float, *, within: float) -> bool:
+    """True when what was resolved and fires again is the same incident: ``within`` seconds, none at 0. UNIX s."""
+    return resolved_at is not None and within > 0 and fired_at - resolved_at <= within
 
 
 def incident_key(labels: Mapping[str, str], *, service: str, environment: str) -> str:

@@ -74,7 +74,7 @@ def _wanted(c: Connection, rows: Sequence[Any]) -> list[Any]:
         for row in c.execute(sa.select(t).where(t.c.about.in_(part)).order_by(t.c.created_at)):
             by_incident.setdefault(row.about, []).append(row)
         for row in c.execute(sa.select(i.c.number, i.c.status).where(i.c.number.in_(part))):
-            open_[row.number] = Status(row.status) is not Status.RESOLVED
+            open_[row.number] = Status(row.status).open
     left = {row.key for n, effects in by_incident.items() for row in table.given_up(effects, open_=open_.get(n, False))}
     return [row for row in rows if row.about is None or row.key in left]
 

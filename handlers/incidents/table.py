@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from sqlmodel import Field, SQLModel
 
 from bot.effects import EFFECTS, UNSETTLED, State
-from handlers.incidents.rules import Status
+from handlers.incidents.rules import Deed, Status
 
 
 class Incident(SQLModel, table=True):
@@ -122,10 +122,11 @@ def open_incidents(c: Connection, *, limit: int = 50) -> Sequence[Any]:
     return c.execute(sa.select(t).where(t.c.open_key.is_not(None)).order_by(t.c.number.desc()).limit(limit)).all()
 
 
-def latest_incidents(c: Connection, *, limit: int = 20) -> Sequence[Any]:
-    """The newest incidents, open or not."""
+def latest_incidents(c: Connection, *, limit: int = 20, among: Sequence[Status] = ()) -> Sequence[Any]:
+    """The newest incidents, open or not; with ``among`` only those of these statuses."""
     t = INCIDENTS()
-    return c.execute(sa.select(t).order_by(t.c.number.desc()).limit(limit)).all()
+    asked = sa.select(t).order_by(t.c.number.desc()).limit(limit)
+    return c.execute(asked.where(t.c.status.in_([one.value for one in among])) if among else asked).all()
 
 
 def effects_about(c: Connection, number: int) -> Sequence[Any]:
@@ -154,7 +155,7 @@ def pages_unheard(c: Connection) -> Sequence[Page]:
     """The pages of open incidents that PagerDuty has not accepted and that nobody has taken, the oldest first."""
     t, e = INCIDENTS(), EFFECTS()
     nobody = t.c.open_key.is_not(None) & (t.c.status == Status.TRIGGERED.value)
-    return _pages(c, nobody & e.c.state.in_((*UNSETTLED, State.GAVE_UP.value)))
+    return _pages(c, nobody & e.c.state.in_((State.WAITING.value, *UNSETTLED, State.GAVE_UP.value)))
 
 
 def _pages(c: Connection, which: sa.ColumnElement[bool]) -> Sequence[Page]:
@@ -192,7 +193,7 @@ def about(row: Any) -> Mapping[str, str]:
 
 def is_open(row: Any) -> bool:
     """True until it is resolved."""
-    return Status(row.status) is not Status.RESOLVED
+    return Status(row.status).open
 
 
 def newest(c: Connection, number: int, kind: str) -> Any:
@@ -206,8 +207,60 @@ def another_key(c: Connection, row: Any, kind: str) -> str:
     """The key of one more effect of a kind: ``UID:KIND`` for the first, ``UID:KIND:2`` for the second."""
     t = EFFECTS()
     mine = (t.c.about == row.number) & (t.c.kind == kind)
-    n = int(c.execute(sa.select(sa.func.count()).select_from(t).where(mine)).scalar_one()) + 1
-    return f"{row.uid}:{kind}" if n == 1 else f"{row.uid}:{kind}:{n}"
+    taken = set(c.execute(sa.select(t.c.key).where(mine)).scalars())
+    n = len(taken) + 1
+    while (key := f"{row.uid}:{kind}" if n == 1 else f"{row.uid}:{kind}:{n}") in taken:
+        n += 1
+    return key
+
+
+def newest_of(c: Connection, number: int, *kinds: str) -> Any:
+    """The newest effect among several kinds of an incident: its ledger row, or None."""
+    found = [row for kind in kinds if (row := newest(c, number, kind)) is not None]
+    return max(found, key=lambda row: float(row.created_at), default=None)
+
+
+def paged_service(page: Any, row: Any) -> str:
+    """The service whose on-call a page's ledger row went to: an incident may have moved to another since."""
+    return str(json.loads(page.args).get("service") or row.service)
+
+
+UNMITIGATED: Mapping[str, Any] = {"mitigated_at": None, "mitigated_by": ""}
+ANEW: Mapping[str, Any] = {"status": Status.TRIGGERED.value, **UNMITIGATED}
+"""What becomes of an incident that somebody has to take anew, whoever had it."""
+NOT_OVER: Mapping[str, Any] = {"resolved_at": None, "resolved_by": "", "closed_at": None, "closed_by": ""}
+
+
+def changed(row: Any, deed: Deed, *, actor: str, now: float) -> Mapping[str, Any]:
+    """What a deed writes into the incident's row, beside its status."""
+    if deed is Deed.ACKNOWLEDGE:
+        return {"acked_at": now, "acked_by": actor}
+    if deed is Deed.MITIGATE:
+        return {"mitigated_at": now, "mitigated_by": actor}
+    if deed is Deed.RESOLVE:
+        return {"resolved_at": now, "resolved_by": actor, "open_key": None}
+    if deed is Deed.CLOSE:
+        return {"closed_at": now, "closed_by": actor}
+    return UNMITIGATED if is_open(row) else {**UNMITIGATED, **NOT_OVER, "reopened_at": now}
+
+
+def take_key(c: Connection, row: Any) -> bool:
+    """Make an incident that is over the open one of its key; False when another is open for it."""
+    t = INCIDENTS()
+    if open_by_key(c, row.key) is not None:
+        return False
+    try:
+        with c.begin_nested():
+            c.execute(t.update().where(t.c.number == row.number).values(open_key=row.key))
+    except sa.exc.IntegrityError:
+        return False  # another replica has opened one in this moment
+    return True
+
+
+def last_of_key(c: Connection, key: str) -> Any:
+    """The newest incident of a key, open or over; or None. By its index: every alert that opens one asks this."""
+    t = INCIDENTS()
+    return c.execute(sa.select(t).where(t.c.key == key).order_by(t.c.number.desc()).limit(1)).first()
 
 
 MADE_GOOD_BY: Mapping[str, Sequence[str]] = {

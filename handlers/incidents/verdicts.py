@@ -12,6 +12,7 @@ from handlers.incidents.rules import Severity, Status
 NEVER_FIRED = "resolved before it fired: nothing to do"
 CAME_TOO_LATE = "already resolved when it arrived: nobody is paged"
 SEEN_BEFORE = "seen before: nobody is paged twice"
+TEST = "pages nobody: it was opened as a test"
 LONGEST_LABEL = 60
 """Characters of a label value that a sentence shows."""
 
@@ -28,13 +29,13 @@ def pages(desk: Desk, severity: Severity, service: str) -> bool:
 
 def opened(desk: Desk, number: int, alert: Alert, severity: Severity) -> str:
     """The verdict of an alert that opened an incident."""
-    return f"opened INC-{number}{_paging(desk, severity, alert.service, _label(desk, alert, severity))}"
+    return f"opened INC-{number}{_paging(desk, severity, alert.service, label(desk, alert, severity))}"
 
 
 def opened_by_hand(desk: Desk, severity: Severity, service: str, *, test: bool = False) -> str:
     """What a person's incident wakes, and why: ``pages nobody: …``."""
     if test:
-        return "pages nobody: it was opened as a test"
+        return TEST
     return opened_by_itself(desk, severity, service, f"it was opened as {severity.value}")
 
 
@@ -43,19 +44,24 @@ def opened_by_itself(desk: Desk, severity: Severity, service: str, reason: str) 
     return _paging(desk, severity, service, reason).removeprefix(" and ").removeprefix(", ")
 
 
+def reopened(desk: Desk, row: Any, alert: Alert, severity: Severity) -> str:
+    """The verdict of an alert that fires again so soon that its incident is reopened. ``row``: the incident as it was."""
+    return f"reopened INC-{row.number}{_paging(desk, severity, alert.service, label(desk, alert, severity))}"
+
+
 def raised(desk: Desk, row: Any, alert: Alert, severity: Severity) -> str:
     """The verdict of an alert that made an open incident worse. ``row``: the incident as it was."""
     what = f"raised INC-{row.number} from {row.severity} to {severity.value}"
     if Severity(row.severity).pages:
         return f"{what}{_again(desk, row)}"
-    return f"{what}{_paging(desk, severity, row.service, _label(desk, alert, severity))}"
+    return f"{what}{_paging(desk, severity, row.service, label(desk, alert, severity))}"
 
 
 def joined(desk: Desk, row: Any, alert: Alert, severity: Severity) -> str:
     """The verdict of an alert that belongs to an open incident and makes it no worse."""
     if Severity(row.severity).pages:
         return f"joined INC-{row.number}{_again(desk, row)}"
-    return f"joined INC-{row.number}{_paging(desk, severity, row.service, _label(desk, alert, severity))}"
+    return f"joined INC-{row.number}{_paging(desk, severity, row.service, label(desk, alert, severity))}"
 
 
 def ended(number: int, firing: int, *, over: bool) -> str:
@@ -84,7 +90,7 @@ def _again(desk: Desk, row: Any) -> str:
     deaf = _deaf(desk, row.service)
     if deaf:
         return f", pages nobody: {deaf}"
-    if row.status == Status.ACKNOWLEDGED.value:
+    if row.status in (Status.ACKNOWLEDGED.value, Status.MITIGATED.value):
         return f", pages nobody again: {row.acked_by[:LONGEST_LABEL]} has it"
     if row.paged_at is not None:
         return ", pages nobody again: PagerDuty has its page already"
@@ -100,7 +106,7 @@ def _deaf(desk: Desk, service: str) -> str:
     return ""
 
 
-def _label(desk: Desk, alert: Alert, severity: Severity) -> str:
+def label(desk: Desk, alert: Alert, severity: Severity) -> str:
     """``severity 'page' is sev2``; and of whom it is when the alert did not say."""
     given = alert.labels.get("severity", "")
     if given.lower() in desk.policy.severities:

@@ -9,13 +9,27 @@ from typing import Any
 from bot.effects import State
 from bot.integrations.slack.words import escape, fit
 from handlers.desk import Desk
-from handlers.incidents import table
-from handlers.incidents.rules import Severity, Status
+from handlers.incidents import rules, table
+from handlers.incidents.rules import Deed, Severity, Status
 from runbooks import Outcome, Report, Result
 
 Blocks = list[dict[str, Any]]
 
-STATUS_ICON: Mapping[Status, str] = {Status.TRIGGERED: "🔴", Status.ACKNOWLEDGED: "🟠", Status.RESOLVED: "✅"}
+STATUS_ICON: Mapping[Status, str] = {
+    Status.TRIGGERED: "🔴",
+    Status.ACKNOWLEDGED: "🟠",
+    Status.MITIGATED: "🟡",
+    Status.RESOLVED: "✅",
+    Status.CLOSED: "✔",
+}
+DEED_BUTTONS: Mapping[Deed, tuple[str, str]] = {
+    Deed.ACKNOWLEDGE: ("Acknowledge", "incident ack"),
+    Deed.MITIGATE: ("Mitigate", "incident mitigate"),
+    Deed.RESOLVE: ("Resolve", "incident resolve"),
+    Deed.CLOSE: ("Close", "incident close"),
+    Deed.REOPEN: ("Reopen", "incident reopen"),
+}
+"""(label, command) of each deed's button."""
 SEVERITY_WORD: Mapping[Severity, str] = {
     Severity.SEV1: "sev1 · critical",
     Severity.SEV2: "sev2 · major",
@@ -85,15 +99,75 @@ def panel(row: Any, effects: Sequence[Any], asked: Sequence[Any] = ()) -> tuple[
 
 def _buttons(row: Any, effects: Sequence[Any]) -> Blocks:
     """What can be done now. An action id is the command it runs; its value is the command's argument."""
-    ref, open_ = f"INC-{row.number}", table.is_open(row)
+    ref, status = f"INC-{row.number}", Status(row.status)
     made = []
-    if row.status == Status.TRIGGERED.value:
-        made.append(button("Acknowledge", "incident ack", ref) | {"style": "primary"})
-    if open_:
-        made.append(button("Resolve", "incident resolve", ref))
-    if table.given_up(effects, open_=open_):
+    for deed in rules.possible(status):
+        one = button(*DEED_BUTTONS[deed], ref)
+        if deed is Deed.ACKNOWLEDGE:
+            one["style"] = "primary"
+        if deed is Deed.REOPEN and not status.open:
+            one["confirm"] = _confirm("Reopen it?", f"{ref} is {status.value}. Reopening pages the on-call again.")
+        made.append(one)
+    if table.given_up(effects, open_=status.open):
         made.append(button("Repair", "incident repair", ref))
     return made
+
+
+def _confirm(title: str, text: str) -> dict[str, Any]:
+    """A question that Slack asks before it sends what was pressed."""
+    said = {"title": title, "text": text, "confirm": title.removesuffix(" it?"), "deny": "Cancel"}
+    return {name: {"type": "plain_text", "text": value} for name, value in said.items()}
+
+
+def still_fires(number: int, names: Sequence[str]) -> tuple[str, Blocks]:
+    """Asks whether an incident is to be resolved whose alerts fire. (text, blocks)."""
+    shown = ", ".join(f"`{escape(name[:60])}`" for name in sorted(set(names))[:5])
+    fire = f"{shown} still fires" if len(names) == 1 else f"{len(names)} alerts still fire ({shown})"
+    why = "nobody is paged for what fires now until it has ended and starts anew"
+    text = f"INC-{number} stays open: {fire}. If you resolve it all the same, {why}."
+    confirm = button("Resolve anyway", "incident resolve --anyway", f"INC-{number}")
+    said = {"type": "section", "text": {"type": "mrkdwn", "text": text}}
+    blocks: Blocks = [said, {"type": "actions", "block_id": "still-fires", "elements": [confirm]}]
+    return f"{text} `incident resolve INC-{number} --anyway` does it.", blocks
+
+
+def nothing(row: Any, deed: Deed, *, now: float) -> str:
+    """Why a deed did nothing: the state it found, since when, and what to do instead."""
+    status, ref = Status(row.status), f"INC-{row.number}"
+    found = {
+        Status.TRIGGERED: (row.reopened_at or row.opened_at, ""),
+        Status.ACKNOWLEDGED: (row.acked_at, row.acked_by),
+        Status.MITIGATED: (row.mitigated_at, row.mitigated_by),
+        Status.RESOLVED: (row.resolved_at, row.resolved_by),
+        Status.CLOSED: (row.closed_at, row.closed_by),
+    }
+    since, who = found[status]
+    ago = f"{duration(now - since)} ago"
+    if status is Status.TRIGGERED:
+        said = f"Nothing changed: {ref} is open since {duration(now - since)}, and nobody has it yet."
+    else:
+        said = f"Nothing changed: {ref} was {status.value} by {escape(who)} {ago}."
+    if deed is Deed.CLOSE and status.open:
+        return f"{said} Only what is resolved can be closed: `incident resolve {ref}`."
+    if deed is not Deed.CLOSE and not status.open:
+        return f"{said} If it burns again: `incident reopen {ref}`."
+    return said
+
+
+def moved(before: Status, deed: Deed, actor: str, text: str) -> str:
+    """What the thread is told of a deed, plain. ``text``: ``by NAME …``, or why it happened by itself."""
+    how = f" {text}." if text.startswith("by ") else f": {text}."
+    if deed is Deed.ACKNOWLEDGE:
+        return f"✋ Acknowledged by {actor}."
+    if deed is Deed.MITIGATE:
+        return f"🟡 Mitigated{how} Its cause is still there: resolve it when that is gone."
+    if deed is Deed.RESOLVE:
+        return f"✅ Resolved{how}"
+    if deed is Deed.CLOSE:
+        return f"✔ Closed{how}"
+    if before.open:
+        return f"🟠 Reopened{how} The mitigation did not hold; nobody is paged again for it."
+    return f"🔴 Reopened{how}"
 
 
 def button(label: str, line: str, value: str) -> dict[str, Any]:
@@ -102,11 +176,15 @@ def button(label: str, line: str, value: str) -> dict[str, Any]:
 
 
 def standing(row: Any) -> str:
-    if row.status == Status.ACKNOWLEDGED.value:
+    status = Status(row.status)
+    if status is Status.TRIGGERED:
+        return "triggered, nobody has it yet"
+    if status is Status.ACKNOWLEDGED:
         return f"acknowledged by {row.acked_by}"
-    if row.status == Status.RESOLVED.value:
-        return f"resolved by {row.resolved_by} after {duration(row.resolved_at - row.opened_at)}"
-    return "triggered, nobody has it yet"
+    if status is Status.MITIGATED:
+        return f"mitigated by {row.mitigated_by}; {row.acked_by} has it"
+    resolved = f"resolved by {row.resolved_by} after {duration(row.resolved_at - row.opened_at)}"
+    return f"closed by {row.closed_by}; {resolved}" if status is Status.CLOSED else resolved
 
 
 def _told(row: Any) -> str:
@@ -120,6 +198,8 @@ def _told(row: Any) -> str:
         lines.append(escape(said["description"]))
     if said.get("message"):
         lines.append(f"Declared from <{escape(said['message'])}|a message>")
+    if said.get("before"):
+        lines.append(f"*The same before:* {escape(said['before'])}")
     found = links(row)
     if found:
         lines.append(" · ".join(f"<{escape(url)}|{escape(text)}>" for text, url in found))
@@ -161,11 +241,13 @@ def _alarm(row: Any, effects: Sequence[Any]) -> str:
         return ""
     if page is None:
         return "⚠ *Nobody is paged:* PagerDuty is not configured for this service. Call the on-call yourself."
-    if State(page.state) is State.GAVE_UP:
-        return f"⚠ *Nobody has been paged:* {escape(page.reason[:300])} Call the on-call yourself."
-    if State(page.state) is State.RETRYING:
-        return f"⚠ *Nobody has been paged yet:* {escape(page.reason[:300])} I keep trying; call the on-call yourself."
-    return ""
+    why = escape(page.reason[:300])
+    said = {
+        State.WAITING: "⚠ *Nobody has been paged again yet:* the page before is being resolved in PagerDuty. I keep trying.",
+        State.GAVE_UP: f"⚠ *Nobody has been paged:* {why} Call the on-call yourself.",
+        State.RETRYING: f"⚠ *Nobody has been paged yet:* {why} I keep trying; call the on-call yourself.",
+    }
+    return said.get(State(page.state), "")
 
 
 def _effect(row: Any) -> str:
@@ -187,8 +269,22 @@ def _effect(row: Any) -> str:
 
 
 def _when(row: Any) -> str:
-    at = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(row.opened_at))
-    return f"Opened by {escape(row.opened_by)} <!date^{int(row.opened_at)}^{{date_short}} {{time_secs}}|{at}>"
+    told = [f"Opened by {escape(row.opened_by)} {_instant(row.opened_at)}"]
+    if row.reopened_at is not None:
+        told.append(f"Reopened {_instant(row.reopened_at)}")
+    if row.mitigated_at is not None:
+        told.append(f"Mitigated by {escape(row.mitigated_by)} {_instant(row.mitigated_at)}")
+    if row.resolved_at is not None:
+        told.append(f"Resolved by {escape(row.resolved_by)} {_instant(row.resolved_at)}")
+    if row.closed_at is not None:
+        told.append(f"Closed by {escape(row.closed_by)} {_instant(row.closed_at)}")
+    return " · ".join(told)
+
+
+def _instant(at: float) -> str:
+    """A time as each reader's Slack shows it, and as UTC where it cannot."""
+    said = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(at))
+    return f"<!date^{int(at)}^{{date_short}} {{time_secs}}|{said}>"
 
 
 def _field(name: str, value: str) -> dict[str, str]:
@@ -264,7 +360,7 @@ def list_line(row: Any) -> str:
     """One incident on one line, mrkdwn."""
     status = Status(row.status)
     age = duration((row.resolved_at or time.time()) - row.opened_at)
-    who = f", {escape(row.acked_by)} has it" if status is Status.ACKNOWLEDGED else ""
+    who = f", {escape(row.acked_by)} has it" if status in (Status.ACKNOWLEDGED, Status.MITIGATED) else ""
     return (
         f"{STATUS_ICON[status]} *INC-{row.number}* {row.severity} {escape(row.service)}: "
         f"{escape(row.title[:120])} ({status.value}, {age}{who})"

@@ -19,7 +19,8 @@ NAME, SAID = 60, 240
 """Characters of a name and of a sentence in one line."""
 A_SECTION = 2800
 """Characters of one section; Slack takes 3000."""
-TOLD = ("paging", "paged", "acknowledged", "resolved", "severity", "effect", "repair")
+MOVES = ("acknowledged", "mitigated", "resolved", "closed", "reopened")
+TOLD = ("paging", "paged", *MOVES, "severity", "effect", "repair")
 """The timeline's kinds that belong to the question."""
 EFFECT_NAMES: Mapping[str, str] = dict(incidents.SHOWN_EFFECTS)
 STUCK = (State.RETRYING.value, State.GAVE_UP.value)
@@ -213,16 +214,17 @@ def _effect(row: Any, now: float) -> str:
 
 def _happened(event: Any, now: float) -> str:
     at, text = clock_of(event.at, now), _said(event.text)
-    if event.kind in ("acknowledged", "resolved"):
+    if event.kind in MOVES:
         return f"`{at}` {event.kind} {text}" if text.startswith("by ") else f"`{at}` {event.kind}: {text}"
     return f"`{at}` {escape(event.actor)}: {text}"
 
 
 def _reason(found: Story, after: str) -> str:
     """The reason that was stored when it was decided; without one, what the incident itself says."""
-    told = [alert.verdict or "" for alert in found.alerts] + [
-        event.text for event in found.events if event.kind == "paging"
-    ]
+    since = found.row.reopened_at or 0.0  # what was decided before it was over has no part in why it pages again
+    paging = [event.text for event in found.events if event.kind == "paging" and event.at >= since]
+    told = [alert.verdict or "" for alert in found.alerts if alert.received_at > since]
+    told = paging + told if since else told + paging
     # The first thing that paged did it; that nobody was paged is as the last decision left it.
     reasons = [text.partition(after)[2] for text in told if after in text]
     reason = (reasons[-1] if after.startswith("pages nobody") else reasons[0]) if reasons else ""

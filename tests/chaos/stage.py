@@ -236,6 +236,8 @@ class Stage:
             "prometheus": {"url": f"{url}/prometheus", "timeout": 3},
             "kubernetes": {"url": f"{url}/kubernetes", "timeout": 1},
             "alertmanager": {"webhook_secret": WEBHOOK_SECRET},
+            # What comes back is a new incident: page, ticket and thread of each are counted.
+            "incidents": {"reopen_within": 0},
             "services": services,
             "flags": {
                 name: {"service": service, "object": place, "on": "true"}

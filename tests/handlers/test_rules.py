@@ -6,26 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handlers.incidents import rules
-from handlers.incidents.rules import Deed, Severity, Status
+from handlers.incidents.rules import Severity
 
 labels = st.fixed_dictionaries({"alertname": st.text(min_size=1)}, optional={"slo": st.text(min_size=1)})
-
-
-@given(st.lists(st.sampled_from(Deed), max_size=12))
-def test_whatever_is_pressed_the_state_only_moves_forward(deeds):
-    order = [Status.TRIGGERED, Status.ACKNOWLEDGED, Status.RESOLVED]
-    status = Status.TRIGGERED
-    for deed in deeds:
-        after = rules.after(status, deed)
-        if after is not None:
-            assert order.index(after) > order.index(status)
-            status = after
-    if Deed.RESOLVE in deeds:
-        assert status is Status.RESOLVED
-
-
-def test_nothing_follows_a_resolve():
-    assert [rules.after(Status.RESOLVED, deed) for deed in Deed] == [None, None]
 
 
 @given(labels, st.text(min_size=1), st.text(min_size=1), st.text(min_size=1))

@@ -24,7 +24,8 @@ def incident(**changes):
         "number": 7, "uid": "u", "service": "docs-api", "environment": "prod", "severity": "sev2", "title": "it burns",
         "status": "triggered", "source": "alert", "about": '{"slo": "docs-api-availability", "burn": "fast"}',
         "opened_at": NOW - 90, "opened_by": "Alertmanager", "acked_by": "", "acked_at": None, "resolved_at": None,
-        "resolved_by": "", "ticket_key": "", "ticket_url": "", "checks": "",
+        "resolved_by": "", "mitigated_at": None, "mitigated_by": "", "closed_at": None, "closed_by": "",
+        "reopened_at": None, "ticket_key": "", "ticket_url": "", "checks": "",
     }  # fmt: skip
     return SimpleNamespace(**(row | changes))
 
@@ -144,8 +145,12 @@ def test_buttons_offer_what_still_makes_sense():
     acked = incident(status="acknowledged", acked_by="alice", acked_at=NOW)
     assert "incident ack" not in shown(acked)
     assert "incident resolve" in shown(acked)
+    mitigated = acked.__dict__ | {"status": "mitigated", "mitigated_by": "bob", "mitigated_at": NOW}
+    assert "mitigated by bob; alice has it" in shown(incident(**mitigated))
+    assert "incident mitigate" not in shown(incident(**mitigated))
     over = incident(status="resolved", resolved_by="alice", resolved_at=NOW)
-    assert "actions" not in shown(over)
+    assert "incident close" in shown(over)
+    assert "incident resolve" not in shown(over)
     assert "resolved by alice after 1 min 30 s" in shown(over)
 
 

@@ -259,7 +259,7 @@ def test_what_a_person_resolved_while_it_burns_is_not_paged_again(watched: Town)
     watched.config["incidents"]["missed_after"] = 0
     bot = watched.start()
     burn(watched, bot)
-    bot.ask("incident resolve INC-1")
+    bot.ask("incident resolve INC-1 --anyway")
     until(lambda: watched.pages()[0]["status"] == "resolved")
     for _ in range(2):
         assert look(bot)["healed"] == []
@@ -299,7 +299,7 @@ def test_a_page_resolved_elsewhere_is_paged_again_taken_anew_and_ends_with_the_i
     bot.ask("incident ack INC-1", "erik")
     until(lambda: watched.pages()[1]["status"] == "acknowledged", message="PagerDuty goes on escalating")
     until(lambda: any("Acknowledged by erik" in text for text in watched.thread(root)))
-    bot.ask("incident resolve INC-1", "erik")
+    bot.ask("incident resolve INC-1 --anyway", "erik")
     until(lambda: [page["status"] for page in watched.pages()] == ["resolved", "resolved"])
 
 
@@ -330,7 +330,7 @@ def test_a_page_lost_twice_is_said_twice(watched: Town):
 def test_a_page_that_outlives_its_incident_is_resolved_again(watched: Town):
     bot = watched.start()
     burn(watched, bot)
-    bot.ask("incident resolve INC-1")
+    bot.ask("incident resolve INC-1 --anyway")
     until(lambda: watched.pages()[0]["status"] == "resolved")
     (page,) = watched.pagerduty.account.incidents.values()
     page.status, page.resolved_at, page.changed_at = "triggered", None, page.created_at
@@ -343,7 +343,7 @@ def test_a_page_that_outlives_its_incident_is_resolved_again(watched: Town):
 def test_a_page_that_somebody_opened_again_is_theirs(watched: Town):
     bot = watched.start()
     burn(watched, bot)
-    bot.ask("incident resolve INC-1")
+    bot.ask("incident resolve INC-1 --anyway")
     until(lambda: watched.pages()[0]["status"] == "resolved")
     watched.pagerduty.reopen(watched.pages()[0]["id"], "bob")
     (page,) = watched.pagerduty.account.incidents.values()
@@ -369,7 +369,7 @@ def test_paging_again_is_refused_where_it_cannot_be(watched: Town):
     burn(watched, bot)
     bot.ask('incident open sev2 gateway "p95 up"')
     assert "services.gateway.pagerduty" in bot.ask("incident page INC-2")["error"]
-    bot.ask("incident resolve INC-1")
+    bot.ask("incident resolve INC-1 --anyway")
     assert "INC-1 is resolved" in bot.ask("incident page INC-1")["error"]
     assert "INC-1 is resolved" in bot.ask("incident ticket INC-1")["error"]
     assert len(watched.pages()) == 1
@@ -404,7 +404,7 @@ def test_a_ticket_closed_by_hand_is_asked_about_and_reopened_by_a_press(watched:
     # Closed once more, and this time it is over.
     watched.jira.close(key, "bob")
     until(lambda: look(bot)["asked"])
-    bot.ask("incident resolve INC-1")
+    bot.ask("incident resolve INC-1 --anyway")
     until(lambda: [e["state"] for e in shown(bot)["effects"] if e["kind"] == "ticket-done"] == ["done"])
     watched.jira.transition(key, "To Do", "bob")
     for _ in range(2):
@@ -426,7 +426,7 @@ def test_a_ticket_that_was_deleted_is_made_anew_by_a_press(watched: Town):
     until(lambda: new in watched.shown(watched.roots()[0]))
     closed(watched, "Jira no longer knows", "alice has a new one made.")
     assert look(bot)["asked"] == []
-    bot.ask("incident resolve INC-1")
+    bot.ask("incident resolve INC-1 --anyway")
     until(lambda: watched.tickets()[0]["status_category"] == "done", message="the new ticket is left open")
     assert len(watched.tickets()) == 1
 

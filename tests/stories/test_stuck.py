@@ -126,7 +126,7 @@ def test_what_is_tried_in_vain_for_long_is_stuck_too(town: Town, alertmanager_bo
     bot.alert(alertmanager_body("firing-single"))
     until(lambda: bot.ask("incident show INC-1").get("data") and states(bot, "ticket") == ["retrying"])
     older(bot, ":ticket", 400)
-    bot.ask("incident resolve INC-1")  # none is open: no single incident is meant
+    bot.ask("incident resolve INC-1 --anyway")  # none is open: no single incident is meant
     told = bot.ask("incident repair")
     assert "*INC-1* Jira: tried" in told["text"]
     assert "503" in told["text"]
@@ -141,7 +141,7 @@ def test_while_slack_is_down_the_command_line_says_what_is_stuck(town: Town, ale
     bot.alert(alertmanager_body("firing-single"))
     until(lambda: bot.ask("incident show INC-1").get("data") and states(bot, "root") == ["retrying"])
     older(bot, ":root", 400)
-    bot.ask("incident resolve INC-1")
+    bot.ask("incident resolve INC-1 --anyway")
     assert "*INC-1* Slack message: tried" in bot.ask("incident repair")["text"]
     town.slack.faults.mend()
     bot.ask("incident repair --all")
@@ -175,7 +175,7 @@ def test_what_a_later_success_has_made_good_is_not_stuck(town: Town, alertmanage
     until(lambda: bot.ask("incident show INC-1").get("data") and states(bot, "page") == ["gave_up"])
     bot.ask("incident repair INC-1")
     until(lambda: effects(bot, "page")[0]["attempt"] == 2)
-    bot.ask("incident resolve INC-1")
+    bot.ask("incident resolve INC-1 --anyway")
     until(lambda: states(bot, "page-resolve") == ["gave_up"])
     assert [one["kind"] for one in bot.ask("incident repair")["data"]] == ["page-resolve"], "no page for what is over"
 
@@ -198,7 +198,7 @@ def test_a_root_message_that_was_deleted_is_posted_anew_when_somebody_says_so(to
         lambda: any("Acknowledged by carol" in text for text in town.thread(town.roots()[0])), message="a note is lost"
     )
     until(lambda: "acknowledged by carol" in town.shown(town.roots()[0]))
-    bot.ask("incident resolve INC-1")
+    bot.ask("incident resolve INC-1 --anyway")
     until(lambda: any("Resolved" in text for text in town.thread(town.roots()[0])), message="the new thread is silent")
     assert len(town.roots()) == 1
     assert [one["kind"] for one in bot.ask("incident repair")["data"] if one["kind"] in ("panel", "root")] == []

@@ -16,6 +16,7 @@ def upgrade() -> None:
     op.add_column("incidents", sa.Column("closed_by", sa.String, nullable=False, server_default=""))
     op.add_column("incidents", sa.Column("reopened_at", sa.Float))
     op.add_column("incidents", sa.Column("test", sa.Boolean, nullable=False, server_default=sa.false()))
+    op.create_index("ix_incidents_key", "incidents", ["key", "number"])
     # A marked message keeps its own time, and is found again when somebody edits or deletes it.
     op.add_column("timeline", sa.Column("channel", sa.String))
     op.add_column("timeline", sa.Column("ts", sa.String))

@@ -1,0 +1,44 @@
+"""What an incident owes to PagerDuty and Jira as it moves, in the order in which it must arrive there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bot.effects import UNSETTLED, Effect, Tx
+from handlers.buckets import events
+from handlers.incidents import table
+from handlers.incidents.rules import Severity
+
+
+def page(tx: Tx, row: Any, severity: Severity, *, since: float) -> None:
+    """Page the on-call, anew if there was a page before.
+
+    ``since``: UNIX s from which the time to the page counts: when the alert that pages arrived, or a person asked.
+    """
+    key, args = table.another_key(tx.c, row, "page"), {"since": since, "service": row.service}
+    # The end of the page before is sent first: arriving later, it would end this one, and nobody would be called.
+    before = table.newest_of(tx.c, row.number, "page", "page-resolve")
+    for kind in ("page", "page-resolve"):
+        last = table.newest(tx.c, row.number, kind)
+        if last is not None and last.state in UNSETTLED:
+            tx.hasten(last.key)
+    after, bucket = before and before.key, events(row.service)
+    tx.owe(Effect(key, "page", "pagerduty", row.number, args, urgency=severity.rank, after=after, bucket=bucket))
+
+
+def page_follow_up(tx: Tx, row: Any, kind: str) -> None:
+    """Acknowledge or resolve the newest page, where there is one: it goes to whom that went, whatever moved since."""
+    last = table.newest(tx.c, row.number, "page")
+    if last is None:
+        return
+    key, args = table.another_key(tx.c, row, kind), {"service": table.paged_service(last, row)}
+    tx.owe(Effect(key, kind, "pagerduty", row.number, args, urgency=2, after=last.key, bucket=last.bucket))
+
+
+def ticket_follow_up(tx: Tx, row: Any, kind: str) -> None:
+    """Move the ticket, where there is one to be. Not beside a move the other way: the last to arrive would win."""
+    made = table.newest(tx.c, row.number, "ticket")
+    last = table.newest_of(tx.c, row.number, "ticket", "ticket-done", "ticket-reopen")
+    if made is not None:
+        key = table.another_key(tx.c, row, kind)
+        tx.owe(Effect(key, kind, "jira", row.number, urgency=4, after=last.key, bucket=made.bucket))
