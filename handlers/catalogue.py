@@ -102,4 +102,11 @@ class Policy(BaseModel):
     missed_after: float = Field(
         300.0, ge=0, description="seconds an alert fires in Alertmanager before it is taken in without its webhook"
     )
+    escalate_after: float = Field(
+        0.0,
+        ge=0,
+        le=86400,
+        description="seconds a page waits to be acknowledged before I escalate it, and again at the next level; "
+        "0 leaves that to PagerDuty's policy",
+    )
     checks_deadline: float = Field(60.0, gt=0, le=900, description="seconds an incident's checks may take")

@@ -342,6 +342,8 @@ def move(
     tx.c.execute(t.update().where(t.c.number == row.number).values(**values))
     kind = "reopened" if deed is Deed.REOPEN else status.value
     table.add_event(tx.c, incident=row.number, at=tx.now, kind=kind, actor=actor, text=text)
+    if deed in (Deed.ACKNOWLEDGE, Deed.RESOLVE):
+        owing.taken(tx, row)
     if tell_pager and deed in (Deed.ACKNOWLEDGE, Deed.RESOLVE):
         owing.page_follow_up(tx, row, "page-ack" if deed is Deed.ACKNOWLEDGE else "page-resolve")
     note = words.moved(before, deed, actor, text)
