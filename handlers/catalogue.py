@@ -64,6 +64,13 @@ class Watchdog(BaseModel):
     severity: Severity = Severity.SEV1
 
 
+ROLES: Mapping[str, str] = {
+    "lead": "you decide and say who does what; you need not fix it yourself.",
+    "communications": "you tell everybody outside this thread what is known, so that nobody asks in it.",
+    "scribe": "you write down what is seen, tried and decided, with its time.",
+}
+
+
 class Policy(BaseModel):
     """The ``incidents:`` section of captain.yml: how alerts become incidents."""
 
@@ -85,6 +92,9 @@ class Policy(BaseModel):
         description="alert severity label → ours; a label that is not here pages, to be safe",
     )
     panel_pause: float = Field(0.7, ge=0, le=10, description="seconds in which changes of the panel are gathered")
+    roles: Mapping[str, str] = Field(
+        default=ROLES, description="role → one line that says what its bearer does, posted when somebody gets it"
+    )
     reopen_within: float = Field(
         1800.0,
         ge=0,
@@ -100,3 +110,13 @@ class Policy(BaseModel):
         300.0, ge=0, description="seconds an alert fires in Alertmanager before it is taken in without its webhook"
     )
     checks_deadline: float = Field(60.0, gt=0, le=900, description="seconds an incident's checks may take")
+
+    @field_validator("roles")
+    @classmethod
+    def _roles(cls, value: Mapping[str, str]) -> Mapping[str, str]:
+        for name, said in value.items():
+            if not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name):
+                raise ValueError(f"'{name}' must be a word of small letters, such as lead")
+            if not said.strip() or "\n" in said.strip() or len(said) > 300:
+                raise ValueError(f"what '{name}' does must be one line of at most 300 characters")
+        return value

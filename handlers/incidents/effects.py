@@ -251,10 +251,11 @@ def _row(desk: Desk, task: Task) -> Any:
     return row
 
 
-def _truth(desk: Desk, task: Task) -> tuple[Any, Any]:
-    """The incident's effects, and what was asked about it and waits for an answer."""
+def _truth(desk: Desk, task: Task) -> tuple[Any, Any, Any]:
+    """The incident's effects, what was asked about it and waits for an answer, and who has which role."""
+    number = task.about or 0
     with desk.store.read() as c:
-        return table.effects_about(c, task.about or 0), findings.questions(c, task.about or 0)
+        return table.effects_about(c, number), findings.questions(c, number), table.roles(c, number)
 
 
 def _routing_key(desk: Desk, task: Task, row: Any) -> str:
