@@ -20,6 +20,9 @@ class Service(BaseModel):
     channel: str = Field(description="where its incidents live: a channel id (C…, safest) or #name")
     environment: str = "prod"
     pagerduty: SecretStr | None = Field(None, description="Events v2 routing key; without it nobody is paged")
+    pagerduty_service: str = Field(
+        "", pattern=r"^([A-Z0-9]{4,20})?$", description="PagerDuty's id of the service; without it found by routing key"
+    )
     jira: str = Field("", description="project key; without it no ticket is made")
     runbook: str = Field("", description="name of the runbook whose checks run when an incident opens")
     dashboard: str = ""

@@ -16,6 +16,7 @@ from handlers.flags import effects as flag_effects
 from handlers.incidents import commands as incident_commands
 from handlers.incidents import declare, reconcile
 from handlers.incidents import effects as incident_effects
+from handlers.oncall import commands as oncall_commands
 from handlers.status import commands as status_commands
 from handlers.watchdogs.look import look
 from handlers.why import commands as why_commands
@@ -24,6 +25,7 @@ SUBJECTS: Mapping[str, Mapping[str, Verb]] = {
     "incident": incident_commands.VERBS,
     "flag": flag_commands.VERBS,
     "why": why_commands.VERBS,
+    "oncall": oncall_commands.VERBS,
     "status": status_commands.VERBS,
 }
 

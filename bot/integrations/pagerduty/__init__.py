@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -60,12 +60,28 @@ class Page:
 
 @dataclass(frozen=True)
 class OnCall:
-    """Who is on call for an escalation policy, at which level, until when (ISO 8601, or empty for always)."""
+    """One turn of one person at a level of an escalation policy. ``since``, ``until``: UNIX s; 0 for always."""
 
     name: str
     level: int
-    until: str = ""
     policy: str = ""
+    policy_id: str = ""
+    user_id: str = ""
+    schedule: str = ""
+    since: float = 0.0
+    until: float = 0.0
+
+
+@dataclass(frozen=True)
+class Paged:
+    """A service of PagerDuty's and the escalation policy its pages follow. ``keys``: its Events API v2 routing keys."""
+
+    id: str
+    name: str
+    policy_id: str
+    policy: str
+    html_url: str = ""
+    keys: tuple[str, ...] = ()
 
 
 class Pager(Protocol):
@@ -83,7 +99,13 @@ class Pager(Protocol):
 
     def note(self, incident_id: str, text: str) -> None: ...
 
-    def on_calls(self, policy_ids: Sequence[str] = ()) -> Sequence[OnCall]: ...
+    def services(self, *, keys: Collection[str] = (), ids: Collection[str] = ()) -> Sequence[Paged]:
+        """The services with these routing keys or ids; one that PagerDuty does not know is not among them."""
+        ...
+
+    def on_calls(self, policy_ids: Sequence[str] = (), *, since: float = 0.0, until: float = 0.0) -> Sequence[OnCall]:
+        """Every turn that touches ``since`` to ``until`` (UNIX s); without them, who is on call now."""
+        ...
 
     def ping(self) -> str:
         """One cheap REST call that proves the token works; returns the account's first service or user name."""

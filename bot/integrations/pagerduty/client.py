@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import math
 import os
+import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 import requests
 from pydantic import SecretStr
@@ -18,7 +20,7 @@ from urllib3.util import Timeout
 
 from bot.errors import GiveUp, Retry
 from bot.http_client import no_answer, retry_after
-from bot.integrations.pagerduty import Accepted, OnCall, Page, PagerDutySettings, PageRef, Trigger
+from bot.integrations.pagerduty import Accepted, OnCall, Page, Paged, PagerDutySettings, PageRef, Trigger
 
 with warnings.catch_warnings():
     # Exactly its farewell notice, which comes with every import: any other warning still shows.
@@ -27,8 +29,14 @@ with warnings.catch_warnings():
 
 MAX_SUMMARY = 1024
 UNREADABLE = "PagerDuty's answer could not be read; is a proxy or a login page answering in its place?"
+FEW = 5
+"""Services that are asked for one by one; more are found in the list."""
 MAX_EVENT = 500_000
 """Bytes of an event we dare to send; PagerDuty refuses more than 512 KB, and a page must not be lost for its details."""
+
+
+class Unknown(GiveUp):
+    """What was asked for is not there (404)."""
 
 
 class PagerDutyClient:
@@ -68,20 +76,43 @@ class PagerDutyClient:
         path, note = f"/incidents/{incident_id}/notes", {"note": {"content": text}}
         self._ask(lambda session: session.rpost(path, json=note))
 
-    def on_calls(self, policy_ids: Sequence[str] = ()) -> Sequence[OnCall]:
-        params: dict[str, Any] = {"earliest": "true"}
+    def services(self, *, keys: Collection[str] = (), ids: Collection[str] = ()) -> Sequence[Paged]:
+        if not keys and len(ids) <= FEW:
+            return [found for one in ids if (found := self._service(one)) is not None]
+        missing, ends = set(keys) | set(ids), time.monotonic() + 2 * self._settings.timeout
+
+        def look(session: Any) -> list[Paged]:
+            found: list[Paged] = []
+            for row in session.iter_all("/services", params={"include[]": ["integrations"]}, page_size=100):
+                one = _paged(row)
+                if missing & {one.id, *one.keys}:
+                    found.append(one)
+                    missing.difference_update({one.id, *one.keys})
+                if not missing:
+                    break
+                if time.monotonic() > ends:
+                    raise GiveUp(
+                        "PagerDuty has more services than could be read in time; "
+                        "say which they are: services.NAME.pagerduty_service in captain.yml."
+                    )
+            return found
+
+        made: list[Paged] = self._ask(look)
+        return made
+
+    def _service(self, ident: str) -> Paged | None:
+        try:
+            return _paged(self._ask(lambda session: session.rget(f"/services/{quote(ident, safe='')}")))
+        except Unknown:
+            return None
+
+    def on_calls(self, policy_ids: Sequence[str] = (), *, since: float = 0.0, until: float = 0.0) -> Sequence[OnCall]:
+        params: dict[str, Any] = {"since": _iso(since), "until": _iso(until)} if until else {"earliest": "true"}
         if policy_ids:
             params["escalation_policy_ids[]"] = list(policy_ids)
-        rows = self._ask(lambda session: session.list_all("/oncalls", params=params, page_size=100))
-        return [
-            OnCall(
-                name=row["user"]["summary"],
-                level=row["escalation_level"],
-                until=row["end"] or "",
-                policy=row["escalation_policy"]["summary"],
-            )
-            for row in rows
-        ]
+        return self._ask(  # type: ignore[no-any-return]
+            lambda session: [_on_call(row) for row in session.iter_all("/oncalls", params=params, page_size=100)]
+        )
 
     def ping(self) -> str:
         found = self._ask(lambda session: session.rget("/services", params={"limit": 1}))
@@ -190,7 +221,8 @@ def _refusal(response: requests.Response, what: str) -> Retry | GiveUp:
     hint = hints.get(status, "check what is asked")
     if status == 400 and ("From" in said or "Requester" in said):
         hint = "set pagerduty.from_email in captain.yml to the address of a PagerDuty user"
-    return GiveUp(f"PagerDuty refused the request ({status}){said}; {hint}.")
+    refused = Unknown if status == 404 else GiveUp
+    return refused(f"PagerDuty refused the request ({status}){said}; {hint}.")
 
 
 def _said(response: requests.Response) -> str:
@@ -221,6 +253,31 @@ def _page(row: Mapping[str, Any]) -> Page:
         changed_at=_instant(row.get("last_status_change_at")),
         changed_by=_person(row.get("last_status_change_by")),
     )
+
+
+def _paged(row: Mapping[str, Any]) -> Paged:
+    policy = row["escalation_policy"]
+    # An integration that is only referred to comes without its key.
+    keys = tuple(str(one["integration_key"]) for one in row.get("integrations", ()) if one.get("integration_key"))
+    return Paged(row["id"], row["name"], policy["id"], policy["summary"], row.get("html_url") or "", keys)
+
+
+def _on_call(row: Mapping[str, Any]) -> OnCall:
+    policy = row["escalation_policy"]
+    return OnCall(
+        name=row["user"]["summary"],
+        level=row["escalation_level"],
+        policy=policy["summary"],
+        policy_id=policy["id"],
+        user_id=row["user"]["id"],
+        schedule=(row.get("schedule") or {}).get("summary") or "",
+        since=_instant(row["start"]),
+        until=_instant(row["end"]),
+    )
+
+
+def _iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
 
 
 def _instant(text: str | None) -> float:

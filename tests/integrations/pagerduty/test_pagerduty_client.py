@@ -89,12 +89,36 @@ def test_a_note_is_signed_with_the_configured_user(client, page, pagerduty):
 
 def test_on_calls_by_policy(client):
     assert [(c.name, c.level, c.policy, c.until) for c in client.on_calls()] == [
-        ("Alice Adams", 1, "Default", ""),
-        ("Bob Brown", 2, "Default", ""),
-        ("Carol Cho", 2, "Default", ""),
+        ("Alice Adams", 1, "Default", 0.0),
+        ("Bob Brown", 2, "Default", 0.0),
+        ("Carol Cho", 2, "Default", 0.0),
     ]
     assert len(client.on_calls(["PPOLICY"])) == 3
     assert client.on_calls(["PNOBODY"]) == []
+
+
+def test_services_by_routing_key_and_by_id(client, calls, pagerduty):
+    (docs,) = client.services(keys=[DOCS, "f" * 32])
+    assert (docs.name, docs.policy_id, docs.policy, docs.keys) == ("docs-api", "PPOLICY", "Default", (DOCS,))
+    assert [one.name for one in client.services(keys=[DOCS], ids=[pagerduty.account.service_id("gateway")])] == [
+        "docs-api",
+        "gateway",
+    ]
+    before = len(calls.calls)
+    assert [one.name for one in client.services(ids=[docs.id, "PNOBODY"])] == ["docs-api"]
+    assert len(calls.calls) == before + 2
+
+
+def test_the_turns_of_a_while(client, pagerduty):
+    now = float(int(time.time()))
+    turns = [("alice", now - 60, now + 60), ("bob", now + 60, now + 120), ("carol", now + 9000, now + 9060)]
+    pagerduty.set_rotation(1, turns)
+    found = [c for c in client.on_calls(["PPOLICY"], since=now, until=now + 3600) if c.level == 1]
+    assert [(c.name, c.since, c.until) for c in found] == [
+        ("Alice Adams", now - 60, now + 60),
+        ("Bob Brown", now + 60, now + 120),
+    ]
+    assert [c.name for c in client.on_calls() if c.level == 1] == ["Alice Adams"]
 
 
 def test_ping_names_something_of_the_account(client, calls):
@@ -189,6 +213,7 @@ ASKS = [
     pytest.param(lambda client, page: client.find("captain-1"), id="find"),
     pytest.param(lambda client, page: client.note("PI00001", "x"), id="note"),
     pytest.param(lambda client, page: client.on_calls(), id="on-calls"),
+    pytest.param(lambda client, page: client.services(keys=[DOCS]), id="services"),
 ]
 
 
