@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from handlers.incidents.rules import Severity
+from handlers.incidents.rules import Reminder, Severity
 
 ROUTING_KEY = re.compile(r"[A-Za-z0-9]{32}")
 
@@ -74,6 +74,20 @@ ROLES: Mapping[str, str] = {
 }
 
 
+class Remind(BaseModel):
+    """``incidents.remind``: seconds until a thread is reminded, each followed by twice as many; 0 switches one off."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    acknowledge: float = Field(300.0, ge=0, description="seconds in which nobody has taken it")
+    update: float = Field(1800.0, ge=0, description="seconds without news from people while it is open")
+    close: float = Field(86400.0, ge=0, description="seconds after its end in which it was not closed")
+
+    def after(self, what: Reminder) -> float:
+        """Seconds until the first reminder of a kind; 0 for none."""
+        return {Reminder.ACKNOWLEDGE: self.acknowledge, Reminder.UPDATE: self.update, Reminder.CLOSE: self.close}[what]
+
+
 class Policy(BaseModel):
     """The ``incidents:`` section of captain.yml: how alerts become incidents."""
 
@@ -98,6 +112,7 @@ class Policy(BaseModel):
     roles: Mapping[str, str] = Field(
         default=ROLES, description="role → one line that says what its bearer does, posted when somebody gets it"
     )
+    remind: Remind = Remind()
     reopen_within: float = Field(
         1800.0,
         ge=0,

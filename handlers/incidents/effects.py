@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from bot.integrations.pagerduty import Pager, PageRef, Trigger
 from bot.integrations.slack import Edit, Post
 from handlers.checks import check_service
 from handlers.desk import Desk
-from handlers.incidents import decide, findings, table, words
+from handlers.incidents import decide, findings, remind, table, words
 from handlers.incidents.phone import PREFIX
 from handlers.incidents.rules import Severity, Status
 from handlers.incidents.table import INCIDENTS
@@ -45,6 +46,7 @@ def performers(desk: Desk) -> list[Performer]:
         Performer("ticket-reopen", lambda task: ticket_reopen(desk, task)),
         Performer("ticket-done", lambda task: ticket_done(desk, task)),
         Performer("checks", lambda task: checks(desk, task)),
+        Performer(remind.KIND, lambda task: remind.remind(desk, task, functools.partial(decide.say, desk))),
     ]
 
 
