@@ -17,6 +17,8 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then command -v $$p; break; fi; done)
 
 # Bytecode is written when a module is first imported: compiling all that is installed takes longer than installing it.
+# Most of what the tests do is wait, so two at a time on two cores. The tests of one file share what is slow to start.
+SIDE_BY_SIDE = -n 2 --dist loadfile
 PIP_INSTALL = PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY) -m pip install --quiet --no-input --no-compile
 LOCK = pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --extra build
 
@@ -36,11 +38,11 @@ sandbox-reset: $(INSTALLED)  ## forget what the sandbox holds
 # A finding of the linters does not hide what the tests say; both must be clean for this to succeed.
 test: $(INSTALLED_DEV)  ## format, lint, types, import contracts, and every test
 	@lint=0; $(MAKE) --no-print-directory lint || lint=$$?; \
-	$(PY) -m pytest $(ARGS) || exit $$?; \
+	$(PY) -m pytest $(SIDE_BY_SIDE) $(ARGS) || exit $$?; \
 	test $$lint -eq 0 || { echo "The tests passed, but the linters found something: see above." >&2; exit $$lint; }
 
 test-fast: $(INSTALLED_DEV)  ## the tests that need no browser, no real Prometheus and little time
-	@$(PY) -m pytest -n 2 -m "not slow and not browser and not realprom" $(ARGS)
+	@$(PY) -m pytest $(SIDE_BY_SIDE) -m "not slow and not browser and not realprom" $(ARGS)
 
 lint: $(INSTALLED_DEV)  ## format, lint, types and import contracts; all four speak, whichever fails
 	@found=0; \

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from handlers.incidents.rules import Severity
+from handlers.incidents.rules import Reminder, Severity
 
 ROUTING_KEY = re.compile(r"[A-Za-z0-9]{32}")
 
@@ -67,6 +67,27 @@ class Watchdog(BaseModel):
     severity: Severity = Severity.SEV1
 
 
+ROLES: Mapping[str, str] = {
+    "lead": "you decide and say who does what; you need not fix it yourself.",
+    "communications": "you tell everybody outside this thread what is known, so that nobody asks in it.",
+    "scribe": "you write down what is seen, tried and decided, with its time.",
+}
+
+
+class Remind(BaseModel):
+    """``incidents.remind``: seconds until a thread is reminded, each followed by twice as many; 0 switches one off."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    acknowledge: float = Field(300.0, ge=0, description="seconds in which nobody has taken it")
+    update: float = Field(1800.0, ge=0, description="seconds without news from people while it is open")
+    close: float = Field(86400.0, ge=0, description="seconds after its end in which it was not closed")
+
+    def after(self, what: Reminder) -> float:
+        """Seconds until the first reminder of a kind; 0 for none."""
+        return {Reminder.ACKNOWLEDGE: self.acknowledge, Reminder.UPDATE: self.update, Reminder.CLOSE: self.close}[what]
+
+
 class Policy(BaseModel):
     """The ``incidents:`` section of captain.yml: how alerts become incidents."""
 
@@ -88,6 +109,10 @@ class Policy(BaseModel):
         description="alert severity label → ours; a label that is not here pages, to be safe",
     )
     panel_pause: float = Field(0.7, ge=0, le=10, description="seconds in which changes of the panel are gathered")
+    roles: Mapping[str, str] = Field(
+        default=ROLES, description="role → one line that says what its bearer does, posted when somebody gets it"
+    )
+    remind: Remind = Remind()
     reopen_within: float = Field(
         1800.0,
         ge=0,
@@ -110,3 +135,13 @@ class Policy(BaseModel):
         "0 leaves that to PagerDuty's policy",
     )
     checks_deadline: float = Field(60.0, gt=0, le=900, description="seconds an incident's checks may take")
+
+    @field_validator("roles")
+    @classmethod
+    def _roles(cls, value: Mapping[str, str]) -> Mapping[str, str]:
+        for name, said in value.items():
+            if not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name):
+                raise ValueError(f"'{name}' must be a word of small letters, such as lead")
+            if not said.strip() or "\n" in said.strip() or len(said) > 300:
+                raise ValueError(f"what '{name}' does must be one line of at most 300 characters")
+        return value

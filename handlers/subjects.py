@@ -76,5 +76,6 @@ def lanes(*, slack_pace: float = 1.0) -> list[LaneRule]:
         LaneRule("kubernetes", workers=4, first=0.5, cap=60.0, patience_h=720.0, probe=10.0, title="Kubernetes"),
         LaneRule("checks", workers=4, cap=60.0, patience_h=1.0, trips=0),
         LaneRule("reconcile", workers=1, cap=30.0, patience_h=0.05, trips=0),
+        LaneRule("reminders", workers=1, trips=0),
         LaneRule("heartbeat", workers=2, first=2.0, cap=15.0, patience_h=0.5),
     ]

@@ -6,14 +6,14 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
 from bot.config import nearest
 from bot.errors import Refused
 from bot.grammar import Asker, Reply, Verb
 from bot.integrations.slack.words import escape
 from handlers.desk import Desk
-from handlers.incidents import again, decide, findings, pager, reconcile, stuck, table, words
+from handlers.incidents import again, change, decide, findings, pager, reconcile, stuck, table, words
 from handlers.incidents.rules import Deed, Severity, Status
 
 PAST: Mapping[Deed, str] = {
@@ -44,12 +44,13 @@ def show(desk: Desk, asker: Asker, incident: str = "") -> Reply:
     with desk.store.read() as c:
         row = _find(c, asker, incident)
         effects, events = table.effects_about(c, row.number), table.timeline(c, row.number)
-        asked = findings.questions(c, row.number)
-    text, blocks = words.detail(row, effects, events, asked)
+        asked, roles = findings.questions(c, row.number), table.roles(c, row.number)
+    text, blocks = words.detail(row, effects, events, asked, roles)
     owed = [{"key": e.key, "kind": e.kind, "state": e.state, "attempt": e.attempt, "reason": e.reason} for e in effects]
     told = [{"at": e.at, "kind": e.kind, "actor": e.actor, "text": e.text} for e in events]
     questions = [{"kind": one.kind, "text": findings.plain(one.text), "asked_at": one.asked_at} for one in asked]
-    return Reply(text, blocks, data=_plain(row) | {"effects": owed, "timeline": told, "asked": questions})
+    has = [{"role": r.role, "person": r.person, "name": r.name, "given_at": r.given_at} for r in roles]
+    return Reply(text, blocks, data=_plain(row) | {"effects": owed, "timeline": told, "asked": questions, "roles": has})
 
 
 def ack(desk: Desk, asker: Asker, incident: str = "") -> Reply:
@@ -75,6 +76,41 @@ def close(desk: Desk, asker: Asker, incident: str = "") -> Reply:
 def reopen(desk: Desk, asker: Asker, incident: str = "") -> Reply:
     """Reopen what is over: the on-call is paged again, the ticket reopened, in the same thread."""
     return _do(desk, asker, incident, Deed.REOPEN)
+
+
+def severity(desk: Desk, asker: Asker, severity: Severity, incident: str = "") -> Reply:
+    """Raise or lower the severity: raised from sev3 it pages, lowered it calls nobody back."""
+    number = _number(desk, asker, incident)
+    return _after(desk, number, change.severity(desk, asker, number, severity, now=time.time()))
+
+
+def service(desk: Desk, asker: Asker, name: str, incident: str = "") -> Reply:
+    """Move an incident to another service: what is owed from now on is that one's."""
+    number = _number(desk, asker, incident)
+    return _after(desk, number, change.service(desk, asker, number, name, now=time.time()))
+
+
+def environment(desk: Desk, asker: Asker, name: str, incident: str = "") -> Reply:
+    """Say that an incident is in another environment."""
+    number = _number(desk, asker, incident)
+    return _after(desk, number, change.environment(desk, asker, number, name, now=time.time()))
+
+
+def title(desk: Desk, asker: Asker, *title: str, of: Annotated[str, "INCIDENT"] = "") -> Reply:
+    """Give an incident another title."""
+    number = _number(desk, asker, of)
+    return _after(desk, number, change.title(desk, asker, number, " ".join(title), now=time.time()))
+
+
+def role(desk: Desk, asker: Asker, role: str, person: str, incident: str = "") -> Reply:
+    """Give somebody a role, such as lead: @NAME, me, or none to take it back."""
+    number = _number(desk, asker, incident)
+    return _after(desk, number, change.role(desk, asker, number, role, person, now=time.time()))
+
+
+def _number(desk: Desk, asker: Asker, incident: str) -> int:
+    with desk.store.read() as c:
+        return int(_find(c, asker, incident).number)
 
 
 def repair(desk: Desk, asker: Asker, incident: str = "", *, all_: bool = False) -> Reply:
@@ -265,6 +301,11 @@ VERBS: Mapping[str, Verb] = {
     "close": close,
     "reopen": reopen,
     "open": open_,
+    "severity": severity,
+    "service": service,
+    "environment": environment,
+    "title": title,
+    "role": role,
     "repair": repair,
     "page": page,
     "escalate": escalate,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from bot.integrations.pagerduty import Pager, PageRef, Trigger
 from bot.integrations.slack import Edit, Post
 from handlers.checks import check_service
 from handlers.desk import Desk
-from handlers.incidents import decide, findings, owing, table, words
+from handlers.incidents import decide, findings, owing, remind, table, words
 from handlers.incidents.phone import PREFIX
 from handlers.incidents.rules import Severity, Status
 from handlers.incidents.table import INCIDENTS
@@ -45,6 +46,7 @@ def performers(desk: Desk) -> list[Performer]:
         Performer("ticket-reopen", lambda task: ticket_reopen(desk, task)),
         Performer("ticket-done", lambda task: ticket_done(desk, task)),
         Performer("checks", lambda task: checks(desk, task)),
+        Performer(remind.KIND, lambda task: remind.remind(desk, task, functools.partial(decide.say, desk))),
     ]
 
 
@@ -256,10 +258,11 @@ def _row(desk: Desk, task: Task) -> Any:
     return row
 
 
-def _truth(desk: Desk, task: Task) -> tuple[Any, Any]:
-    """The incident's effects, and what was asked about it and waits for an answer."""
+def _truth(desk: Desk, task: Task) -> tuple[Any, Any, Any]:
+    """The incident's effects, what was asked about it and waits for an answer, and who has which role."""
+    number = task.about or 0
     with desk.store.read() as c:
-        return table.effects_about(c, task.about or 0), findings.questions(c, task.about or 0)
+        return table.effects_about(c, number), findings.questions(c, number), table.roles(c, number)
 
 
 def _routing_key(desk: Desk, task: Task, row: Any) -> str:

@@ -27,22 +27,22 @@ def page(tx: Tx, row: Any, severity: Severity, *, since: float) -> None:
     """
     key, args = table.another_key(tx.c, row, "page"), {"since": since, "service": row.service}
     # The end of the page before is sent first: arriving later, it would end this one, and nobody would be called.
-    before = table.newest_of(tx.c, row.number, "page", "page-resolve")
-    for kind in ("page", "page-resolve"):
-        last = table.newest(tx.c, row.number, kind)
-        if last is not None and last.state in UNSETTLED:
-            tx.hasten(last.key)
-    after, bucket = before and before.key, events(row.service)
+    kinds = ("page", "page-resolve")
+    before = [effect for effect in table.effects_about(tx.c, row.number) if effect.kind in kinds]
+    before = [effect for effect in before if table.paged_service(effect, row) == row.service]
+    for effect in before:
+        if effect.state in UNSETTLED:
+            tx.hasten(effect.key)
+    after, bucket = before[-1].key if before else None, events(row.service)
     tx.owe(Effect(key, "page", "pagerduty", row.number, args, urgency=severity.rank, after=after, bucket=bucket))
 
 
 def page_follow_up(tx: Tx, row: Any, kind: str) -> None:
-    """Acknowledge or resolve the newest page, where there is one: it goes to whom that went, whatever moved since."""
-    last = table.newest(tx.c, row.number, "page")
-    if last is None:
-        return
-    key, args = table.another_key(tx.c, row, kind), {"service": table.paged_service(last, row)}
-    tx.owe(Effect(key, kind, "pagerduty", row.number, args, urgency=2, after=last.key, bucket=last.bucket))
+    """Acknowledge or resolve the newest page of each service that was paged: one moved since has several to be ended."""
+    pages = [effect for effect in table.effects_about(tx.c, row.number) if effect.kind == "page"]
+    for service, last in {table.paged_service(one, row): one for one in pages}.items():
+        key, args = table.another_key(tx.c, row, kind), {"service": service}
+        tx.owe(Effect(key, kind, "pagerduty", row.number, args, urgency=2, after=last.key, bucket=last.bucket))
 
 
 def escalation(tx: Tx, row: Any, page: Any, args: Mapping[str, Any], *, delay: float = 0.0) -> None:

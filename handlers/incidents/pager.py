@@ -15,7 +15,7 @@ from bot.grammar import Asker
 from bot.integrations.pagerduty import Page, Pager, User
 from bot.integrations.slack.words import escape
 from handlers.desk import Desk
-from handlers.incidents import decide, owing, table
+from handlers.incidents import decide, owing, remind, table
 from handlers.incidents.phone import PREFIX
 from handlers.incidents.rules import Severity, Status
 from handlers.incidents.table import ANEW, INCIDENTS
@@ -166,6 +166,7 @@ def escalate_to(desk: Desk, task: Task) -> Outcome:
         if now.status == Status.ACKNOWLEDGED.value:
             # PagerDuty takes the acknowledgement back, too: who is called now has to take it.
             tx.c.execute(INCIDENTS().update().where(INCIDENTS().c.number == row.number).values(**ANEW))
+            remind.arm(desk, tx, row, Status.TRIGGERED)
         why = ": nobody had acknowledged it" if task.args.get("itself") else ""
         said = f"Escalated to level {level} by {task.args['by']}{why}. Called: {task.args['names']}."
         table.add_event(tx.c, incident=row.number, at=tx.now, kind="escalated", actor=task.args["by"], text=said)

@@ -101,6 +101,18 @@ def ROLES() -> sa.Table:  # noqa: N802 - it is the table
     return Role.__table__  # type: ignore[attr-defined,no-any-return]
 
 
+def roles(c: Connection, number: int) -> Sequence[Any]:
+    """Who has which role in an incident, in the order in which they were given."""
+    t = ROLES()
+    return c.execute(sa.select(t).where(t.c.incident == number).order_by(t.c.given_at, t.c.id)).all()
+
+
+def role_of(c: Connection, number: int, role: str) -> Any:
+    """Who has a role in an incident: its row, or None."""
+    t = ROLES()
+    return c.execute(sa.select(t).where(t.c.incident == number, t.c.role == role)).first()
+
+
 def by_number(c: Connection, number: int) -> Any:
     """The incident's row, or None."""
     return c.execute(sa.select(INCIDENTS()).where(INCIDENTS().c.number == number)).first()
@@ -221,7 +233,7 @@ def newest_of(c: Connection, number: int, *kinds: str) -> Any:
 
 
 def paged_service(page: Any, row: Any) -> str:
-    """The service whose on-call a page's ledger row went to: an incident may have moved to another since."""
+    """The service whose on-call a ledger row about a page goes to: an incident may have moved to another since."""
     return str(json.loads(page.args).get("service") or row.service)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -42,6 +43,10 @@ OUTCOME_ICON: Mapping[Outcome, str] = {
     Outcome.NO_DATA: "∅",
     Outcome.ERROR: "⚠",
 }
+USER = re.compile(r"[UW][A-Z0-9]{2,}")
+"""A Slack user's id."""
+MOST_ROLES = 6
+"""Roles in the panel: Slack takes ten fields in a section, and four are the incident's own."""
 WORST_FIRST = (Outcome.FAIL, Outcome.ERROR, Outcome.NO_DATA, Outcome.INCONCLUSIVE, Outcome.PASS)
 """What a reader must see first stands first."""
 SHOWN_EFFECTS = (
@@ -58,7 +63,7 @@ ROOT_GONE = "the incident's message is gone: somebody deleted it. Repair posts i
 """Why a panel was given up that repair brings back."""
 
 
-def panel(row: Any, effects: Sequence[Any], asked: Sequence[Any] = ()) -> tuple[str, Blocks]:
+def panel(row: Any, effects: Sequence[Any], asked: Sequence[Any] = (), roles: Sequence[Any] = ()) -> tuple[str, Blocks]:
     """The root message: what burns, how bad, who has it, and the truth about each effect. (text, blocks).
 
     ``asked``: what differs outside, was asked in the thread and has no answer.
@@ -77,6 +82,7 @@ def panel(row: Any, effects: Sequence[Any], asked: Sequence[Any] = ()) -> tuple[
                 _field("Status", standing(row)),
                 _field("Service", row.service),
                 _field("Environment", row.environment),
+                *(_role(one) for one in roles[:MOST_ROLES]),
             ],
         },
     ]
@@ -287,6 +293,15 @@ def _instant(at: float) -> str:
     return f"<!date^{int(at)}^{{date_short}} {{time_secs}}|{said}>"
 
 
+def _role(one: Any) -> dict[str, str]:
+    return {"type": "mrkdwn", "text": f"*{escape(one.role.capitalize())}*\n{person(one.person, one.name)}"}
+
+
+def person(ident: str, name: str) -> str:
+    """Somebody, as Slack shows them: a mention where their id is known, mrkdwn."""
+    return f"<@{ident}>" if USER.fullmatch(ident) else escape(name)
+
+
 def _field(name: str, value: str) -> dict[str, str]:
     return {"type": "mrkdwn", "text": f"*{name}*\n{escape(value)}"}
 
@@ -367,9 +382,12 @@ def list_line(row: Any) -> str:
     )
 
 
-def detail(row: Any, effects: Sequence[Any], events: Sequence[Any], asked: Sequence[Any] = ()) -> tuple[str, Blocks]:
+def detail(
+    row: Any, effects: Sequence[Any], events: Sequence[Any], asked: Sequence[Any] = (), roles: Sequence[Any] = ()
+) -> tuple[str, Blocks]:
     """One incident with the truth about its effects and its timeline. (text, blocks)."""
-    _, blocks = panel(row, effects, asked)
+    _, blocks = panel(row, effects, asked, roles)
+    has = [f"{one.role}: {escape(one.name)}" for one in roles]
     lines = [
         f"`{time.strftime('%H:%M:%S', time.gmtime(event.at))}` {escape(event.actor)}: {escape(event.text)}"
         for event in events[-20:]
@@ -378,7 +396,7 @@ def detail(row: Any, effects: Sequence[Any], events: Sequence[Any], asked: Seque
         blocks.insert(
             -1, {"type": "section", "text": {"type": "mrkdwn", "text": "*Timeline (UTC)*\n" + "\n".join(lines)}}
         )
-    text = "\n".join([list_line(row), *(one.text for one in asked), truth(row, effects), *lines])
+    text = "\n".join([list_line(row), *has, *(one.text for one in asked), truth(row, effects), *lines])
     return fitted(text, blocks)
 
 
