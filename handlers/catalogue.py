@@ -20,6 +20,9 @@ class Service(BaseModel):
     channel: str = Field(description="where its incidents live: a channel id (C…, safest) or #name")
     environment: str = "prod"
     pagerduty: SecretStr | None = Field(None, description="Events v2 routing key; without it nobody is paged")
+    pagerduty_service: str = Field(
+        "", pattern=r"^([A-Z0-9]{4,20})?$", description="PagerDuty's id of the service; without it found by routing key"
+    )
     jira: str = Field("", description="project key; without it no ticket is made")
     runbook: str = Field("", description="name of the runbook whose checks run when an incident opens")
     dashboard: str = ""
@@ -123,6 +126,13 @@ class Policy(BaseModel):
     )
     missed_after: float = Field(
         300.0, ge=0, description="seconds an alert fires in Alertmanager before it is taken in without its webhook"
+    )
+    escalate_after: float = Field(
+        0.0,
+        ge=0,
+        le=86400,
+        description="seconds a page waits to be acknowledged before I escalate it, and again at the next level; "
+        "0 leaves that to PagerDuty's policy",
     )
     checks_deadline: float = Field(60.0, gt=0, le=900, description="seconds an incident's checks may take")
 

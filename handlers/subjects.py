@@ -14,8 +14,9 @@ from handlers.flags import care as flag_care
 from handlers.flags import commands as flag_commands
 from handlers.flags import effects as flag_effects
 from handlers.incidents import commands as incident_commands
-from handlers.incidents import declare, reconcile
+from handlers.incidents import declare, pager, reconcile
 from handlers.incidents import effects as incident_effects
+from handlers.oncall import commands as oncall_commands
 from handlers.status import commands as status_commands
 from handlers.watchdogs.look import look
 from handlers.why import commands as why_commands
@@ -24,12 +25,14 @@ SUBJECTS: Mapping[str, Mapping[str, Verb]] = {
     "incident": incident_commands.VERBS,
     "flag": flag_commands.VERBS,
     "why": why_commands.VERBS,
+    "oncall": oncall_commands.VERBS,
     "status": status_commands.VERBS,
 }
 
 PERFORMERS: Sequence[Callable[[Desk], list[Performer]]] = (
     incident_effects.performers,
     declare.performers,
+    pager.performers,
     reconcile.performers,
     flag_effects.performers,
     heartbeat.performers,

@@ -16,6 +16,7 @@ from bot.errors import Refused
 from bot.grammar import Asker
 from bot.intake import Later
 from bot.integrations.slack.words import escape
+from handlers import panels
 from handlers.alerts import journal
 from handlers.alerts.journal import Entry
 from handlers.alerts.payload import Alert
@@ -343,6 +344,8 @@ def move(
     tx.c.execute(t.update().where(t.c.number == row.number).values(**values))
     kind = "reopened" if deed is Deed.REOPEN else status.value
     table.add_event(tx.c, incident=row.number, at=tx.now, kind=kind, actor=actor, text=text)
+    if deed in (Deed.ACKNOWLEDGE, Deed.RESOLVE):
+        owing.taken(tx, row)
     if tell_pager and deed in (Deed.ACKNOWLEDGE, Deed.RESOLVE):
         owing.page_follow_up(tx, row, "page-ack" if deed is Deed.ACKNOWLEDGE else "page-resolve")
     note = words.moved(before, deed, actor, text)
@@ -403,8 +406,7 @@ def show(desk: Desk, tx: Tx, number: int) -> None:
     t = INCIDENTS()
     if desk.outside.chat is None:
         return
-    clean = (t.c.number == number) & t.c.panel_owed.is_(False)
-    if tx.c.execute(t.update().where(clean).values(panel_owed=True, panel=t.c.panel + 1)).rowcount == 0:
+    if not panels.mark(tx.c, t, t.c.number == number):
         return
     row = tx.c.execute(sa.select(t.c.uid, t.c.panel).where(t.c.number == number)).one()
     key, pause, after = f"{row.uid}:panel:{row.panel}", desk.policy.panel_pause, f"{row.uid}:root"

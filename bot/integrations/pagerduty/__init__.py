@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -56,16 +56,44 @@ class Page:
     assignees: tuple[str, ...] = ()
     changed_at: float = 0.0
     changed_by: str = ""
+    policy_id: str = ""
+    assignee_ids: tuple[str, ...] = ()
+    responder_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class User:
+    """Somebody PagerDuty knows."""
+
+    id: str
+    name: str
+    email: str
 
 
 @dataclass(frozen=True)
 class OnCall:
-    """Who is on call for an escalation policy, at which level, until when (ISO 8601, or empty for always)."""
+    """One turn of one person at a level of an escalation policy. ``since``, ``until``: UNIX s; 0 for always."""
 
     name: str
     level: int
-    until: str = ""
     policy: str = ""
+    policy_id: str = ""
+    user_id: str = ""
+    schedule: str = ""
+    since: float = 0.0
+    until: float = 0.0
+
+
+@dataclass(frozen=True)
+class Paged:
+    """A service of PagerDuty's and the escalation policy its pages follow. ``keys``: its Events API v2 routing keys."""
+
+    id: str
+    name: str
+    policy_id: str
+    policy: str
+    html_url: str = ""
+    keys: tuple[str, ...] = ()
 
 
 class Pager(Protocol):
@@ -81,9 +109,46 @@ class Pager(Protocol):
         """The newest incident of that key by REST; None when there is none. Needs ``api_token``."""
         ...
 
-    def note(self, incident_id: str, text: str) -> None: ...
+    @property
+    def reads(self) -> bool:
+        """True with an ``api_token``: without one only events can be sent."""
+        ...
 
-    def on_calls(self, policy_ids: Sequence[str] = ()) -> Sequence[OnCall]: ...
+    def note(self, incident_id: str, text: str, *, sender: str = "") -> None:
+        """Write one note. ``sender``: address of the PagerDuty user who writes it; ``from_email`` without it."""
+        ...
+
+    def notes(self, incident_id: str) -> Sequence[str]:
+        """The text of every note of an incident."""
+        ...
+
+    def users(self, who: str) -> Sequence[User]:
+        """Who has that e-mail address; else everybody, up to 100, in whose name or address it is."""
+        ...
+
+    def sender(self, email: str) -> User:
+        """In whose name something is asked: who has that address, else who has ``from_email``. Raises GiveUp."""
+        ...
+
+    def levels(self, policy_id: str) -> int:
+        """How many levels an escalation policy has."""
+        ...
+
+    def escalate(self, incident_id: str, level: int, *, sender: str) -> None:
+        """Give the incident to who is on call at a level: they are called, and somebody has to acknowledge anew."""
+        ...
+
+    def request_responder(self, incident_id: str, user: User, message: str, *, sender: User) -> None:
+        """Ask somebody to join. Not idempotent: ``Page.responder_ids`` says who was asked before."""
+        ...
+
+    def services(self, *, keys: Collection[str] = (), ids: Collection[str] = ()) -> Sequence[Paged]:
+        """The services with these routing keys or ids; one that PagerDuty does not know is not among them."""
+        ...
+
+    def on_calls(self, policy_ids: Sequence[str] = (), *, since: float = 0.0, until: float = 0.0) -> Sequence[OnCall]:
+        """Every turn that touches ``since`` to ``until`` (UNIX s); without them, who is on call now."""
+        ...
 
     def ping(self) -> str:
         """One cheap REST call that proves the token works; returns the account's first service or user name."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import math
 import os
+import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 import requests
 from pydantic import SecretStr
@@ -18,7 +20,7 @@ from urllib3.util import Timeout
 
 from bot.errors import GiveUp, Retry
 from bot.http_client import no_answer, retry_after
-from bot.integrations.pagerduty import Accepted, OnCall, Page, PagerDutySettings, PageRef, Trigger
+from bot.integrations.pagerduty import Accepted, OnCall, Page, Paged, PagerDutySettings, PageRef, Trigger, User
 
 with warnings.catch_warnings():
     # Exactly its farewell notice, which comes with every import: any other warning still shows.
@@ -27,8 +29,14 @@ with warnings.catch_warnings():
 
 MAX_SUMMARY = 1024
 UNREADABLE = "PagerDuty's answer could not be read; is a proxy or a login page answering in its place?"
+FEW = 5
+"""Services that are asked for one by one; more are found in the list."""
 MAX_EVENT = 500_000
 """Bytes of an event we dare to send; PagerDuty refuses more than 512 KB, and a page must not be lost for its details."""
+
+
+class Unknown(GiveUp):
+    """What was asked for is not there (404)."""
 
 
 class PagerDutyClient:
@@ -64,24 +72,88 @@ class PagerDutyClient:
         found = self._ask(lambda session: session.rget("/incidents", params=params))
         return _page(found[0]) if found else None
 
-    def note(self, incident_id: str, text: str) -> None:
-        path, note = f"/incidents/{incident_id}/notes", {"note": {"content": text}}
-        self._ask(lambda session: session.rpost(path, json=note))
+    @property
+    def reads(self) -> bool:
+        return self._settings.api_token is not None
 
-    def on_calls(self, policy_ids: Sequence[str] = ()) -> Sequence[OnCall]:
-        params: dict[str, Any] = {"earliest": "true"}
+    def note(self, incident_id: str, text: str, *, sender: str = "") -> None:
+        path, note = f"/incidents/{incident_id}/notes", {"note": {"content": text}}
+        self._ask(lambda session: session.rpost(path, json=note, headers=_from(sender)))
+
+    def notes(self, incident_id: str) -> Sequence[str]:
+        path = f"/incidents/{incident_id}/notes"
+        return self._ask(lambda session: [str(row["content"]) for row in session.rget(path)])  # type: ignore[no-any-return]
+
+    def users(self, who: str) -> Sequence[User]:
+        rows = self._ask(lambda session: session.rget("/users", params={"query": who, "limit": 100}))
+        found = [User(row["id"], row["name"], row["email"]) for row in rows]
+        return [one for one in found if one.email.lower() == who.lower()] or found
+
+    def sender(self, email: str) -> User:
+        ours = self._settings.from_email
+        exact = (one for who in (email, ours) if who for one in self.users(who) if one.email.lower() == who.lower())
+        found = next(exact, None)
+        if found is None and ours:
+            raise GiveUp(
+                f"PagerDuty has no user {ours}: set pagerduty.from_email in captain.yml to one it has, and repair"
+            )
+        if found is None:
+            who = f"PagerDuty has no user {email}" if email else "I know no e-mail address of who asks"
+            raise GiveUp(f"{who}, and pagerduty.from_email is not set in captain.yml; set it and repair")
+        return found
+
+    def levels(self, policy_id: str) -> int:
+        path = f"/escalation_policies/{policy_id}"
+        return self._ask(lambda session: len(session.rget(path)["escalation_rules"]))  # type: ignore[no-any-return]
+
+    def escalate(self, incident_id: str, level: int, *, sender: str) -> None:
+        change = {"incident": {"type": "incident_reference", "escalation_level": level}}
+        self._ask(lambda session: session.rput(f"/incidents/{incident_id}", json=change, headers=_from(sender)))
+
+    def request_responder(self, incident_id: str, user: User, message: str, *, sender: User) -> None:
+        path = f"/incidents/{incident_id}/responder_requests"
+        target = {"responder_request_target": {"id": user.id, "type": "user_reference"}}
+        ask = {"requester_id": sender.id, "message": message, "responder_request_targets": [target]}
+        headers = _from(sender.email)
+        self._ask(lambda session: _taken(session.post(path, json=ask, headers=headers)))
+
+    def services(self, *, keys: Collection[str] = (), ids: Collection[str] = ()) -> Sequence[Paged]:
+        if not keys and len(ids) <= FEW:
+            return [found for one in ids if (found := self._service(one)) is not None]
+        missing, ends = set(keys) | set(ids), time.monotonic() + 2 * self._settings.timeout
+
+        def look(session: Any) -> list[Paged]:
+            found: list[Paged] = []
+            for row in session.iter_all("/services", params={"include[]": ["integrations"]}, page_size=100):
+                one = _paged(row)
+                if missing & {one.id, *one.keys}:
+                    found.append(one)
+                    missing.difference_update({one.id, *one.keys})
+                if not missing:
+                    break
+                if time.monotonic() > ends:
+                    raise GiveUp(
+                        "PagerDuty has more services than could be read in time; "
+                        "say which they are: services.NAME.pagerduty_service in captain.yml."
+                    )
+            return found
+
+        made: list[Paged] = self._ask(look)
+        return made
+
+    def _service(self, ident: str) -> Paged | None:
+        try:
+            return _paged(self._ask(lambda session: session.rget(f"/services/{quote(ident, safe='')}")))
+        except Unknown:
+            return None
+
+    def on_calls(self, policy_ids: Sequence[str] = (), *, since: float = 0.0, until: float = 0.0) -> Sequence[OnCall]:
+        params: dict[str, Any] = {"since": _iso(since), "until": _iso(until)} if until else {"earliest": "true"}
         if policy_ids:
             params["escalation_policy_ids[]"] = list(policy_ids)
-        rows = self._ask(lambda session: session.list_all("/oncalls", params=params, page_size=100))
-        return [
-            OnCall(
-                name=row["user"]["summary"],
-                level=row["escalation_level"],
-                until=row["end"] or "",
-                policy=row["escalation_policy"]["summary"],
-            )
-            for row in rows
-        ]
+        return self._ask(  # type: ignore[no-any-return]
+            lambda session: [_on_call(row) for row in session.iter_all("/oncalls", params=params, page_size=100)]
+        )
 
     def ping(self) -> str:
         found = self._ask(lambda session: session.rget("/services", params={"limit": 1}))
@@ -190,7 +262,8 @@ def _refusal(response: requests.Response, what: str) -> Retry | GiveUp:
     hint = hints.get(status, "check what is asked")
     if status == 400 and ("From" in said or "Requester" in said):
         hint = "set pagerduty.from_email in captain.yml to the address of a PagerDuty user"
-    return GiveUp(f"PagerDuty refused the request ({status}){said}; {hint}.")
+    refused = Unknown if status == 404 else GiveUp
+    return refused(f"PagerDuty refused the request ({status}){said}; {hint}.")
 
 
 def _said(response: requests.Response) -> str:
@@ -209,6 +282,16 @@ def _said(response: requests.Response) -> str:
     return f": {str(text).rstrip('.')[:300]}" if text else ""
 
 
+def _from(sender: str) -> dict[str, str]:
+    return {"From": sender} if sender else {}
+
+
+def _taken(response: requests.Response) -> None:
+    """For what pdpyras cannot unwrap: the answer, unless it is a yes, as what happens next."""
+    if not response.ok:
+        raise _refusal(response, "request")
+
+
 def _page(row: Mapping[str, Any]) -> Page:
     return Page(
         id=row["id"],
@@ -220,7 +303,35 @@ def _page(row: Mapping[str, Any]) -> Page:
         assignees=tuple(a["assignee"]["summary"] for a in row["assignments"]),
         changed_at=_instant(row.get("last_status_change_at")),
         changed_by=_person(row.get("last_status_change_by")),
+        policy_id=(row.get("escalation_policy") or {}).get("id") or "",
+        assignee_ids=tuple(a["assignee"]["id"] for a in row["assignments"]),
+        responder_ids=tuple(one["user"]["id"] for one in row.get("incidents_responders") or ()),
     )
+
+
+def _paged(row: Mapping[str, Any]) -> Paged:
+    policy = row["escalation_policy"]
+    # An integration that is only referred to comes without its key.
+    keys = tuple(str(one["integration_key"]) for one in row.get("integrations", ()) if one.get("integration_key"))
+    return Paged(row["id"], row["name"], policy["id"], policy["summary"], row.get("html_url") or "", keys)
+
+
+def _on_call(row: Mapping[str, Any]) -> OnCall:
+    policy = row["escalation_policy"]
+    return OnCall(
+        name=row["user"]["summary"],
+        level=row["escalation_level"],
+        policy=policy["summary"],
+        policy_id=policy["id"],
+        user_id=row["user"]["id"],
+        schedule=(row.get("schedule") or {}).get("summary") or "",
+        since=_instant(row["start"]),
+        until=_instant(row["end"]),
+    )
+
+
+def _iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
 
 
 def _instant(text: str | None) -> float:

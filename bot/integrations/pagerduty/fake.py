@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -55,6 +56,7 @@ class FakePagerDuty:
     ) -> None:
         self.account = Account(routing_keys.values())
         keys = {key: self.account.service_id(name) for key, name in routing_keys.items()}
+        self.account.keys = dict(keys)
         self.faults = Faults()
         self.changed: list[Callable[[], None]] = []
         self.webhook_url = webhook_url
@@ -114,6 +116,16 @@ class FakePagerDuty:
         """Who is on call at an escalation level from now on."""
         with self.account.lock:
             self.account.levels[level] = [self.account.user_id(user) for user in users]
+            self.account.shifts.pop(level, None)
+        self.announce()
+
+    def set_rotation(self, level: int, turns: list[tuple[str, float, float]]) -> None:
+        """Who is on call at a level in turn: (user, start, end) in UNIX s. Who has the turn of now is on call."""
+        now = time.time()
+        with self.account.lock:
+            shifts = [(self.account.user_id(user), start, end) for user, start, end in turns]
+            self.account.shifts[level] = shifts
+            self.account.levels[level] = [user for user, start, end in shifts if start <= now < end]
         self.announce()
 
     # -- stand-in ---------------------------------------------------------------------------------------------------

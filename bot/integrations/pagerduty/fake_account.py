@@ -95,12 +95,18 @@ Told = Callable[[str, Incident, str, Mapping[str, Any]], None]
 
 
 class Account:
-    """All that the account holds, changed under one lock; ``told`` hears (event type, incident, agent, extra)."""
+    """All that the account holds, changed under one lock; ``told`` hears (event type, incident, agent, extra).
+
+    ``levels``: who is on call. ``shifts``: of a level that rotates, (user, start, end) in UNIX s. ``keys``: routing key →
+    service.
+    """
 
     def __init__(self, services: Iterable[str]) -> None:
         self.lock = threading.RLock()
         self.services = {f"PSVC{i:03d}": name for i, name in enumerate(dict.fromkeys(services), 1)}
         self.levels: dict[int, list[str]] = {1: ["PALICE1"], 2: ["PBOB001", "PCAROL1"]}
+        self.shifts: dict[int, list[tuple[str, float, float]]] = {}
+        self.keys: dict[str, str] = {}
         self.incidents: dict[str, Incident] = {}
         self.changes: list[dict[str, Any]] = []
         self.told: list[Told] = []
@@ -297,15 +303,18 @@ class Account:
     def dump(self) -> dict[str, Any]:
         with self.lock:
             levels = {str(level): users for level, users in self.levels.items()}
+            shifts = {str(level): [list(one) for one in turns] for level, turns in self.shifts.items()}
             incidents = [asdict(i) for i in self.incidents.values()]
             holder = [[service, key, ident] for (service, key), ident in self._holder.items()]
-            more = {"levels": levels, "changes": list(self.changes), "holder": holder}
+            more = {"levels": levels, "shifts": shifts, "changes": list(self.changes), "holder": holder}
             return {"made": self._made, "incidents": incidents, **more}
 
     def load(self, data: Mapping[str, Any]) -> None:
         with self.lock:
             self._made = data["made"]
             self.levels = {int(level): list(users) for level, users in data["levels"].items()}
+            turns = data.get("shifts", {})
+            self.shifts = {int(level): [(who, start, end) for who, start, end in turns[level]] for level in turns}
             self.changes = list(data["changes"])
             self._holder = {(service, key): ident for service, key, ident in data["holder"]}
             self.incidents = {}

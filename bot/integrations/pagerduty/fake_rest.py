@@ -219,13 +219,20 @@ class Rest:
     def services(self, asked: Asked) -> Answer:
         query = asked.request.query_params.get("query", "").lower()
         rows = [sid for sid, name in self.account.services.items() if query in name.lower()]
-        return 200, asked.page("services", rows, asked.views.service)
+        more = "integrations" in asked.all("include")
+        return 200, asked.page("services", rows, lambda sid: asked.views.service(sid, integrations=more))
 
     def service(self, asked: Asked) -> Answer:
         return 200, {"service": asked.views.service(_known(asked, self.account.services))}
 
     def oncalls(self, asked: Asked) -> Answer:
-        rows = asked.views.oncalls()
+        now = time.time()
+        since, until = asked.time("since"), asked.time("until")
+        since = now if since is None else since
+        until = since if until is None else until
+        if until < since or until - since > 3.1 * MONTH:
+            raise Invalid("until must be after since, and at most 3 months later")
+        rows = asked.views.oncalls(since, until)
         filters = {"escalation_policy_ids": "escalation_policy", "user_ids": "user", "schedule_ids": "schedule"}
         for parameter, name in filters.items():
             wanted = asked.all(parameter)

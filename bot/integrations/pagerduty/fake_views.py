@@ -141,9 +141,15 @@ class Views:
         role = {"role": "user", "time_zone": "Etc/UTC", "job_title": "Engineer", "teams": []}
         return {**self.user_ref(user), "type": "user", "name": name, "email": email, **role}
 
-    def service(self, service: str) -> Json:
+    def service(self, service: str, *, integrations: bool = False) -> Json:
+        """``integrations``: with them and their keys; else they are only referred to."""
+        keys = [key for key, owner in self.account.keys.items() if owner == service]
+        kind, made = "events_api_v2_inbound_integration", []
+        for key in keys:
+            ref = self.ref(kind, f"services/{service}/integrations", f"PINT{key[:4].upper()}", "Events API V2")
+            made.append({**ref, "type": kind, "integration_key": key} if integrations else ref)
         shape = {"type": "service", "name": self.account.services[service], "status": "active", "teams": []}
-        return {**self.service_ref(service), **shape, "escalation_policy": self.policy_ref()}
+        return {**self.service_ref(service), **shape, "escalation_policy": self.policy_ref(), "integrations": made}
 
     def schedule(self, schedule: str) -> Json:
         level = list(SCHEDULES).index(schedule) + 1
@@ -160,20 +166,26 @@ class Views:
         shape = {"type": "escalation_policy", "name": "Default", "num_loops": 0, "teams": []}
         return {**self.policy_ref(), **shape, "escalation_rules": rules, "services": services}
 
-    def oncalls(self) -> list[Json]:
-        """Everybody on call, by level: always, so without start and end, as for a rotation of one."""
-        return [
-            {
-                "escalation_policy": self.policy_ref(),
-                "escalation_level": level,
-                "schedule": self._schedule_ref(level),
-                "user": self.user_ref(user),
-                "start": None,
-                "end": None,
-            }
-            for level, users in sorted(self.account.levels.items())
-            for user in users
-        ]
+    def oncalls(self, since: float, until: float) -> list[Json]:
+        """Everybody on call between two instants, by level; who is so always, as in a rotation of one, without start and end."""
+        rows = []
+        for level, users in sorted(self.account.levels.items()):
+            always: list[tuple[str, float | None, float | None]] = [(user, None, None) for user in users]
+            turns = self.account.shifts.get(level)
+            if turns is not None:
+                always = [(who, start, end) for who, start, end in turns if start <= until and since < end]
+            rows += [
+                {
+                    "escalation_policy": self.policy_ref(),
+                    "escalation_level": level,
+                    "schedule": self._schedule_ref(level),
+                    "user": self.user_ref(user),
+                    "start": iso(start),
+                    "end": iso(end),
+                }
+                for user, start, end in always
+            ]
+        return rows
 
     def webhook(self, event: str, incident: Incident, extra: Mapping[str, Any]) -> Json:
         """The ``data`` of a v3 webhook event."""

@@ -12,7 +12,7 @@ import pytest
 from ground.waiting import free_port, until
 
 from bot.errors import GiveUp, Retry
-from bot.integrations.pagerduty import Accepted, PagerDutySettings, PageRef
+from bot.integrations.pagerduty import Accepted, PagerDutySettings, PageRef, User
 from bot.integrations.pagerduty.client import PagerDutyClient
 from bot.integrations.pagerduty.fake import API_TOKEN, ROUTING_KEYS, FakePagerDuty
 from bot.standin import CallLog
@@ -89,12 +89,79 @@ def test_a_note_is_signed_with_the_configured_user(client, page, pagerduty):
 
 def test_on_calls_by_policy(client):
     assert [(c.name, c.level, c.policy, c.until) for c in client.on_calls()] == [
-        ("Alice Adams", 1, "Default", ""),
-        ("Bob Brown", 2, "Default", ""),
-        ("Carol Cho", 2, "Default", ""),
+        ("Alice Adams", 1, "Default", 0.0),
+        ("Bob Brown", 2, "Default", 0.0),
+        ("Carol Cho", 2, "Default", 0.0),
     ]
     assert len(client.on_calls(["PPOLICY"])) == 3
     assert client.on_calls(["PNOBODY"]) == []
+
+
+def test_a_note_is_signed_with_who_wrote_it(client, page, pagerduty):
+    client.trigger(page())
+    client.note(client.find("captain-1").id, "p95 is down", sender="carol@example.com")
+    (note,) = pagerduty.state()["incidents"][0]["notes"]
+    assert (note["text"], note["by"]) == ("p95 is down", "carol@example.com")
+    assert client.notes(client.find("captain-1").id) == ["p95 is down"]
+
+
+def test_people_by_address_or_by_name(client):
+    assert [one.id for one in client.users("bob@example.com")] == ["PBOB001"]
+    assert [one.name for one in client.users("caro")] == ["Carol Cho"]
+    assert len(client.users("example.com")) == 3
+    assert client.users("eve@example.com") == []
+
+
+def test_in_whose_name_something_is_asked(client, settings):
+    assert client.sender("Carol@example.com").name == "Carol Cho"
+    assert client.sender("eve@example.com").name == "Bob Brown", "the configured one"
+    assert client.sender("").name == "Bob Brown"
+    gives_up(lambda: PagerDutyClient(settings(from_email="eve@example.com")).sender(""), "no user eve@example.com")
+    gives_up(lambda: PagerDutyClient(settings(from_email="")).sender("eve@example.com"), "eve", "pagerduty.from_email")
+
+
+def test_escalate_gives_it_to_the_level(client, page, pagerduty):
+    client.trigger(page())
+    client.acknowledge(PageRef(DOCS, "captain-1"))
+    found = client.find("captain-1")
+    assert (client.levels(found.policy_id), found.assignee_ids) == (2, ("PALICE1",))
+    client.escalate(found.id, 2, sender="bob@example.com")
+    found = client.find("captain-1")
+    assert (found.status, found.assignee_ids) == ("triggered", ("PBOB001", "PCAROL1"))
+    gives_up(lambda: client.escalate(found.id, 3, sender="bob@example.com"), "between 1 and 2")
+
+
+def test_who_was_asked_to_join_is_told_by_the_page(client, page):
+    client.trigger(page())
+    found = client.find("captain-1")
+    assert found.responder_ids == ()
+    client.request_responder(found.id, BOB, "join", sender=BOB)
+    assert client.find("captain-1").responder_ids == ("PBOB001",)
+    gives_up(lambda: client.request_responder(found.id, User("PNO", "", ""), "join", sender=BOB), "not found")
+
+
+def test_services_by_routing_key_and_by_id(client, calls, pagerduty):
+    (docs,) = client.services(keys=[DOCS, "f" * 32])
+    assert (docs.name, docs.policy_id, docs.policy, docs.keys) == ("docs-api", "PPOLICY", "Default", (DOCS,))
+    assert [one.name for one in client.services(keys=[DOCS], ids=[pagerduty.account.service_id("gateway")])] == [
+        "docs-api",
+        "gateway",
+    ]
+    before = len(calls.calls)
+    assert [one.name for one in client.services(ids=[docs.id, "PNOBODY"])] == ["docs-api"]
+    assert len(calls.calls) == before + 2
+
+
+def test_the_turns_of_a_while(client, pagerduty):
+    now = float(int(time.time()))
+    turns = [("alice", now - 60, now + 60), ("bob", now + 60, now + 120), ("carol", now + 9000, now + 9060)]
+    pagerduty.set_rotation(1, turns)
+    found = [c for c in client.on_calls(["PPOLICY"], since=now, until=now + 3600) if c.level == 1]
+    assert [(c.name, c.since, c.until) for c in found] == [
+        ("Alice Adams", now - 60, now + 60),
+        ("Bob Brown", now + 60, now + 120),
+    ]
+    assert [c.name for c in client.on_calls() if c.level == 1] == ["Alice Adams"]
 
 
 def test_ping_names_something_of_the_account(client, calls):
@@ -183,12 +250,19 @@ def retries(call):
     return retry.value, time.perf_counter() - began
 
 
+BOB = User("PBOB001", "Bob Brown", "bob@example.com")
 ASKS = [
     pytest.param(lambda client, page: client.trigger(page()), id="trigger"),
     pytest.param(lambda client, page: client.resolve(PageRef(DOCS, "captain-1")), id="resolve"),
     pytest.param(lambda client, page: client.find("captain-1"), id="find"),
     pytest.param(lambda client, page: client.note("PI00001", "x"), id="note"),
     pytest.param(lambda client, page: client.on_calls(), id="on-calls"),
+    pytest.param(lambda client, page: client.services(keys=[DOCS]), id="services"),
+    pytest.param(lambda client, page: client.notes("PI00001"), id="notes"),
+    pytest.param(lambda client, page: client.users("bob"), id="users"),
+    pytest.param(lambda client, page: client.levels("PPOLICY"), id="levels"),
+    pytest.param(lambda client, page: client.escalate("PI00001", 2, sender="bob@example.com"), id="escalate"),
+    pytest.param(lambda client, page: client.request_responder("PI00001", BOB, "join", sender=BOB), id="responder"),
 ]
 
 
