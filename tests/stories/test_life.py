@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import threading
 from typing import Any
 
@@ -435,3 +436,53 @@ def test_a_reminder_waits_for_slack_and_is_not_lost(town: Town):
     until(lambda: ("remind", "done") in owed(bot))
     town.slack.faults.mend()
     until(lambda: reminders(town, root, "Nobody has INC-1 yet") >= 1, timeout=20)
+
+
+# ---- several replicas --------------------------------------------------------------------------------------------------
+
+
+def test_two_replicas_that_hear_it_come_back_reopen_it_once(postgres, town: Town, alertmanager_body):
+    town.config["captain"]["database"] = postgres.url
+    one, two = town.spawn(), town.spawn()
+    fire = alertmanager_body("firing-single")
+    one.alert(fire)
+    root = out(town)
+    two.alert(ended(fire))
+    until(lambda: town.pages()[0]["status"] == "resolved" and town.tickets()[0]["status_category"] == "done")
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda i: (one if i % 2 else two).alert(anew(fire)), range(8)))
+    assert {answer.status_code for answer in answers} == {202}
+    until(lambda: [page["status"] for page in town.pages()] == ["resolved", "triggered"], timeout=20)
+    until(lambda: town.tickets()[0]["status_category"] == "indeterminate", timeout=20)
+    until(lambda: reminders(town, root, "Reopened:") == 1, timeout=20)
+    assert [(page["status"], page["triggers"]) for page in town.pages()] == [("resolved", 1), ("triggered", 1)]
+    assert len(town.roots()) == len(town.tickets()) == 1
+
+
+def test_a_person_and_an_alert_that_reopen_and_open_at_once_leave_one_open(postgres, town: Town, alertmanager_body):
+    town.config["captain"]["database"] = postgres.url
+    town.config["incidents"]["reopen_within"] = 0
+    one, two = town.spawn(), town.spawn()
+    fire = alertmanager_body("firing-single")
+    for turn in range(1, 4):
+        start = f"2026-11-23T0{turn}:00:00Z"
+        one.alert(anew(fire, start))
+        until(lambda: len(one.ask("incident list")["data"]) == 1, timeout=20)
+        two.alert(ended(anew(fire, start)))
+        until(lambda: one.ask("incident list")["data"] == [], timeout=20)
+        newest = one.ask("incident list --all")["data"][0]["number"]
+        later = anew(fire, f"2026-11-23T1{turn}:00:00Z")
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            opened = pool.submit(one.alert, later)
+            said = pool.submit(two.ask, f"incident reopen INC-{newest}").result()
+        assert opened.result().status_code == 202
+        while "Say it again" in said.get("error", ""):  # the database let the alert go first, and says so
+            said = two.ask(f"incident reopen INC-{newest}")
+        told = said.get("text", "") + said.get("error", "")
+        assert any(one in told for one in ("You reopened", "is open for the same", "Nothing changed")), said
+        until(lambda: one.ask("why 1h")["text"].count("not decided yet") == 0, timeout=20)
+        assert len(until(lambda: one.ask("incident list")["data"])) == 1
+        two.alert(ended(later))
+        for row in one.ask("incident list")["data"]:
+            one.ask(f"incident resolve INC-{row['number']} --anyway")
+        until(lambda: one.ask("incident list")["data"] == [], timeout=20)
