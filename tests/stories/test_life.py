@@ -479,7 +479,7 @@ def test_a_person_and_an_alert_that_reopen_and_open_at_once_leave_one_open(postg
         while "Say it again" in said.get("error", ""):  # the database let the alert go first, and says so
             said = two.ask(f"incident reopen INC-{newest}")
         told = said.get("text", "") + said.get("error", "")
-        assert any(one in told for one in ("You reopened", "is open for the same", "Nothing changed")), said
+        assert any(text in told for text in ("You reopened", "is open for the same", "Nothing changed")), said
         until(lambda: one.ask("why 1h")["text"].count("not decided yet") == 0, timeout=20)
         assert len(until(lambda: one.ask("incident list")["data"])) == 1
         two.alert(ended(later))
