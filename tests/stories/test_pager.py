@@ -7,6 +7,7 @@ import hmac
 import json
 import random
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -540,6 +541,7 @@ def undecided(bot: Bot) -> int:
         ).scalar_one()
 
 
+GIVEN_ON = ("escalated", "reassigned", "delegated", "unacknowledged")
 LIVES = [
     (("acknowledged", "unacknowledged", "acknowledged", "escalated"), "triggered"),
     (("acknowledged", "reassigned", "acknowledged"), "acknowledged"),
@@ -548,13 +550,8 @@ LIVES = [
 ]
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_in_whatever_order_and_however_often_it_is_told_the_newest_counts(paged: Town, seed):
-    bot = paged.start()
-    luck = random.Random(seed)
-    acts, ends = LIVES[seed % len(LIVES)]
-    burn(paged, bot)
-    row = page(paged)
+def events_of(row: dict[str, Any], acts: tuple[str, ...]) -> list[dict[str, Any]]:
+    """What PagerDuty tells of an incident in which this was done, in this order."""
     events = []
     for n, act in enumerate(acts):
         standing = act if act in ("acknowledged", "resolved") else "triggered"
@@ -562,9 +559,25 @@ def test_in_whatever_order_and_however_often_it_is_told_the_newest_counts(paged:
         data["assignees"] = [{"summary": f"person {n}"}]
         at = datetime.fromtimestamp(time.time() + n * 0.01, UTC).isoformat()
         agent = {"type": "user_reference", "summary": "Bob Brown"}
-        events.append({"id": f"E{n}", "event_type": f"incident.{act}", "occurred_at": at, "agent": agent, "data": data})
+        name = f"E{row['id']}{n}"
+        events.append({"id": name, "event_type": f"incident.{act}", "occurred_at": at, "agent": agent, "data": data})
+    return events
+
+
+def shuffled(luck: random.Random, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """As they may arrive: each once at least, in any order."""
     deliveries = [*events, *luck.choices(events, k=4)]
     luck.shuffle(deliveries)
+    return deliveries
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_in_whatever_order_and_however_often_it_is_told_the_newest_counts(paged: Town, seed):
+    bot = paged.start()
+    luck = random.Random(seed)
+    acts, ends = LIVES[seed % len(LIVES)]
+    burn(paged, bot)
+    deliveries = shuffled(luck, events_of(page(paged), acts))
     for event in deliveries:
         assert send(bot, event) == 202
     until(lambda: undecided(bot) == 0)
@@ -574,3 +587,22 @@ def test_in_whatever_order_and_however_often_it_is_told_the_newest_counts(paged:
             assert len([e for e in told(bot, act) if f"person {n}" in e["text"]]) == 1, act
     texts = until(lambda: t if len(t := [x for x in paged.thread(paged.roots()[-1]) if "person" in x]) >= 1 else None)
     assert len(texts) == len(set(texts))
+
+
+def test_it_is_so_with_two_replicas_that_hear_it_in_the_same_moment(postgres, paged: Town):
+    paged.config["captain"]["database"] = postgres.url
+    bots = [paged.spawn(), paged.spawn()]
+    luck = random.Random(4)
+    for n, (acts, ends) in enumerate(LIVES, start=1):
+        burn(paged, bots[0])
+        with ThreadPoolExecutor(6) as pool:
+            sent = [pool.submit(send, luck.choice(bots), e) for e in shuffled(luck, events_of(page(paged), acts))]
+        assert {one.result() for one in sent} == {202}
+        shown = sorted(act for act in acts if act not in ("acknowledged", "resolved"))
+
+        def told_once(n: int = n, shown: list[str] = shown, ends: str = ends) -> bool:
+            data = bots[1].ask(f"incident show {n}")["data"]
+            kinds = sorted(e["kind"] for e in data["timeline"] if "in PagerDuty" in e["text"] and e["kind"] in GIVEN_ON)
+            return (kinds, data["status"]) == (shown, ends)
+
+        until(told_once, message=f"{acts} did not end as {ends}")
