@@ -44,6 +44,9 @@ class Acts:
             "restart": self.restart,
             "pagerduty_acknowledge": self.page_acknowledge,
             "pagerduty_resolve": self.page_resolve,
+            "pagerduty_escalate": self.page_escalate,
+            "pagerduty_take": self.page_take,
+            "pagerduty_note": self.page_note,
             "jira_transition": self.ticket_transition,
             "jira_close": self.ticket_close,
             "jira_comment": self.ticket_comment,
@@ -146,6 +149,17 @@ class Acts:
 
     def page_resolve(self, body: Body) -> Done:
         return self._page(self.world.pagerduty.resolve, body)
+
+    def page_escalate(self, body: Body) -> Done:
+        """To the next level of the policy."""
+        return self._page(self.world.pagerduty.escalate, body)
+
+    def page_take(self, body: Body) -> Done:
+        """``user`` has the incident reassigned to themselves."""
+        return self._page(lambda incident, user: self.world.pagerduty.reassign(incident, user, user), body)
+
+    def page_note(self, body: Body) -> Done:
+        return self._page(lambda incident, user: self.world.pagerduty.note(incident, word(body, "text"), user), body)
 
     def _page(self, do: Callable[[str, str], None], body: Body) -> Done:
         incident, user = word(body, "incident"), str(body.get("user") or "alice")

@@ -15,7 +15,7 @@ from bot.grammar import Asker
 from bot.integrations.pagerduty import Page, Pager, User
 from bot.integrations.slack.words import escape
 from handlers.desk import Desk
-from handlers.incidents import decide, owing, remind, table
+from handlers.incidents import decide, owing, phone, remind, table
 from handlers.incidents.phone import PREFIX
 from handlers.incidents.rules import Severity, Status
 from handlers.incidents.table import ANEW, INCIDENTS
@@ -116,6 +116,7 @@ def performers(desk: Desk) -> list[Performer]:
         Performer("escalate-to", lambda task: escalate_to(desk, task)),
         Performer("responder", lambda task: responder(desk, task)),
         Performer("page-note", lambda task: page_note(desk, task)),
+        Performer(phone.WHICH, lambda task: which(desk, task)),
     ]
 
 
@@ -154,6 +155,7 @@ def escalate_to(desk: Desk, task: Task) -> Outcome:
     if over and not task.tried:
         return Outcome(skipped=over)
     page, level = _page(pager, task, row), int(task.args["level"])
+    began = task.tried_at if task.tried else time.time()
     if page.status == "resolved":
         return Outcome(skipped="the page is resolved in PagerDuty")
     if not (task.tried and set(page.assignee_ids) == set(task.args["users"])):
@@ -163,7 +165,7 @@ def escalate_to(desk: Desk, task: Task) -> Outcome:
 
     def apply(tx: Tx) -> None:
         now = table.locked(tx.c, row.number)
-        if now.status == Status.ACKNOWLEDGED.value:
+        if now.status == Status.ACKNOWLEDGED.value and (now.acked_at or 0.0) < began:
             # PagerDuty takes the acknowledgement back, too: who is called now has to take it.
             tx.c.execute(INCIDENTS().update().where(INCIDENTS().c.number == row.number).values(**ANEW))
             remind.arm(desk, tx, row, Status.TRIGGERED)
@@ -223,6 +225,15 @@ def page_note(desk: Desk, task: Task) -> Outcome:
         task.acting()
         pager.note(page.id, text, sender=sender.email)
     return Outcome()
+
+
+def which(desk: Desk, task: Task) -> Outcome:
+    """Ask which of our incidents something is about that PagerDuty told with its own id alone, and hear it then."""
+    event = task.args["event"]
+    page = _pager(desk).incident(str(event["pd"]))
+    if page is None:
+        return Outcome(skipped="PagerDuty no longer knows the incident")
+    return Outcome({"verdict": phone.hear(desk, {**event, "dedup_key": page.dedup_key, "again": True})})
 
 
 def _noted(desk: Desk, task: Task, text: str) -> int:

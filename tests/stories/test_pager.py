@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import json
+import random
 import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from ground.town import Bot, Town, user
+import requests
+import sqlalchemy as sa
+from ground.town import PD_SECRET, Bot, Town, user
 from ground.waiting import until
 
 from bot.errors import ConfigError
 from bot.grammar import Asker
+from bot.inbox import INBOX
 from bot.integrations.pagerduty.fake import API_TOKEN
 from handlers.incidents import owing, table
 
@@ -411,3 +420,189 @@ def test_a_note_without_a_token_is_not_owed(town: Town):
     with bot.captain.desk.engine.transaction(time.time()) as tx:
         asker = Asker("U0ALICE", "alice", "cli", "k")
         assert not owing.page_note(bot.captain.desk, tx, table.by_number(tx.c, 1), asker, "nobody reads this")
+
+
+# What people do on their phones.
+
+
+@pytest.fixture
+def phoned(paged: Town) -> tuple[Town, Bot]:
+    """A town that tells the bot what people do on their phones; an incident that has paged."""
+    bot = paged.start()
+    paged.pagerduty.webhook_url, paged.pagerduty.webhook_secret = f"{bot.url}/webhooks/pagerduty", PD_SECRET
+    burn(paged, bot)
+    return paged, bot
+
+
+def status(bot: Bot) -> str:
+    return bot.ask("incident show 1")["data"]["status"]
+
+
+def told(bot: Bot, kind: str) -> list[dict[str, Any]]:
+    return [event for event in bot.ask("incident show 1")["data"]["timeline"] if event["kind"] == kind]
+
+
+ACTS = [
+    ("reassigned", lambda pd, ident: pd.reassign(ident, "carol", "bob"), "Reassigned to Carol Cho by Bob Brown"),
+    ("escalated", lambda pd, ident: pd.escalate(ident, "alice"), "Escalated by Alice Adams in PagerDuty. Called: Bob"),
+    ("escalated", lambda pd, ident: pd.escalate(ident, ""), "nobody had acknowledged it in time. Called: Bob Brown"),
+    ("delegated", lambda pd, ident: pd.delegate(ident, "bob"), "Handed to another escalation policy by Bob Brown"),
+    (
+        "annotated",
+        lambda pd, ident: pd.note(ident, "rolling <back> & forth", "bob"),
+        "rolling &lt;back&gt; &amp; forth",
+    ),
+    ("responder-added", lambda pd, ident: pd.ask_to_join(ident, "carol", "bob"), "Carol Cho was asked to join by Bob"),
+    ("priority_updated", lambda pd, ident: pd.prioritise(ident, "PPRIO01", "bob"), "Priority P1 set by Bob Brown"),
+]
+
+
+@pytest.mark.parametrize(("kind", "act", "shown"), ACTS, ids=[f"{kind} {i}" for i, (kind, _, _) in enumerate(ACTS)])
+def test_what_is_done_by_phone_shows_in_the_thread_and_the_timeline(phoned, kind, act, shown):
+    town, bot = phoned
+    act(town.pagerduty, page(town)["id"])
+    said(town, shown)
+    assert len(told(bot, kind)) == 1
+
+
+def test_whether_a_responder_joins_is_said(phoned):
+    town, bot = phoned
+    bot.ask("incident add-responder bob")
+    said(town, "Bob Brown was asked to join by carol")
+    town.pagerduty.answer(page(town)["id"], "bob", joins=False)
+    said(town, "Bob Brown does not join")
+    assert len(town.thread(town.roots()[0])) == len(set(town.thread(town.roots()[0])))
+    assert told(bot, "responder-added") == [], "what we asked ourselves is not told twice"
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda pd, ident: pd.reassign(ident, "carol", "bob"),
+        lambda pd, ident: pd.escalate(ident, "bob"),
+        lambda pd, ident: pd.unacknowledge(ident),
+    ],
+    ids=["reassigned", "escalated", "timed out"],
+)
+def test_who_is_called_anew_has_to_take_it_anew(phoned, act):
+    town, bot = phoned
+    town.pagerduty.acknowledge(page(town)["id"], "alice")
+    until(lambda: status(bot) == "acknowledged")
+    act(town.pagerduty, page(town)["id"])
+    until(lambda: status(bot) == "triggered")
+    town.pagerduty.acknowledge(page(town)["id"], "bob")
+    until(lambda: status(bot) == "acknowledged")
+    assert bot.ask("incident show 1")["data"]["acked_by"] == "Bob Brown"
+
+
+def test_our_own_escalation_and_our_own_notes_do_not_echo(phoned):
+    town, bot = phoned
+    bot.ask("incident escalate")
+    said(town, "Escalated to level 2")
+    write_down(bot, "the cache is cold")
+    until(lambda: notes(town))
+    town.pagerduty.note(page(town)["id"], "I see", "bob")
+    said(town, "Note by Bob Brown in PagerDuty: I see")
+    assert len(told(bot, "escalated")) == 1
+    assert [event["text"] for event in told(bot, "annotated")] == ["Note by Bob Brown in PagerDuty: I see"]
+
+
+def test_a_note_of_which_only_pagerduty_knows_the_incident_is_asked_about(phoned):
+    town, bot = phoned
+    secret, town.pagerduty.webhook_url = town.pagerduty.webhook_secret, ""
+    row = page(town)
+    body = {
+        "id": "EONLYNOTE",
+        "event_type": "incident.annotated",
+        "occurred_at": "2026-01-01T00:00:00Z",
+        "agent": {"type": "user_reference", "summary": "Bob Brown"},
+        "data": {"type": "incident_note", "content": "seen", "incident": {"id": row["id"]}},
+    }
+    with bot.captain.store.write() as c:
+        c.execute(INBOX().delete())
+    for _ in range(3):
+        assert send(bot, body, secret) == 202
+    said(town, "Note by Bob Brown in PagerDuty: seen")
+    assert len(told(bot, "annotated")) == 1
+
+
+def send(bot: Bot, event: dict[str, Any], secret: str = PD_SECRET) -> int:
+    body = json.dumps({"event": event}).encode()
+    signature = "v1=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    headers = {"X-PagerDuty-Signature": signature}
+    return requests.post(f"{bot.url}/webhooks/pagerduty", data=body, headers=headers, timeout=10).status_code
+
+
+def undecided(bot: Bot) -> int:
+    """How many requests nobody has decided about."""
+    with bot.captain.store.read() as c:
+        return c.execute(
+            sa.select(sa.func.count()).select_from(INBOX()).where(INBOX().c.done_at.is_(None))
+        ).scalar_one()
+
+
+GIVEN_ON = ("escalated", "reassigned", "delegated", "unacknowledged")
+LIVES = [
+    (("acknowledged", "unacknowledged", "acknowledged", "escalated"), "triggered"),
+    (("acknowledged", "reassigned", "acknowledged"), "acknowledged"),
+    (("escalated", "acknowledged", "delegated", "unacknowledged", "acknowledged"), "acknowledged"),
+    (("acknowledged", "escalated", "acknowledged", "resolved"), "resolved"),
+]
+
+
+def events_of(row: dict[str, Any], acts: tuple[str, ...]) -> list[dict[str, Any]]:
+    """What PagerDuty tells of an incident in which this was done, in this order."""
+    events = []
+    for n, act in enumerate(acts):
+        standing = act if act in ("acknowledged", "resolved") else "triggered"
+        data = {"id": row["id"], "type": "incident", "incident_key": row["dedup_key"], "status": standing}
+        data["assignees"] = [{"summary": f"person {n}"}]
+        at = datetime.fromtimestamp(time.time() + n * 0.01, UTC).isoformat()
+        agent = {"type": "user_reference", "summary": "Bob Brown"}
+        name = f"E{row['id']}{n}"
+        events.append({"id": name, "event_type": f"incident.{act}", "occurred_at": at, "agent": agent, "data": data})
+    return events
+
+
+def shuffled(luck: random.Random, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """As they may arrive: each once at least, in any order."""
+    deliveries = [*events, *luck.choices(events, k=4)]
+    luck.shuffle(deliveries)
+    return deliveries
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_in_whatever_order_and_however_often_it_is_told_the_newest_counts(paged: Town, seed):
+    bot = paged.start()
+    luck = random.Random(seed)
+    acts, ends = LIVES[seed % len(LIVES)]
+    burn(paged, bot)
+    deliveries = shuffled(luck, events_of(page(paged), acts))
+    for event in deliveries:
+        assert send(bot, event) == 202
+    until(lambda: undecided(bot) == 0)
+    assert status(bot) == ends, [e["id"] for e in deliveries]
+    for n, act in enumerate(acts):
+        if act not in ("acknowledged", "resolved"):
+            assert len([e for e in told(bot, act) if f"person {n}" in e["text"]]) == 1, act
+    texts = until(lambda: t if len(t := [x for x in paged.thread(paged.roots()[-1]) if "person" in x]) >= 1 else None)
+    assert len(texts) == len(set(texts))
+
+
+def test_it_is_so_with_two_replicas_that_hear_it_in_the_same_moment(postgres, paged: Town):
+    paged.config["captain"]["database"] = postgres.url
+    bots = [paged.spawn(), paged.spawn()]
+    luck = random.Random(4)
+    for n, (acts, ends) in enumerate(LIVES, start=1):
+        burn(paged, bots[0])
+        with ThreadPoolExecutor(6) as pool:
+            sent = [pool.submit(send, luck.choice(bots), e) for e in shuffled(luck, events_of(page(paged), acts))]
+        assert {one.result() for one in sent} == {202}
+        shown = sorted(act for act in acts if act not in ("acknowledged", "resolved"))
+
+        def told_once(n: int = n, shown: list[str] = shown, ends: str = ends) -> bool:
+            data = bots[1].ask(f"incident show {n}")["data"]
+            kinds = sorted(e["kind"] for e in data["timeline"] if "in PagerDuty" in e["text"] and e["kind"] in GIVEN_ON)
+            return (kinds, data["status"]) == (shown, ends)
+
+        until(told_once, message=f"{acts} did not end as {ends}")

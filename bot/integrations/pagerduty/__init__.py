@@ -114,6 +114,10 @@ class Pager(Protocol):
         """True with an ``api_token``: without one only events can be sent."""
         ...
 
+    def incident(self, incident_id: str) -> Page | None:
+        """An incident by PagerDuty's own id."""
+        ...
+
     def note(self, incident_id: str, text: str, *, sender: str = "") -> None:
         """Write one note. ``sender``: address of the PagerDuty user who writes it; ``from_email`` without it."""
         ...

@@ -72,6 +72,12 @@ class PagerDutyClient:
         found = self._ask(lambda session: session.rget("/incidents", params=params))
         return _page(found[0]) if found else None
 
+    def incident(self, incident_id: str) -> Page | None:
+        try:
+            return _page(self._ask(lambda session: session.rget(f"/incidents/{quote(incident_id, safe='')}")))
+        except Unknown:
+            return None
+
     @property
     def reads(self) -> bool:
         return self._settings.api_token is not None

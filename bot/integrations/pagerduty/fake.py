@@ -108,6 +108,39 @@ class FakePagerDuty:
         self.account.reassign(self.account.incident(incident_id), [target], by)
         self.announce()
 
+    def escalate(self, incident_id: str, user: str) -> None:
+        """To the next level; by ``user``, or by the policy itself when that is empty."""
+        incident = self.account.incident(incident_id)
+        self.account.escalate(incident, incident.level + 1, self.account.user_id(user) if user else "")
+        self.announce()
+
+    def delegate(self, incident_id: str, user: str) -> None:
+        self.account.delegate(self.account.incident(incident_id), self.account.user_id(user))
+        self.announce()
+
+    def unacknowledge(self, incident_id: str) -> None:
+        """The acknowledgement times out."""
+        self.account.unacknowledge(self.account.incident(incident_id))
+        self.announce()
+
+    def prioritise(self, incident_id: str, priority: str, user: str) -> None:
+        """``priority``: its id, such as PPRIO01."""
+        self.account.prioritise(self.account.incident(incident_id), priority, self.account.user_id(user))
+        self.announce()
+
+    def ask_to_join(self, incident_id: str, who: str, user: str) -> None:
+        """``user`` asks ``who`` to join."""
+        incident, target, by = self.account.incident(incident_id), self.account.user_id(who), self.account.user_id(user)
+        views = Views(self.account, self.base_url)
+        asked = {"state": "pending", "user": views.user_ref(target), "message": "please join"}
+        self.account.ask_to_join(incident, asked, target, by)
+        self.announce()
+
+    def answer(self, incident_id: str, user: str, *, joins: bool = True) -> None:
+        """Whether somebody who was asked to join does."""
+        self.account.answer(self.account.incident(incident_id), self.account.user_id(user), joins=joins)
+        self.announce()
+
     def note(self, incident_id: str, text: str, user: str) -> None:
         self.account.note(self.account.incident(incident_id), text, self.account.user_id(user))
         self.announce()

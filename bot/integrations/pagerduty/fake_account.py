@@ -246,6 +246,46 @@ class Account:
             self._log(incident, "escalate_log_entry", f"Escalated to level {level} by {self.name_of(by)}.", by, now)
             self._tell("incident.escalated", incident, by)
 
+    def unacknowledge(self, incident: Incident) -> None:
+        """The acknowledgement runs out: nobody did it, and whoever is assigned is called anew."""
+        with self.lock:
+            if incident.status != "acknowledged":
+                raise Invalid("Incident is not acknowledged")
+            now = time.time()
+            incident.status, incident.acknowledgers = "triggered", []
+            incident.changed_at, incident.last_by = now, ""
+            self._log(incident, "unacknowledge_log_entry", "The acknowledgement timed out.", "", now)
+            self._tell("incident.unacknowledged", incident, "")
+
+    def delegate(self, incident: Incident, by: str) -> None:
+        """Hand it to an escalation policy, which begins with its first level."""
+        with self.lock:
+            self._must_be_open(incident)
+            now = time.time()
+            incident.level, incident.assignees = 1, list(self.levels[1])
+            incident.status, incident.acknowledgers = "triggered", []
+            incident.changed_at, incident.last_by = now, by
+            self._log(incident, "delegate_log_entry", f"Delegated by {self.name_of(by)}.", by, now)
+            self._tell("incident.delegated", incident, by)
+
+    def ask_to_join(self, incident: Incident, responder: dict[str, Any], user: str, by: str) -> None:
+        """``responder``: as the REST API shows it."""
+        with self.lock:
+            incident.responders.append(responder)
+            self._tell("incident.responder.added", incident, by, user=user, responder=responder)
+
+    def answer(self, incident: Incident, user: str, *, joins: bool) -> None:
+        """Somebody who was asked to join says whether they do."""
+        with self.lock:
+            asked = next((one for one in incident.responders if one["user"]["id"] == user), None)
+            if asked is None:
+                raise Invalid("Responder request not found")
+            asked["state"] = "joined" if joins else "declined"
+            self._log(
+                incident, "responder_reply_log_entry", f"{self.name_of(user)} {asked['state']}.", user, time.time()
+            )
+            self._tell("incident.responder.replied", incident, user, user=user, responder=asked)
+
     def prioritise(self, incident: Incident, priority: str, by: str) -> None:
         with self.lock:
             incident.priority = priority

@@ -193,6 +193,10 @@ class Views:
             note = extra["note"]
             data: Json = {"id": note["id"], "type": "incident_note", "content": note["content"], "trimmed": False}
             return {"incident": self.incident_ref(incident), **data}
+        if event.startswith("incident.responder."):
+            data = {"type": "incident_responder", "user": self.user_ref(extra["user"]), "escalation_policy": None}
+            kept = {name: extra["responder"][name] for name in ("message", "state")}
+            return {"incident": self.incident_ref(incident), **data, **kept}
         return {
             **self.incident_ref(incident),
             "type": "incident",

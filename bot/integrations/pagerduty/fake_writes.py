@@ -117,7 +117,7 @@ class Writes:
         for user in users:
             responder = {"state": "pending", "user": asked.views.user_ref(user), "incident": ref, "updated_at": now}
             responder |= {"message": message, "requester": requester, "requested_at": now}
-            incident.responders.append(responder)
+            self.account.ask_to_join(incident, responder, user, asked.by)
             rows.append({"responder_request_target": {"type": "user", "id": user, "incidents_responders": [responder]}})
         self.account.log(incident, "responder_request_log_entry", "Responders requested.", asked.by)
         body = {"incident": ref, "requester": requester, "requested_at": now, "message": message}
