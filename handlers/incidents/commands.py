@@ -14,6 +14,7 @@ from bot.grammar import Asker, Reply, Verb
 from bot.integrations.slack.words import escape
 from handlers.desk import Desk
 from handlers.incidents import again, change, decide, findings, reconcile, stuck, table, words
+from handlers.incidents.learned import stats_
 from handlers.incidents.rules import Deed, Severity, Status
 
 PAST: Mapping[Deed, str] = {
@@ -297,4 +298,5 @@ VERBS: Mapping[str, Verb] = {
     "ticket": ticket,
     "keep": keep,
     "reconcile": reconcile_,
+    "stats": stats_,
 }
