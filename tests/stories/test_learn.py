@@ -1,4 +1,4 @@
-"""Learning from incidents: what they took, in numbers and as a chart where it was asked."""
+"""Learning from incidents: what they took, in numbers and as a chart, and a draft of the post-mortem in the thread."""
 
 from __future__ import annotations
 
@@ -78,3 +78,67 @@ def _effects(bot) -> dict[str, tuple[str, int, int]]:
             row.key: (row.state, row.attempt, row.tried)
             for row in c.exec_driver_sql("select key, state, attempt, tried from effects")
         }
+
+
+def drafts(town: Town) -> list[str]:
+    """The drafts in the threads, oldest first."""
+    return [town.slack.file(m["files"][0]["id"]).decode() for m in files(town, "#docs-api", ".md")]
+
+
+def test_the_end_of_an_incident_puts_a_draft_into_its_thread_and_names_it_on_the_ticket(town: Town):
+    bot = town.start()
+    one_life(town, bot)
+    (draft,) = until(lambda: drafts(town), timeout=20)
+    (message,) = files(town, "#docs-api", ".md")
+    assert message["thread_ts"] == town.roots()[0]["ts"]
+    for said in ("INC-1 search is slow", "alice: acknowledged, resolved", "| page |", "done after", "Open questions"):
+        assert said in draft
+    assert "not measured" not in draft
+    (comment,) = until(lambda: town.tickets()[0]["comments"])
+    assert "version 1 is in the incident's thread: http" in comment["text"]
+    assert bot.ask("incident postmortem 1")["data"]["markdown"].startswith("# Post-mortem draft: INC-1")
+
+
+def test_what_is_reopened_and_ends_again_gets_a_new_version(town: Town):
+    bot = town.start()
+    one_life(town, bot)
+    until(lambda: drafts(town), timeout=20)
+    bot.ask("incident reopen 1")
+    bot.ask("incident resolve 1")
+    second = until(lambda: drafts(town)[1:], timeout=20)[0]
+    assert "It was reopened: why did the first end not hold?" in second
+    until(lambda: len(town.tickets()[0]["comments"]) == 2)
+    town.slack.slash("#docs-api", user(town, "alice"), "/incident", "postmortem 1")
+    until(lambda: len(drafts(town)) == 3)
+
+
+@pytest.mark.parametrize("lost", ["slack", "jira"])
+def test_a_lost_answer_makes_no_second_draft_and_no_second_comment(town: Town, lost: str):
+    bot = town.start()
+    if lost == "slack":
+        town.slack.faults.breaks("reset", only="files.completeUploadExternal", times=1)
+    bot.ask('incident open sev2 docs-api "search is slow"')
+    until(lambda: town.tickets() and bot.ask("incident show 1")["data"]["ticket_key"])
+    bot.ask("incident resolve 1")
+    until(lambda: any(key.endswith("ticket-done") and one[0] == "done" for key, one in _effects(bot).items()))
+    if lost == "jira":
+        town.jira.faults.breaks("reset", only="comment", times=1)
+    until(
+        lambda: any(k.endswith("postmortem:ticket") and one[0] == "done" for k, one in _effects(bot).items()),
+        timeout=30,
+    )
+    assert len(drafts(town)) == len(town.tickets()[0]["comments"]) == 1
+    tried = [
+        one
+        for key, one in _effects(bot).items()
+        if key.endswith("postmortem" if lost == "slack" else "postmortem:ticket")
+    ]
+    assert [one[1:] for one in tried] == [(2, 1)]
+
+
+def test_a_ticket_gets_no_draft_unless_asked_for(town: Town):
+    town.config["incidents"]["postmortem"] = ["sev1"]
+    bot = town.start()
+    one_life(town, bot)
+    until(lambda: any(key.endswith("ticket-done") for key in _effects(bot)))
+    assert not [key for key in _effects(bot) if "postmortem" in key]
