@@ -108,6 +108,10 @@ def _misfits(made: Settings, runbooks: Mapping[str, Runbook]) -> Iterator[tuple[
             yield ("slack", "signing_secret"), "is missing; mode: http needs it to know Slack from others"
     if made.alertmanager is not None and made.alertmanager.receiver and not made.alertmanager.url:
         yield ("alertmanager", "receiver"), "is set, but not alertmanager.url: nobody can be asked what fires for it"
+    if made.incidents.escalate_after and not (
+        made.pagerduty and made.pagerduty.api_token and made.pagerduty.from_email
+    ):
+        yield ("incidents", "escalate_after"), "needs pagerduty.api_token and pagerduty.from_email to escalate anything"
     fallback = made.incidents.fallback_service
     if fallback and fallback not in made.services:
         why = f"'{fallback}' is not a service.{config.nearest(fallback, list(made.services))}"

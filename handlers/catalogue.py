@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from handlers.incidents.rules import Severity
+from handlers.incidents.rules import Reminder, Severity
 
 ROUTING_KEY = re.compile(r"[A-Za-z0-9]{32}")
 
@@ -74,6 +74,20 @@ ROLES: Mapping[str, str] = {
 }
 
 
+class Remind(BaseModel):
+    """``incidents.remind``: seconds until a thread is reminded, each followed by twice as many; 0 switches one off."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    acknowledge: float = Field(300.0, ge=0, description="seconds in which nobody has taken it")
+    update: float = Field(1800.0, ge=0, description="seconds without news from people while it is open")
+    close: float = Field(86400.0, ge=0, description="seconds after its end in which it was not closed")
+
+    def after(self, what: Reminder) -> float:
+        """Seconds until the first reminder of a kind; 0 for none."""
+        return {Reminder.ACKNOWLEDGE: self.acknowledge, Reminder.UPDATE: self.update, Reminder.CLOSE: self.close}[what]
+
+
 class Policy(BaseModel):
     """The ``incidents:`` section of captain.yml: how alerts become incidents."""
 
@@ -102,6 +116,7 @@ class Policy(BaseModel):
         default=(Severity.SEV1, Severity.SEV2),
         description="severities whose end puts a post-mortem draft into the thread; an empty list is never",
     )
+    remind: Remind = Remind()
     reopen_within: float = Field(
         1800.0,
         ge=0,
@@ -115,6 +130,13 @@ class Policy(BaseModel):
     )
     missed_after: float = Field(
         300.0, ge=0, description="seconds an alert fires in Alertmanager before it is taken in without its webhook"
+    )
+    escalate_after: float = Field(
+        0.0,
+        ge=0,
+        le=86400,
+        description="seconds a page waits to be acknowledged before I escalate it, and again at the next level; "
+        "0 leaves that to PagerDuty's policy",
     )
     checks_deadline: float = Field(60.0, gt=0, le=900, description="seconds an incident's checks may take")
 

@@ -14,7 +14,7 @@ from handlers.flags import care as flag_care
 from handlers.flags import commands as flag_commands
 from handlers.flags import effects as flag_effects
 from handlers.incidents import commands as incident_commands
-from handlers.incidents import declare, learned, postmortem, reconcile
+from handlers.incidents import declare, learned, pager, postmortem, reconcile
 from handlers.incidents import effects as incident_effects
 from handlers.oncall import commands as oncall_commands
 from handlers.status import commands as status_commands
@@ -34,6 +34,7 @@ PERFORMERS: Sequence[Callable[[Desk], list[Performer]]] = (
     declare.performers,
     learned.performers,
     postmortem.performers,
+    pager.performers,
     reconcile.performers,
     flag_effects.performers,
     heartbeat.performers,
@@ -77,5 +78,6 @@ def lanes(*, slack_pace: float = 1.0) -> list[LaneRule]:
         LaneRule("kubernetes", workers=4, first=0.5, cap=60.0, patience_h=720.0, probe=10.0, title="Kubernetes"),
         LaneRule("checks", workers=4, cap=60.0, patience_h=1.0, trips=0),
         LaneRule("reconcile", workers=1, cap=30.0, patience_h=0.05, trips=0),
+        LaneRule("reminders", workers=1, trips=0),
         LaneRule("heartbeat", workers=2, first=2.0, cap=15.0, patience_h=0.5),
     ]

@@ -12,6 +12,7 @@ from bot import audit
 from bot.effects import EFFECTS, Effect, Settled, State, Tx, insert_once
 from bot.errors import Refused
 from bot.grammar import Asker
+from handlers import panels
 from handlers.buckets import EDITS, posts
 from handlers.desk import Desk
 from handlers.flags import rules, table, words
@@ -310,8 +311,7 @@ def show(desk: Desk, tx: Tx, uid: str) -> None:
     t = FLAGS()
     if desk.outside.chat is None:
         return
-    clean = (t.c.uid == uid) & t.c.panel_owed.is_(False)
-    if tx.c.execute(t.update().where(clean).values(panel_owed=True, panel=t.c.panel + 1)).rowcount == 0:
+    if not panels.mark(tx.c, t, t.c.uid == uid):
         return
     panel = tx.c.execute(sa.select(t.c.panel).where(t.c.uid == uid)).scalar_one()
     key, root = key_of(uid, f"panel:{panel}"), key_of(uid, "root")

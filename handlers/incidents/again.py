@@ -10,9 +10,9 @@ from bot.errors import Refused
 from bot.grammar import Asker
 from bot.integrations.slack.words import escape
 from handlers.desk import Desk
-from handlers.incidents import decide, findings, owing, table
+from handlers.incidents import decide, findings, owing, remind, table
 from handlers.incidents.compare import Kind
-from handlers.incidents.rules import Severity
+from handlers.incidents.rules import Severity, Status
 from handlers.incidents.table import INCIDENTS
 
 
@@ -36,6 +36,7 @@ def page(desk: Desk, asker: Asker, number: int, *, now: float) -> str:
             # Whoever had it had the old page: the new one is to be taken anew, or PagerDuty escalates it for ever.
             t = INCIDENTS()
             tx.c.execute(t.update().where(t.c.number == number).values(**table.ANEW))
+            remind.arm(desk, tx, row, Status.TRIGGERED)
             said = (
                 "The on-call is paged again. Where PagerDuty still has an open incident for this, it adds this page to it "
                 "and wakes nobody anew."

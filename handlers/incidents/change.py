@@ -13,7 +13,7 @@ from bot.errors import Refused
 from bot.grammar import Asker
 from bot.integrations.slack.words import escape
 from handlers.desk import Desk
-from handlers.incidents import decide, owing, table, verdicts, words
+from handlers.incidents import decide, owing, remind, table, verdicts, words
 from handlers.incidents.rules import Severity, Status
 from handlers.incidents.table import INCIDENTS
 
@@ -37,6 +37,7 @@ def severity(desk: Desk, asker: Asker, number: int, new: Severity, *, now: float
         if wakes and verdicts.pages(desk, new, row.service):
             # Whoever took it took a ticket; a page is for the on-call, and somebody has to take it anew.
             values |= table.ANEW
+            remind.arm(desk, tx, row, Status.TRIGGERED)
             owing.page(tx, row, new, since=now)
         what = f"severity {'raised' if new.rank < old.rank else 'lowered'} from {old.value} to {new.value}"
         if wakes:

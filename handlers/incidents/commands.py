@@ -13,7 +13,7 @@ from bot.errors import Refused
 from bot.grammar import Asker, Reply, Verb
 from bot.integrations.slack.words import escape
 from handlers.desk import Desk
-from handlers.incidents import again, change, decide, findings, owing, postmortem, reconcile, stuck, table, words
+from handlers.incidents import again, change, decide, findings, owing, pager, postmortem, reconcile, stuck, table, words
 from handlers.incidents.learned import stats_
 from handlers.incidents.rules import Deed, Severity, Status
 
@@ -144,6 +144,20 @@ def page(desk: Desk, asker: Asker, incident: str = "") -> Reply:
     with desk.store.read() as c:
         number = _find(c, asker, incident).number
     return _after(desk, number, again.page(desk, asker, number, now=time.time()))
+
+
+def escalate(desk: Desk, asker: Asker, incident: str = "", *, level: int = 0) -> Reply:
+    """Escalate the page to the next level of PagerDuty's policy, or to --level: they are called, and have to take it."""
+    with desk.store.read() as c:
+        number = _find(c, asker, incident).number
+    return _after(desk, number, pager.escalate(desk, asker, number, level=level, now=time.time()))
+
+
+def add_responder(desk: Desk, asker: Asker, person: str, incident: str = "") -> Reply:
+    """Ask one more person to join, by @name or e-mail address: PagerDuty calls them."""
+    with desk.store.read() as c:
+        number = _find(c, asker, incident).number
+    return _after(desk, number, pager.add_responder(desk, asker, number, person, now=time.time()))
 
 
 def ticket(desk: Desk, asker: Asker, incident: str = "", *, reopen: bool = False) -> Reply:
@@ -307,6 +321,8 @@ VERBS: Mapping[str, Verb] = {
     "role": role,
     "repair": repair,
     "page": page,
+    "escalate": escalate,
+    "add-responder": add_responder,
     "ticket": ticket,
     "keep": keep,
     "reconcile": reconcile_,

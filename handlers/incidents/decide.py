@@ -16,12 +16,13 @@ from bot.errors import Refused
 from bot.grammar import Asker
 from bot.intake import Later
 from bot.integrations.slack.words import escape
+from handlers import panels
 from handlers.alerts import journal
 from handlers.alerts.journal import Entry
 from handlers.alerts.payload import Alert
 from handlers.buckets import EDITS, events, posts
 from handlers.desk import Desk
-from handlers.incidents import findings, owing, rules, table, verdicts, words
+from handlers.incidents import findings, owing, remind, rules, table, verdicts, words
 from handlers.incidents.compare import Kind
 from handlers.incidents.rules import Deed, Severity, Status
 from handlers.incidents.table import INCIDENTS
@@ -165,6 +166,7 @@ def _joined(desk: Desk, tx: Tx, row: Any, entry: Entry, severity: Severity) -> s
         if wakes:
             # Whoever took it took a ticket; a page is for the on-call, and somebody has to take it anew.
             values |= table.ANEW
+            remind.arm(desk, tx, row, Status.TRIGGERED)
         tx.c.execute(INCIDENTS().update().where(INCIDENTS().c.number == row.number).values(**values))
         text = f"severity raised from {row.severity} to {severity.value} by {name}"
         table.add_event(tx.c, incident=row.number, at=tx.now, kind="severity", actor="Alertmanager", text=text)
@@ -342,6 +344,8 @@ def move(
     tx.c.execute(t.update().where(t.c.number == row.number).values(**values))
     kind = "reopened" if deed is Deed.REOPEN else status.value
     table.add_event(tx.c, incident=row.number, at=tx.now, kind=kind, actor=actor, text=text)
+    if deed in (Deed.ACKNOWLEDGE, Deed.RESOLVE):
+        owing.taken(tx, row)
     if tell_pager and deed in (Deed.ACKNOWLEDGE, Deed.RESOLVE):
         owing.page_follow_up(tx, row, "page-ack" if deed is Deed.ACKNOWLEDGE else "page-resolve")
     note = words.moved(before, deed, actor, text)
@@ -357,6 +361,7 @@ def move(
         note = escape(note)
     times = table.events_of(tx.c, row.number, kind)
     say(desk, tx, row, kind if times == 1 else f"{kind}:{times}", note)
+    remind.arm(desk, tx, row, status)
     show(desk, tx, row.number)
     return True
 
@@ -402,8 +407,7 @@ def show(desk: Desk, tx: Tx, number: int) -> None:
     t = INCIDENTS()
     if desk.outside.chat is None:
         return
-    clean = (t.c.number == number) & t.c.panel_owed.is_(False)
-    if tx.c.execute(t.update().where(clean).values(panel_owed=True, panel=t.c.panel + 1)).rowcount == 0:
+    if not panels.mark(tx.c, t, t.c.number == number):
         return
     row = tx.c.execute(sa.select(t.c.uid, t.c.panel).where(t.c.number == number)).one()
     key, pause, after = f"{row.uid}:panel:{row.panel}", desk.policy.panel_pause, f"{row.uid}:root"
@@ -412,7 +416,7 @@ def show(desk: Desk, tx: Tx, number: int) -> None:
 
 def settled(desk: Desk, tx: Tx, done: Settled) -> None:
     """An effect was tried: the panel tells the truth about it."""
-    if done.about is None or done.kind in ("panel", "reply"):
+    if done.about is None or done.kind in ("panel", "reply", remind.KIND):
         return
     if done.state is State.GAVE_UP:
         text = f"{done.kind} could not be done: {done.reason}"
@@ -443,6 +447,7 @@ def _open(desk: Desk, tx: Tx, values: dict[str, Any]) -> int | None:
         tx.owe(Effect(f"{uid}:root", "root", "slack", number, urgency=severity.rank + 1, bucket=bucket))
     if desk.outside.tracker is not None and entry.jira and not row["test"]:
         tx.owe(Effect(f"{uid}:ticket", "ticket", "jira", number, urgency=severity.rank + 1))
+    remind.begin(desk, tx, number, uid)
     if entry.runbook:
         tx.owe(Effect(f"{uid}:checks", "checks", "checks", number, urgency=severity.rank + 1))
     return number

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from bot.integrations.pagerduty import Pager, PageRef, Trigger
 from bot.integrations.slack import Edit, Post
 from handlers.checks import check_service
 from handlers.desk import Desk
-from handlers.incidents import decide, findings, table, words
+from handlers.incidents import decide, findings, owing, remind, table, words
 from handlers.incidents.phone import PREFIX
 from handlers.incidents.rules import Severity, Status
 from handlers.incidents.table import INCIDENTS
@@ -45,6 +46,7 @@ def performers(desk: Desk) -> list[Performer]:
         Performer("ticket-reopen", lambda task: ticket_reopen(desk, task)),
         Performer("ticket-done", lambda task: ticket_done(desk, task)),
         Performer("checks", lambda task: checks(desk, task)),
+        Performer(remind.KIND, lambda task: remind.remind(desk, task, functools.partial(decide.say, desk))),
     ]
 
 
@@ -79,6 +81,11 @@ def page(desk: Desk, task: Task) -> Outcome:
             table.add_event(
                 tx.c, incident=row.number, at=tx.now, kind="paged", actor="PagerDuty", text="PagerDuty took the page"
             )
+        if desk.policy.escalate_after and _pager(desk).reads:
+            now = table.by_number(tx.c, row.number)
+            if now.status == Status.TRIGGERED.value:
+                waits = desk.policy.escalate_after
+                owing.escalation(tx, row, newest, {"itself": True, "by": "Release Captain"}, delay=waits)
 
     return Outcome({"dedup_key": accepted.dedup_key}, apply)
 

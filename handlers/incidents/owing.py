@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
-from bot.effects import UNSETTLED, Effect, Tx
+import sqlalchemy as sa
+
+from bot.effects import EFFECTS, UNSETTLED, Effect, State, Tx
+from bot.grammar import Asker
+from bot.integrations.slack.words import clip
 from handlers.buckets import events, posts
 from handlers.desk import Desk
 from handlers.incidents import table
 from handlers.incidents.rules import Severity
+
+NOTE = 20_000
+"""Characters of a note; PagerDuty takes 25,000."""
 
 
 def page(tx: Tx, row: Any, severity: Severity, *, since: float) -> None:
@@ -34,6 +43,39 @@ def page_follow_up(tx: Tx, row: Any, kind: str) -> None:
     for service, last in {table.paged_service(one, row): one for one in pages}.items():
         key, args = table.another_key(tx.c, row, kind), {"service": service}
         tx.owe(Effect(key, kind, "pagerduty", row.number, args, urgency=2, after=last.key, bucket=last.bucket))
+
+
+def escalation(tx: Tx, row: Any, page: Any, args: Mapping[str, Any], *, delay: float = 0.0) -> None:
+    """Give the page to the next level; ``delay``: seconds it waits to be acknowledged first."""
+    key, rank = table.another_key(tx.c, row, "escalate"), Severity(row.severity).rank
+    tx.owe(Effect(key, "escalate", "pagerduty", row.number, args, urgency=rank, after=page.key, delay=delay))
+
+
+def taken(tx: Tx, row: Any) -> None:
+    """Somebody has it, or it is over: what waited for that to escalate it waits no longer."""
+    t = EFFECTS()
+    pending = (t.c.about == row.number) & (t.c.kind == "escalate")
+    pending &= t.c.state.in_((State.WAITING.value, *UNSETTLED))
+    for one in tx.c.execute(sa.select(t.c.key, t.c.args).where(pending)).all():
+        if json.loads(one.args).get("itself"):
+            tx.cancel(one.key, "somebody has taken it")
+
+
+def page_note(desk: Desk, tx: Tx, row: Any, asker: Asker, text: str) -> bool:
+    """Write what somebody says in Slack on the page, too; False where there is no page, or no token to write with."""
+    page, pager = table.newest(tx.c, row.number, "page"), desk.outside.pager
+    if page is None or pager is None or not pager.reads:
+        return False
+    key, args = (
+        table.another_key(tx.c, row, "page-note"),
+        {"text": clip(f"{asker.name}: {text}", NOTE), **sender(asker)},
+    )
+    return tx.owe(Effect(key, "page-note", "pagerduty", row.number, args, urgency=5, after=page.key))
+
+
+def sender(asker: Asker) -> Mapping[str, str]:
+    """What an effect has to know of who asks, to be done in their name."""
+    return {"by": asker.name, "slack": asker.id if asker.door == "slack" else "", "email": asker.email}
 
 
 def ticket_follow_up(tx: Tx, row: Any, kind: str) -> None:

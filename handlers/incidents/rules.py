@@ -79,6 +79,23 @@ def possible(status: Status) -> tuple[Deed, ...]:
     return tuple(deed for deed in Deed if after(status, deed) is not None)
 
 
+class Reminder(StrEnum):
+    """What somebody is reminded to do."""
+
+    ACKNOWLEDGE = "acknowledge"
+    UPDATE = "update"
+    CLOSE = "close"
+
+
+def reminder_of(status: Status) -> Reminder | None:
+    """What is to be done next in a status; None when nothing is."""
+    if status is Status.TRIGGERED:
+        return Reminder.ACKNOWLEDGE
+    if status.open:
+        return Reminder.UPDATE
+    return Reminder.CLOSE if status is Status.RESOLVED else None
+
+
 def is_back(resolved_at: float | None, fired_at: float, *, within: float) -> bool:
     """True when what was resolved and fires again is the same incident: ``within`` seconds, none at 0. UNIX s."""
     return resolved_at is not None and within > 0 and fired_at - resolved_at <= within

@@ -279,6 +279,8 @@ MADE_GOOD_BY: Mapping[str, Sequence[str]] = {
     "page": ("page",),
     "page-ack": ("page-ack", "page-resolve"),
     "page-resolve": ("page-resolve",),
+    "escalate": ("escalate",),
+    "escalate-to": ("escalate-to",),
     "root": ("root",),
     "panel": ("panel", "root"),
     "ticket": ("ticket",),
@@ -288,7 +290,7 @@ MADE_GOOD_BY: Mapping[str, Sequence[str]] = {
     "postmortem": ("postmortem",),
 }
 """A later success of these kinds is all that was wanted of the one that was given up; a note is a message of its own."""
-WHILE_OPEN = ("page", "page-ack", "ticket-reopen")
+WHILE_OPEN = ("page", "page-ack", "escalate", "escalate-to", "responder", "ticket-reopen")
 """What nobody needs any more once the incident is resolved."""
 
 

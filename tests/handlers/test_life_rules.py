@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.incidents import rules, words
-from handlers.incidents.rules import Deed, Status
+from bot.integrations.slack.fake_blocks import check_blocks
+from handlers.incidents import remind, rules, words
+from handlers.incidents.rules import Deed, Reminder, Status
 
 ORDER = list(Status)
 NOTHING = {
@@ -104,3 +106,24 @@ def test_every_deed_has_its_button_and_every_state_its_sign():
     assert set(words.DEED_BUTTONS) == set(Deed)
     assert set(words.STATUS_ICON) == set(Status)
     assert len(set(words.STATUS_ICON.values())) == len(Status)
+
+
+@given(st.lists(st.sampled_from(Deed)))
+def test_somebody_is_reminded_of_whatever_is_not_closed(deeds):
+    status = lived(deeds)
+    what = rules.reminder_of(status)
+    assert (what is None) == (status is Status.CLOSED)
+    assert (what is Reminder.ACKNOWLEDGE) == (status is Status.TRIGGERED)
+    assert (what is Reminder.CLOSE) == (status is Status.RESOLVED)
+
+
+@given(st.sampled_from(Reminder), st.text(max_size=300), st.text(max_size=300), st.floats(0, 1e8))
+def test_whatever_a_reminder_says_slack_takes_it_and_nobody_else_is_called(what, lead, taker, ago):
+    row = SimpleNamespace(number=7, status="acknowledged", acked_by=taker)
+    for one in (None, SimpleNamespace(person=lead, name=lead), SimpleNamespace(person="U012AB3CD", name=lead)):
+        text, blocks = remind.said(row, what, one, ago=ago)
+        assert check_blocks(blocks) == []
+        assert "<!" not in text
+        called = [word for word in text.split() if word.startswith("<@")]
+        assert all(word.startswith("<@U012AB3CD>") for word in called) or words.USER.fullmatch(lead)
+        assert blocks[-1]["elements"], "a reminder offers what it asks for"

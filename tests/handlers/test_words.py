@@ -24,8 +24,8 @@ def incident(**changes):
         "number": 7, "uid": "u", "service": "docs-api", "environment": "prod", "severity": "sev2", "title": "it burns",
         "status": "triggered", "source": "alert", "about": '{"slo": "docs-api-availability", "burn": "fast"}',
         "opened_at": NOW - 90, "opened_by": "Alertmanager", "acked_by": "", "acked_at": None, "resolved_at": None,
-        "resolved_by": "", "mitigated_at": None, "mitigated_by": "", "closed_at": None, "closed_by": "",
-        "reopened_at": None, "test": False, "ticket_key": "", "ticket_url": "", "checks": "",
+        "resolved_by": "", "mitigated_at": None, "test": False, "mitigated_by": "", "closed_at": None, "closed_by": "",
+        "reopened_at": None, "ticket_key": "", "ticket_url": "", "checks": "",
     }  # fmt: skip
     return SimpleNamespace(**(row | changes))
 

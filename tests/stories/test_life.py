@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -148,7 +149,7 @@ def test_what_fires_again_soon_reopens_incident_page_and_ticket_in_the_same_thre
     assert [row["number"] for row in bot.ask("incident list --all")["data"]] == [1]
     why = bot.ask("why INC-1")["text"]
     assert "reopened INC-1 and pages the on-call of docs-api: severity" in why
-    assert "*The on-call of docs-api was paged*" in why
+    until(lambda: "*The on-call of docs-api was paged*" in bot.ask("why INC-1")["text"])
 
     # Its second life ends like its first one.
     bot.ask("incident ack INC-1", "dora")
@@ -346,3 +347,91 @@ def test_a_role_that_captain_yml_spells_badly_stops_the_start(town: Town):
     town.config["incidents"]["roles"] = {"Big Boss": "decides"}
     with pytest.raises(ConfigError, match="must be a word of small letters"):
         town.start()
+
+
+# ---- reminders ---------------------------------------------------------------------------------------------------------
+
+NEVER = {"acknowledge": 0, "update": 0, "close": 0}
+
+
+def reminders(town: Town, root: dict[str, Any], said: str) -> int:
+    return sum(said in text for text in town.thread(root))
+
+
+def owed(bot: Any) -> list[tuple[str, str]]:
+    """(what, state) of the reminders that were ever owed, oldest first."""
+    effects = bot.ask("incident show INC-1")["data"]["effects"]
+    return [(effect["kind"], effect["state"]) for effect in effects if effect["kind"] == "remind"]
+
+
+def test_the_thread_is_reminded_while_nobody_has_it_and_no_longer_when_somebody_has(town: Town):
+    town.config["incidents"]["remind"] = NEVER | {"acknowledge": 0.3}
+    bot = town.start()
+    bot.ask("incident open sev2 docs-api p95 up")
+    root = until(town.roots)[0]
+    until(lambda: reminders(town, root, "Nobody has INC-1 yet") == 2, message="nobody was reminded again")
+    said = next(m for m in town.messages() if "Nobody has INC-1 yet" in m["text"])
+    assert "incident ack" in town.shown(said), "a reminder offers what it asks for"
+    assert town.slack.press(said["channel"], said["ts"], "incident ack", user(town, "alice"))["ok"]
+    until(lambda: status(bot) == "acknowledged")
+    assert owed(bot)[-1] == ("remind", "skipped"), "it was not stopped by acting"
+    before = reminders(town, root, "Nobody has")
+    never = threading.Event()
+    never.wait(2.5)  # the next was due in 1.2 s
+    assert reminders(town, root, "Nobody has") == before
+
+
+def test_an_incident_without_news_is_asked_about_and_news_put_it_off(town: Town):
+    town.config["incidents"]["remind"] = NEVER | {"update": 1.5}
+    bot = town.start()
+    alice = user(town, "alice")
+    bot.ask("incident open sev2 docs-api p95 up")
+    root = until(town.roots)[0]
+    bot.ask(f"incident role lead <@{alice}|alice>")
+    bot.ask("incident ack INC-1", "dora")
+    threading.Event().wait(1.0)
+    bot.ask("incident severity sev1", "dora")
+    threading.Event().wait(0.9)
+    assert reminders(town, root, "there has been no news") == 0, "there was news within 1.5 s"
+    until(lambda: reminders(town, root, f"<@{alice}>: there has been no news of INC-1") == 1)
+    bot.ask("incident resolve INC-1")
+    threading.Event().wait(3.5)  # the next was due in 3 s
+    assert reminders(town, root, "there has been no news") == 1
+
+
+def test_what_is_resolved_and_not_closed_is_asked_about_until_it_is_closed(town: Town):
+    town.config["incidents"]["remind"] = NEVER | {"close": 0.3}
+    bot = town.start()
+    bot.ask("incident open sev2 docs-api p95 up")
+    root = until(town.roots)[0]
+    bot.ask("incident resolve INC-1")
+    until(lambda: reminders(town, root, "INC-1 is resolved for") >= 1)
+    bot.ask("incident close")
+    assert owed(bot)[-1] == ("remind", "skipped")
+
+
+def test_a_reminder_outlives_a_kill_and_comes_once(town: Town):
+    town.config["incidents"]["remind"] = NEVER | {"acknowledge": 4}
+    bot = town.spawn()
+    bot.ask("incident open sev2 docs-api p95 up")
+    root = out(town)
+    bot.kill()
+    assert reminders(town, root, "Nobody has") == 0
+    bot = town.spawn()
+    until(lambda: reminders(town, root, "Nobody has INC-1 yet") == 1, timeout=20, message="the kill ate the reminder")
+    bot.ask("incident ack INC-1")
+    bot.kill()
+    bot = town.spawn()
+    assert [state for _, state in owed(bot)] == ["done", "skipped"]
+    assert reminders(town, root, "Nobody has INC-1 yet") == 1
+
+
+def test_a_reminder_waits_for_slack_and_is_not_lost(town: Town):
+    town.config["incidents"]["remind"] = NEVER | {"acknowledge": 1}
+    bot = town.start()
+    bot.ask("incident open sev2 docs-api p95 up")
+    root = until(town.roots)[0]
+    town.slack.faults.breaks("500")
+    until(lambda: ("remind", "done") in owed(bot))
+    town.slack.faults.mend()
+    until(lambda: reminders(town, root, "Nobody has INC-1 yet") >= 1, timeout=20)

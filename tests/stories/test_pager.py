@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
-from ground.town import Town, user
+from ground.town import Bot, Town, user
 from ground.waiting import until
 
+from bot.errors import ConfigError
+from bot.grammar import Asker
 from bot.integrations.pagerduty.fake import API_TOKEN
+from handlers.incidents import owing, table
 
 HOUR = 3600.0
 
@@ -18,6 +22,34 @@ def paged(town: Town) -> Town:
     """A town whose bot may ask PagerDuty."""
     town.config["pagerduty"] |= {"api_token": API_TOKEN, "from_email": "bob@example.com"}
     return town
+
+
+def burn(town: Town, bot: Bot) -> dict[str, Any]:
+    """An incident that has paged; its page as PagerDuty has it."""
+    before = len(town.pages())
+    bot.ask('incident open sev2 docs-api "p95 up"')
+    until(lambda: len(town.pages()) > before and town.roots(), message="nobody was paged")
+    return town.pages()[-1]
+
+
+def page(town: Town) -> dict[str, Any]:
+    return town.pages()[-1]
+
+
+def said(town: Town, part: str, *, times: int = 1) -> str:
+    """The one message in the newest thread that has this in it."""
+    found = until(lambda: [t for t in town.thread(town.roots()[-1]) if part in t], message=f"nobody said: {part}")
+    assert len(found) == times, found
+    return found[0]
+
+
+def count(town: Town, method: str, ending: str) -> int:
+    """How often PagerDuty was asked for that."""
+    return sum(call.method == method and call.path.endswith(ending) for call in list(town.calls.calls))
+
+
+def logged(town: Town, kind: str) -> int:
+    return sum(line["type"] == kind for line in page(town)["log"])
 
 
 # Who is on call.
@@ -112,3 +144,270 @@ def test_who_asks_hears_why_it_cannot_be_told(paged: Town, breaks, said):
 
 def test_an_unknown_service_gets_the_nearest_name(paged: Town):
     assert "Did you mean 'docs-api'?" in paged.start().ask("oncall docs-ap")["error"]
+
+
+# The next level.
+
+
+def test_escalate_calls_the_next_level_and_the_thread_says_whom(paged: Town):
+    bot = paged.start()
+    burn(paged, bot)
+    bot.ask("incident ack")
+    until(lambda: page(paged)["status"] == "acknowledged")
+    assert "the next level" in bot.ask("incident escalate 1")["text"]
+    until(lambda: page(paged)["assignees"] == ["bob@example.com", "carol@example.com"])
+    assert "Called: Bob Brown, Carol Cho" in said(paged, "Escalated to level 2 by carol")
+    until(lambda: bot.ask("incident show 1")["data"]["status"] == "triggered", message="nobody has to take it anew")
+    kinds = [event["kind"] for event in bot.ask("incident show 1")["data"]["timeline"]]
+    assert kinds.count("escalated") == 1
+    bot.ask("incident ack 1")
+    until(lambda: page(paged)["status"] == "acknowledged")
+    assert page(paged)["assignees"] == ["bob@example.com", "carol@example.com"]
+
+
+def test_from_slack_it_is_escalated_in_the_name_of_who_asks(paged: Town):
+    bot = paged.start()
+    burn(paged, bot)
+    assert paged.slack.slash("#docs-api", user(paged, "alice"), "/incident", "escalate")["ok"]
+    said(paged, "Escalated to level 2 by alice")
+    assert next(e["by"] for e in page(paged)["log"] if e["type"] == "escalate_log_entry") == "alice@example.com"
+
+
+def test_after_the_last_level_the_thread_says_what_else_can_be_done(paged: Town):
+    bot = paged.start()
+    burn(paged, bot)
+    bot.ask("incident escalate")
+    said(paged, "Escalated to level 2")
+    bot.ask("incident escalate")
+    assert "incident add-responder" in said(paged, "Not escalated: the policy has 2 levels")
+    bot.ask("incident escalate --level 1")
+    said(paged, "Escalated to level 1")
+    assert page(paged)["assignees"] == ["alice@example.com"]
+
+
+def test_two_who_escalate_in_the_same_moment_escalate_once(paged: Town):
+    bot = paged.start()
+    burn(paged, bot)
+    paged.pagerduty.faults.breaks("500", times=1)
+    bot.ask("incident escalate")
+    assert "on its way already" in bot.ask("incident escalate")["text"]
+    said(paged, "Escalated to level 2")
+    assert logged(paged, "escalate_log_entry") == 1
+
+
+@pytest.mark.parametrize(
+    ("breaks", "said_"),
+    [
+        (lambda town, bot: bot.ask("incident resolve 1"), "nobody is called for it"),
+        (lambda town, bot: None, "--level must be 1 or more"),
+    ],
+    ids=["resolved", "no level"],
+)
+def test_what_cannot_be_escalated_says_why(paged: Town, breaks, said_):
+    bot = paged.start()
+    burn(paged, bot)
+    breaks(paged, bot)
+    assert said_ in bot.ask("incident escalate 1 --level=-1" if "level" in said_ else "incident escalate 1")["error"]
+
+
+def test_without_a_token_the_setting_is_named(town: Town):
+    bot = town.start()
+    burn(town, bot)
+    for line in ("incident escalate", "incident add-responder bob"):
+        assert "pagerduty.api_token" in bot.ask(line)["error"]
+
+
+def test_what_paged_nobody_has_nobody_to_escalate_to(paged: Town):
+    bot = paged.start()
+    bot.ask('incident open sev3 docs-api "slow"')
+    assert "has paged nobody" in bot.ask("incident escalate")["error"]
+
+
+FAULTS = [("429", {"retry_after": 1}), ("500", {}), ("reset", {}), ("late", {"delay": 1.0}), ("hang", {})]
+
+
+@pytest.mark.parametrize(("mode", "how"), FAULTS, ids=[mode for mode, _ in FAULTS])
+def test_whatever_pagerduty_does_the_next_level_is_called_once(paged: Town, mode, how):
+    paged.config["pagerduty"]["timeout"] = 0.6
+    bot = paged.start()
+    burn(paged, bot)
+    paged.pagerduty.faults.breaks(mode, times=1, only="/incidents/P", **how)
+    bot.ask("incident escalate")
+    said(paged, "Escalated to level 2")
+    assert logged(paged, "escalate_log_entry") == 1
+    assert page(paged)["assignees"] == ["bob@example.com", "carol@example.com"]
+
+
+# More responders.
+
+
+def test_a_responder_is_asked_once_and_the_thread_says_so(paged: Town):
+    bot = paged.start()
+    burn(paged, bot)
+    bot.ask("incident add-responder bob@example.com")
+    said(paged, "Bob Brown was asked to join by carol")
+    bot.ask("incident add-responder Bob INC-1")
+    said(paged, "Bob Brown is called for this already")
+    assert count(paged, "POST", "/responder_requests") == 1
+
+
+def test_in_slack_a_responder_is_named_as_people_are_named_there(paged: Town):
+    bot = paged.start()
+    burn(paged, bot)
+    person = f"<@{user(paged, 'carol')}|carol>"
+    assert paged.slack.slash("#docs-api", user(paged, "alice"), "/incident", f"add-responder {person}")["ok"]
+    said(paged, "Carol Cho was asked to join by alice")
+
+
+def test_who_has_no_address_in_slack_is_asked_for_by_a_clear_sentence(paged: Town):
+    bot = paged.start()
+    burn(paged, bot)
+    ghost = paged.slack.add_user("ghost", email="")
+    assert "shows no e-mail address" in bot.ask(f"incident add-responder '<@{ghost}>'")["error"]
+
+
+@pytest.mark.parametrize(("who", "why"), [("nobody@example.com", "has no user"), ("example.com", "several people")])
+def test_who_cannot_be_told_for_certain_is_not_asked(paged: Town, who, why):
+    bot = paged.start()
+    burn(paged, bot)
+    bot.ask(f"incident add-responder {who}")
+    assert why in said(paged, "Nobody was asked to join")
+    assert count(paged, "POST", "/responder_requests") == 0
+
+
+@pytest.mark.parametrize(("mode", "how"), FAULTS, ids=[mode for mode, _ in FAULTS])
+def test_whatever_pagerduty_does_a_responder_is_asked_once(paged: Town, mode, how):
+    paged.config["pagerduty"]["timeout"] = 0.6
+    bot = paged.start()
+    burn(paged, bot)
+    paged.pagerduty.faults.breaks(mode, times=1, only="/incidents/P", **how)
+    bot.ask("incident add-responder bob")
+    said(paged, "Bob Brown was asked to join")
+    assert logged(paged, "responder_request_log_entry") == 1
+
+
+def test_without_anybody_to_ask_in_whose_name_the_setting_is_named(paged: Town):
+    paged.config["pagerduty"].pop("from_email")
+    bot = paged.start()
+    burn(paged, bot)
+    bot.ask("incident add-responder bob")
+    until(
+        lambda: "pagerduty.from_email" in bot.ask("incident repair 1")["text"] + str(bot.ask("incident show 1")["data"])
+    )
+
+
+# Nobody acknowledges.
+
+
+def test_what_nobody_acknowledges_goes_to_the_next_level_by_itself(paged: Town):
+    paged.config["incidents"]["escalate_after"] = 0.5
+    bot = paged.start()
+    burn(paged, bot)
+    assert "nobody had acknowledged it" in said(paged, "Escalated to level 2 by Release Captain")
+    until(lambda: page(paged)["assignees"] == ["bob@example.com", "carol@example.com"])
+    said(paged, "Not escalated: the policy has 2 levels")
+    assert logged(paged, "escalate_log_entry") == 1
+
+
+def test_an_acknowledgement_stops_the_escalation(paged: Town):
+    paged.config["incidents"]["escalate_after"] = 30
+    bot = paged.start()
+    burn(paged, bot)
+    owed = until(lambda: [e for e in bot.ask("incident show 1")["data"]["effects"] if e["kind"] == "escalate"])
+    assert owed[0]["state"] in ("owed", "waiting")
+    bot.ask("incident ack")
+    (waited,) = [e for e in bot.ask("incident show 1")["data"]["effects"] if e["kind"] == "escalate"]
+    assert (waited["state"], waited["reason"]) == ("skipped", "somebody has taken it")
+
+
+def test_whoever_escalates_by_hand_is_not_overtaken_by_the_clock(paged: Town):
+    paged.config["incidents"]["escalate_after"] = 1.5
+    bot = paged.start()
+    burn(paged, bot)
+    until(lambda: [e for e in bot.ask("incident show 1")["data"]["effects"] if e["kind"] == "escalate"])
+    bot.ask("incident escalate")
+    said(paged, "Escalated to level 2 by carol")
+    until(lambda: logged(paged, "escalate_log_entry") == 1)
+    bot.ask("incident ack")
+    states = [e["state"] for e in bot.ask("incident show 1")["data"]["effects"] if e["kind"] == "escalate"]
+    assert sorted(states) == ["done", "skipped"]
+
+
+def test_the_escalation_survives_a_kill(paged: Town):
+    paged.config["incidents"]["escalate_after"] = 3
+    bot = paged.spawn()
+    burn(paged, bot)
+    until(lambda: [e for e in bot.ask("incident show 1")["data"]["effects"] if e["kind"] == "escalate"])
+    bot.kill()
+    bot = paged.spawn()
+    until(lambda: page(paged)["assignees"] == ["bob@example.com", "carol@example.com"], timeout=20)
+    said(paged, "Escalated to level 2 by Release Captain")
+    assert logged(paged, "escalate_log_entry") == 1
+
+
+def test_escalating_by_itself_needs_what_it_takes(paged: Town, tmp_path):
+    paged.config["incidents"]["escalate_after"] = 300
+    paged.config["pagerduty"].pop("from_email")
+    with pytest.raises(ConfigError, match="pagerduty.from_email"):
+        paged.start()
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "told"),
+    [
+        ("incident escalate", "escalate_log_entry", "Escalated to level 2"),
+        ("incident add-responder bob", "responder_request_log_entry", "Bob Brown was asked to join"),
+    ],
+    ids=["escalate", "add-responder"],
+)
+def test_killed_right_after_pagerduty_has_acted_it_is_not_asked_again(paged: Town, line, kind, told):
+    bot = paged.spawn()
+    burn(paged, bot)
+    paged.pagerduty.faults.breaks("late", times=1, only="/incidents/P", delay=1.5)
+    bot.ask(line)
+    until(lambda: logged(paged, kind) == 1)
+    bot.kill()
+    paged.spawn()
+    said(paged, told)
+    assert logged(paged, kind) == 1
+
+
+# Notes.
+
+
+def write_down(bot: Bot, *texts: str) -> None:
+    """Owe notes on the page of INC-1, as alice in Slack would."""
+    asker = Asker("U0ALICE", "alice", "cli", "k", email="alice@example.com")
+    with bot.captain.desk.engine.transaction(time.time()) as tx:
+        for text in texts:
+            assert owing.page_note(bot.captain.desk, tx, table.by_number(tx.c, 1), asker, text)
+
+
+def notes(town: Town) -> list[tuple[str, str]]:
+    return [(note["by"], note["text"]) for note in page(town)["notes"]]
+
+
+@pytest.mark.parametrize(("mode", "how"), FAULTS, ids=[mode for mode, _ in FAULTS])
+def test_whatever_pagerduty_does_a_note_stands_there_once(paged: Town, mode, how):
+    paged.config["pagerduty"]["timeout"] = 0.6
+    bot = paged.start()
+    burn(paged, bot)
+    paged.pagerduty.faults.breaks(mode, times=1, only="/notes", **how)
+    write_down(bot, "the cache is cold")
+    until(lambda: notes(paged))
+    until(
+        lambda: (
+            [e["state"] for e in bot.ask("incident show 1")["data"]["effects"] if e["kind"] == "page-note"] == ["done"]
+        )
+    )
+    write_down(bot, "the cache is cold")
+    until(lambda: len(notes(paged)) == 2, message="who says it twice is written down twice")
+    assert notes(paged) == [("alice@example.com", "alice: the cache is cold")] * 2
+
+
+def test_a_note_without_a_token_is_not_owed(town: Town):
+    bot = town.start()
+    burn(town, bot)
+    with bot.captain.desk.engine.transaction(time.time()) as tx:
+        asker = Asker("U0ALICE", "alice", "cli", "k")
+        assert not owing.page_note(bot.captain.desk, tx, table.by_number(tx.c, 1), asker, "nobody reads this")

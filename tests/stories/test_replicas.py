@@ -14,7 +14,9 @@ import pytest
 from ground.town import Town, user
 from ground.waiting import until
 
+from handlers import panels
 from handlers.alerts import journal
+from handlers.incidents import table
 
 
 @pytest.fixture
@@ -197,3 +199,22 @@ def test_an_alert_whose_end_came_while_it_waited_for_the_incident_opens_none(sha
         )
     until(lambda: "nobody is paged" in bot.ask("why SLOBurnSlow")["text"])
     assert len(bot.ask("incident list --all")["data"]) == 1
+
+
+def test_whoever_draws_a_panel_waits_for_the_change_that_counts_on_it(shared: Town, postgres, alertmanager_body):
+    """Or it would draw what was true before, and the change would count on an edit that has been made already."""
+    bot = shared.start()
+    bot.alert(alertmanager_body("firing-single"))
+    settled(shared, 1)
+    until(lambda: bot.captain.engine.owed() == {})
+    t = table.INCIDENTS()
+    with psycopg.connect(postgres.url, autocommit=True) as other:
+        other.execute("update incidents set panel_owed = true")
+        other.execute("set lock_timeout = '100ms'")
+        with bot.captain.store.write() as c:
+            assert panels.mark(c, t, t.c.number == 1) is False, "an edit is on its way"
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                other.execute("update incidents set panel_owed = false")
+        other.execute("update incidents set panel_owed = false")
+    with bot.captain.store.write() as c:
+        assert panels.mark(c, t, t.c.number == 1) is True

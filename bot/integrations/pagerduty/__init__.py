@@ -56,6 +56,18 @@ class Page:
     assignees: tuple[str, ...] = ()
     changed_at: float = 0.0
     changed_by: str = ""
+    policy_id: str = ""
+    assignee_ids: tuple[str, ...] = ()
+    responder_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class User:
+    """Somebody PagerDuty knows."""
+
+    id: str
+    name: str
+    email: str
 
 
 @dataclass(frozen=True)
@@ -97,7 +109,38 @@ class Pager(Protocol):
         """The newest incident of that key by REST; None when there is none. Needs ``api_token``."""
         ...
 
-    def note(self, incident_id: str, text: str) -> None: ...
+    @property
+    def reads(self) -> bool:
+        """True with an ``api_token``: without one only events can be sent."""
+        ...
+
+    def note(self, incident_id: str, text: str, *, sender: str = "") -> None:
+        """Write one note. ``sender``: address of the PagerDuty user who writes it; ``from_email`` without it."""
+        ...
+
+    def notes(self, incident_id: str) -> Sequence[str]:
+        """The text of every note of an incident."""
+        ...
+
+    def users(self, who: str) -> Sequence[User]:
+        """Who has that e-mail address; else everybody, up to 100, in whose name or address it is."""
+        ...
+
+    def sender(self, email: str) -> User:
+        """In whose name something is asked: who has that address, else who has ``from_email``. Raises GiveUp."""
+        ...
+
+    def levels(self, policy_id: str) -> int:
+        """How many levels an escalation policy has."""
+        ...
+
+    def escalate(self, incident_id: str, level: int, *, sender: str) -> None:
+        """Give the incident to who is on call at a level: they are called, and somebody has to acknowledge anew."""
+        ...
+
+    def request_responder(self, incident_id: str, user: User, message: str, *, sender: User) -> None:
+        """Ask somebody to join. Not idempotent: ``Page.responder_ids`` says who was asked before."""
+        ...
 
     def services(self, *, keys: Collection[str] = (), ids: Collection[str] = ()) -> Sequence[Paged]:
         """The services with these routing keys or ids; one that PagerDuty does not know is not among them."""

@@ -20,7 +20,7 @@ from urllib3.util import Timeout
 
 from bot.errors import GiveUp, Retry
 from bot.http_client import no_answer, retry_after
-from bot.integrations.pagerduty import Accepted, OnCall, Page, Paged, PagerDutySettings, PageRef, Trigger
+from bot.integrations.pagerduty import Accepted, OnCall, Page, Paged, PagerDutySettings, PageRef, Trigger, User
 
 with warnings.catch_warnings():
     # Exactly its farewell notice, which comes with every import: any other warning still shows.
@@ -72,9 +72,50 @@ class PagerDutyClient:
         found = self._ask(lambda session: session.rget("/incidents", params=params))
         return _page(found[0]) if found else None
 
-    def note(self, incident_id: str, text: str) -> None:
+    @property
+    def reads(self) -> bool:
+        return self._settings.api_token is not None
+
+    def note(self, incident_id: str, text: str, *, sender: str = "") -> None:
         path, note = f"/incidents/{incident_id}/notes", {"note": {"content": text}}
-        self._ask(lambda session: session.rpost(path, json=note))
+        self._ask(lambda session: session.rpost(path, json=note, headers=_from(sender)))
+
+    def notes(self, incident_id: str) -> Sequence[str]:
+        path = f"/incidents/{incident_id}/notes"
+        return self._ask(lambda session: [str(row["content"]) for row in session.rget(path)])  # type: ignore[no-any-return]
+
+    def users(self, who: str) -> Sequence[User]:
+        rows = self._ask(lambda session: session.rget("/users", params={"query": who, "limit": 100}))
+        found = [User(row["id"], row["name"], row["email"]) for row in rows]
+        return [one for one in found if one.email.lower() == who.lower()] or found
+
+    def sender(self, email: str) -> User:
+        ours = self._settings.from_email
+        exact = (one for who in (email, ours) if who for one in self.users(who) if one.email.lower() == who.lower())
+        found = next(exact, None)
+        if found is None and ours:
+            raise GiveUp(
+                f"PagerDuty has no user {ours}: set pagerduty.from_email in captain.yml to one it has, and repair"
+            )
+        if found is None:
+            who = f"PagerDuty has no user {email}" if email else "I know no e-mail address of who asks"
+            raise GiveUp(f"{who}, and pagerduty.from_email is not set in captain.yml; set it and repair")
+        return found
+
+    def levels(self, policy_id: str) -> int:
+        path = f"/escalation_policies/{policy_id}"
+        return self._ask(lambda session: len(session.rget(path)["escalation_rules"]))  # type: ignore[no-any-return]
+
+    def escalate(self, incident_id: str, level: int, *, sender: str) -> None:
+        change = {"incident": {"type": "incident_reference", "escalation_level": level}}
+        self._ask(lambda session: session.rput(f"/incidents/{incident_id}", json=change, headers=_from(sender)))
+
+    def request_responder(self, incident_id: str, user: User, message: str, *, sender: User) -> None:
+        path = f"/incidents/{incident_id}/responder_requests"
+        target = {"responder_request_target": {"id": user.id, "type": "user_reference"}}
+        ask = {"requester_id": sender.id, "message": message, "responder_request_targets": [target]}
+        headers = _from(sender.email)
+        self._ask(lambda session: _taken(session.post(path, json=ask, headers=headers)))
 
     def services(self, *, keys: Collection[str] = (), ids: Collection[str] = ()) -> Sequence[Paged]:
         if not keys and len(ids) <= FEW:
@@ -241,6 +282,16 @@ def _said(response: requests.Response) -> str:
     return f": {str(text).rstrip('.')[:300]}" if text else ""
 
 
+def _from(sender: str) -> dict[str, str]:
+    return {"From": sender} if sender else {}
+
+
+def _taken(response: requests.Response) -> None:
+    """For what pdpyras cannot unwrap: the answer, unless it is a yes, as what happens next."""
+    if not response.ok:
+        raise _refusal(response, "request")
+
+
 def _page(row: Mapping[str, Any]) -> Page:
     return Page(
         id=row["id"],
@@ -252,6 +303,9 @@ def _page(row: Mapping[str, Any]) -> Page:
         assignees=tuple(a["assignee"]["summary"] for a in row["assignments"]),
         changed_at=_instant(row.get("last_status_change_at")),
         changed_by=_person(row.get("last_status_change_by")),
+        policy_id=(row.get("escalation_policy") or {}).get("id") or "",
+        assignee_ids=tuple(a["assignee"]["id"] for a in row["assignments"]),
+        responder_ids=tuple(one["user"]["id"] for one in row.get("incidents_responders") or ()),
     )
 
 

@@ -12,7 +12,7 @@ import pytest
 from ground.waiting import free_port, until
 
 from bot.errors import GiveUp, Retry
-from bot.integrations.pagerduty import Accepted, PagerDutySettings, PageRef
+from bot.integrations.pagerduty import Accepted, PagerDutySettings, PageRef, User
 from bot.integrations.pagerduty.client import PagerDutyClient
 from bot.integrations.pagerduty.fake import API_TOKEN, ROUTING_KEYS, FakePagerDuty
 from bot.standin import CallLog
@@ -95,6 +95,49 @@ def test_on_calls_by_policy(client):
     ]
     assert len(client.on_calls(["PPOLICY"])) == 3
     assert client.on_calls(["PNOBODY"]) == []
+
+
+def test_a_note_is_signed_with_who_wrote_it(client, page, pagerduty):
+    client.trigger(page())
+    client.note(client.find("captain-1").id, "p95 is down", sender="carol@example.com")
+    (note,) = pagerduty.state()["incidents"][0]["notes"]
+    assert (note["text"], note["by"]) == ("p95 is down", "carol@example.com")
+    assert client.notes(client.find("captain-1").id) == ["p95 is down"]
+
+
+def test_people_by_address_or_by_name(client):
+    assert [one.id for one in client.users("bob@example.com")] == ["PBOB001"]
+    assert [one.name for one in client.users("caro")] == ["Carol Cho"]
+    assert len(client.users("example.com")) == 3
+    assert client.users("eve@example.com") == []
+
+
+def test_in_whose_name_something_is_asked(client, settings):
+    assert client.sender("Carol@example.com").name == "Carol Cho"
+    assert client.sender("eve@example.com").name == "Bob Brown", "the configured one"
+    assert client.sender("").name == "Bob Brown"
+    gives_up(lambda: PagerDutyClient(settings(from_email="eve@example.com")).sender(""), "no user eve@example.com")
+    gives_up(lambda: PagerDutyClient(settings(from_email="")).sender("eve@example.com"), "eve", "pagerduty.from_email")
+
+
+def test_escalate_gives_it_to_the_level(client, page, pagerduty):
+    client.trigger(page())
+    client.acknowledge(PageRef(DOCS, "captain-1"))
+    found = client.find("captain-1")
+    assert (client.levels(found.policy_id), found.assignee_ids) == (2, ("PALICE1",))
+    client.escalate(found.id, 2, sender="bob@example.com")
+    found = client.find("captain-1")
+    assert (found.status, found.assignee_ids) == ("triggered", ("PBOB001", "PCAROL1"))
+    gives_up(lambda: client.escalate(found.id, 3, sender="bob@example.com"), "between 1 and 2")
+
+
+def test_who_was_asked_to_join_is_told_by_the_page(client, page):
+    client.trigger(page())
+    found = client.find("captain-1")
+    assert found.responder_ids == ()
+    client.request_responder(found.id, BOB, "join", sender=BOB)
+    assert client.find("captain-1").responder_ids == ("PBOB001",)
+    gives_up(lambda: client.request_responder(found.id, User("PNO", "", ""), "join", sender=BOB), "not found")
 
 
 def test_services_by_routing_key_and_by_id(client, calls, pagerduty):
@@ -207,6 +250,7 @@ def retries(call):
     return retry.value, time.perf_counter() - began
 
 
+BOB = User("PBOB001", "Bob Brown", "bob@example.com")
 ASKS = [
     pytest.param(lambda client, page: client.trigger(page()), id="trigger"),
     pytest.param(lambda client, page: client.resolve(PageRef(DOCS, "captain-1")), id="resolve"),
@@ -214,6 +258,11 @@ ASKS = [
     pytest.param(lambda client, page: client.note("PI00001", "x"), id="note"),
     pytest.param(lambda client, page: client.on_calls(), id="on-calls"),
     pytest.param(lambda client, page: client.services(keys=[DOCS]), id="services"),
+    pytest.param(lambda client, page: client.notes("PI00001"), id="notes"),
+    pytest.param(lambda client, page: client.users("bob"), id="users"),
+    pytest.param(lambda client, page: client.levels("PPOLICY"), id="levels"),
+    pytest.param(lambda client, page: client.escalate("PI00001", 2, sender="bob@example.com"), id="escalate"),
+    pytest.param(lambda client, page: client.request_responder("PI00001", BOB, "join", sender=BOB), id="responder"),
 ]
 
 
