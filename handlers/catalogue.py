@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
@@ -111,6 +111,10 @@ class Policy(BaseModel):
     panel_pause: float = Field(0.7, ge=0, le=10, description="seconds in which changes of the panel are gathered")
     roles: Mapping[str, str] = Field(
         default=ROLES, description="role → one line that says what its bearer does, posted when somebody gets it"
+    )
+    postmortem: Sequence[Severity] = Field(
+        default=(Severity.SEV1, Severity.SEV2),
+        description="severities whose end puts a post-mortem draft into the thread; an empty list is never",
     )
     remind: Remind = Remind()
     reopen_within: float = Field(

@@ -1,12 +1,13 @@
-"""Posting a message once: looks for it first when an earlier try may have posted it."""
+"""Posting a message or a file once: looks for it first when an earlier try may have posted it."""
 
 from __future__ import annotations
 
+import hashlib
 import time
 from dataclasses import replace
 
 from bot.effects import Task
-from bot.errors import GiveUp
+from bot.errors import GiveUp, Retry
 from bot.integrations.slack import Chat, Post, Posted
 from handlers.desk import Desk
 
@@ -14,6 +15,8 @@ CLOCK_SLACK = 3900.0
 """Seconds by which Slack's clock and ours may differ when a message is looked for: an hour that was set wrong, and a little."""
 DOUBT = 86400.0
 """Seconds after a restore in which what was answered before it comes again."""
+SHARE_LAG = 8.0
+"""Seconds after which a file that Slack took is in its channel: Slack shares it after it has answered."""
 
 
 def post_once(desk: Desk, task: Task, ask: Post) -> Posted:
@@ -31,6 +34,35 @@ def post_once(desk: Desk, task: Task, ask: Post) -> Posted:
     if found is not None:
         return found
     return chat.post(replace(ask, by=task.acting()))
+
+
+def upload_once(
+    desk: Desk,
+    task: Task,
+    channel: str,
+    *,
+    name: str,
+    suffix: str,
+    content: bytes,
+    title: str,
+    text: str = "",
+    thread_ts: str | None = None,
+) -> None:
+    """Send a file, but look first when it may have been sent before: its name, made from the key, is how it is known.
+
+    ``text``: mrkdwn that stands above it.
+    """
+    chat = chat_of(desk)
+    named = f"{name}-{hashlib.sha256(task.key.encode()).hexdigest()[:8]}.{suffix}"
+    since = _may_be_there(desk, task)
+    if since is not None:
+        if chat.find_file(channel, named, since=since - CLOCK_SLACK, thread_ts=thread_ts):
+            return
+        ago = time.time() - task.tried_at
+        if task.tried and 0 <= ago < SHARE_LAG:
+            raise Retry("looking again before sending, since Slack shows a file late", after=SHARE_LAG - ago)
+    by = task.acting()
+    chat.upload(channel, name=named, content=content, title=title, thread_ts=thread_ts, text=text, by=by)
 
 
 def _may_be_there(desk: Desk, task: Task) -> float | None:

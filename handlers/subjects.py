@@ -14,7 +14,7 @@ from handlers.flags import care as flag_care
 from handlers.flags import commands as flag_commands
 from handlers.flags import effects as flag_effects
 from handlers.incidents import commands as incident_commands
-from handlers.incidents import declare, pager, reconcile
+from handlers.incidents import declare, learned, pager, postmortem, reconcile
 from handlers.incidents import effects as incident_effects
 from handlers.oncall import commands as oncall_commands
 from handlers.status import commands as status_commands
@@ -32,6 +32,8 @@ SUBJECTS: Mapping[str, Mapping[str, Verb]] = {
 PERFORMERS: Sequence[Callable[[Desk], list[Performer]]] = (
     incident_effects.performers,
     declare.performers,
+    learned.performers,
+    postmortem.performers,
     pager.performers,
     reconcile.performers,
     flag_effects.performers,

@@ -13,7 +13,8 @@ from bot.errors import Refused
 from bot.grammar import Asker, Reply, Verb
 from bot.integrations.slack.words import escape
 from handlers.desk import Desk
-from handlers.incidents import again, change, decide, findings, pager, reconcile, stuck, table, words
+from handlers.incidents import again, change, decide, findings, owing, pager, postmortem, reconcile, stuck, table, words
+from handlers.incidents.learned import stats_
 from handlers.incidents.rules import Deed, Severity, Status
 
 PAST: Mapping[Deed, str] = {
@@ -186,6 +187,18 @@ def reconcile_(desk: Desk, asker: Asker, incident: str = "") -> Reply:
     return Reply(escape(told.text()), data=told.plain())
 
 
+def postmortem_(desk: Desk, asker: Asker, incident: str = "") -> Reply:
+    """Show the draft of a post-mortem as it is now; in Slack as a file in the incident's thread."""
+    with desk.store.read() as c:
+        row = _find(c, asker, incident, (Status.RESOLVED, Status.CLOSED))
+        text = postmortem.draft(postmortem.facts(c, row))
+    if asker.door != "slack" or desk.outside.chat is None:
+        return Reply(text, data={"incident": row.number, "markdown": text})
+    with desk.engine.transaction(time.time()) as tx:
+        owing.postmortem(desk, tx, table.locked(tx.c, row.number), asked=asker.key)
+    return Reply(f"The post-mortem draft of INC-{row.number} follows in its thread.", data={"incident": row.number})
+
+
 def _after(desk: Desk, number: int, said: str) -> Reply:
     with desk.store.read() as c:
         return Reply(f"INC-{number}: {said}", data=_plain(table.by_number(c, number)))
@@ -313,4 +326,6 @@ VERBS: Mapping[str, Verb] = {
     "ticket": ticket,
     "keep": keep,
     "reconcile": reconcile_,
+    "stats": stats_,
+    "postmortem": postmortem_,
 }

@@ -351,6 +351,7 @@ def move(
     note = words.moved(before, deed, actor, text)
     if deed is Deed.RESOLVE:
         owing.ticket_follow_up(tx, row, "ticket-done")
+        owing.postmortem(desk, tx, row)
         by_itself = actor in (ALERTMANAGER, ITSELF)
         findings.answer(tx, row, tuple(Kind), escape(note.removeprefix("✅ ")))
         note = escape(note) + ("" if by_itself else still(tx.c, row))

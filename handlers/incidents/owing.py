@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from bot.effects import EFFECTS, UNSETTLED, Effect, State, Tx
 from bot.grammar import Asker
 from bot.integrations.slack.words import clip
-from handlers.buckets import events
+from handlers.buckets import events, posts
 from handlers.desk import Desk
 from handlers.incidents import table
 from handlers.incidents.rules import Severity
@@ -85,3 +85,24 @@ def ticket_follow_up(tx: Tx, row: Any, kind: str) -> None:
     if made is not None:
         key = table.another_key(tx.c, row, kind)
         tx.owe(Effect(key, kind, "jira", row.number, urgency=4, after=last.key, bucket=made.bucket))
+
+
+DRAFT_PAUSE = 5.0
+"""Seconds after the end in which what ends with it, the page and the ticket, still gets into the draft."""
+
+
+def postmortem(desk: Desk, tx: Tx, row: Any, *, asked: str = "") -> bool:
+    """Owe the draft of a post-mortem in the incident's thread, a new version of it each time; False when none is wanted.
+
+    ``asked``: the key of a person's request for it, whatever the severity, and now.
+    """
+    wanted = bool(asked) or Severity(row.severity) in desk.policy.postmortem
+    if desk.outside.chat is None or not wanted:
+        return False
+    version = sum(one.kind == "postmortem" for one in table.effects_about(tx.c, row.number)) + 1
+    key = f"{row.uid}:postmortem:by:{asked}" if asked else table.another_key(tx.c, row, "postmortem")
+    bucket = posts(desk, row.service)
+    args, pause, after = {"version": version, "asked": bool(asked)}, 0.0 if asked else DRAFT_PAUSE, f"{row.uid}:root"
+    return tx.owe(
+        Effect(key, "postmortem", "slack", row.number, args, urgency=7, after=after, delay=pause, bucket=bucket)
+    )

@@ -287,6 +287,7 @@ MADE_GOOD_BY: Mapping[str, Sequence[str]] = {
     "ticket-reopen": ("ticket-reopen", "ticket-done"),
     "ticket-done": ("ticket-done",),
     "checks": ("checks",),
+    "postmortem": ("postmortem",),
 }
 """A later success of these kinds is all that was wanted of the one that was given up; a note is a message of its own."""
 WHILE_OPEN = ("page", "page-ack", "escalate", "escalate-to", "responder", "ticket-reopen")

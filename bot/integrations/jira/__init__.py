@@ -53,6 +53,10 @@ class Tracker(Protocol):
 
     def comment(self, key: str, text: str) -> None: ...
 
+    def commented(self, key: str, mark: str) -> bool:
+        """True when a comment of the ticket contains ``mark``: one that was sent and whose answer was lost."""
+        ...
+
     def ping(self) -> str:
         """One cheap call that proves the credentials work; returns the user's display name."""
         ...

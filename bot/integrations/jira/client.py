@@ -123,6 +123,10 @@ class JiraClient:
         with self._asking("comment") as site:
             site.add_comment(key, _shorten(text, MAX_TEXT))
 
+    def commented(self, key: str, mark: str) -> bool:
+        with self._asking("read") as site:
+            return any(mark in str(one.body) for one in site.comments(key))
+
     def ping(self) -> str:
         with self._asking("read") as site:
             return str(site.myself()["displayName"])

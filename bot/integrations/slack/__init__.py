@@ -95,7 +95,23 @@ class Chat(Protocol):
         """The message we posted under ``key`` at or after ``since`` (UNIX s), by its metadata; None when there is none."""
         ...
 
-    def upload(self, channel: str, *, name: str, content: bytes, title: str, thread_ts: str | None = None) -> None: ...
+    def find_file(self, channel: str, name: str, *, since: float, thread_ts: str | None = None) -> bool:
+        """True when a file of this name was shared there at or after ``since`` (UNIX s)."""
+        ...
+
+    def upload(
+        self,
+        channel: str,
+        *,
+        name: str,
+        content: bytes,
+        title: str,
+        thread_ts: str | None = None,
+        text: str = "",
+        by: float | None = None,
+    ) -> None:
+        """Send a file with ``text`` (mrkdwn) above it; not shown any more after ``by`` (monotonic s)."""
+        ...
 
     def open_view(self, trigger_id: str, view: Mapping[str, Any]) -> str: ...
 

@@ -181,14 +181,36 @@ class SlackClient:
             return self._web.conversations_history(cursor=cursor, **more)
         return self._web.conversations_replies(ts=thread_ts, cursor=cursor, **more)
 
-    def upload(self, channel: str, *, name: str, content: bytes, title: str, thread_ts: str | None = None) -> None:
+    def find_file(self, channel: str, name: str, *, since: float, thread_ts: str | None = None) -> bool:
+        oldest = f"{max(0.0, since - SKEW):.6f}"
+        messages = self._messages(self._channel(channel), oldest, thread_ts)
+        return any(file.get("name") == name for message in messages for file in message.get("files") or ())
+
+    def upload(
+        self,
+        channel: str,
+        *,
+        name: str,
+        content: bytes,
+        title: str,
+        thread_ts: str | None = None,
+        text: str = "",
+        by: float | None = None,
+    ) -> None:
         where = self._channel(channel)
-        _asking(
-            f"send a file to {channel}",
-            lambda: self._web.files_upload_v2(
-                channel=where, filename=name, content=content, title=title, thread_ts=thread_ts
-            ),
-        )
+
+        def send() -> SlackResponse:
+            in_time(by)
+            return self._web.files_upload_v2(
+                channel=where,
+                filename=name,
+                content=content,
+                title=title,
+                thread_ts=thread_ts,
+                initial_comment=text or None,
+            )
+
+        _asking(f"send a file to {channel}", send)
 
     def open_view(self, trigger_id: str, view: Mapping[str, Any]) -> str:
         answer = _asking("open a dialog", lambda: self._web.views_open(trigger_id=trigger_id, view=fit_view(view)))
