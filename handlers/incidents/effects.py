@@ -84,6 +84,7 @@ def page(desk: Desk, task: Task) -> Outcome:
         if desk.policy.escalate_after and _pager(desk).reads:
             now = table.by_number(tx.c, row.number)
             if now.status == Status.TRIGGERED.value:
+                owing.taken(tx, row)  # it waits for the newest page alone
                 waits = desk.policy.escalate_after
                 owing.escalation(tx, row, newest, {"itself": True, "by": "Release Captain"}, delay=waits)
 
