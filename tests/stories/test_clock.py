@@ -13,7 +13,7 @@ from ground.town import Town, user
 from ground.waiting import until
 
 HOUR = 3600
-SOON = 30
+SOON = 60
 """Seconds within which what is owed is done once its service is mended: its longest pause, on a busy machine."""
 
 

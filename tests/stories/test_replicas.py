@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import itertools
 import json
 import os
 import signal
@@ -102,9 +101,10 @@ def test_replicas_keep_to_one_message_a_second_in_a_channel_together(shared: Tow
         bots[n % 3].alert(other(alertmanager_body("firing-single"), n))
     until(lambda: len(shared.roots()) == 6, timeout=20)
     posts = sorted(call.at for call in shared.calls.calls if call.path.endswith("chat.postMessage"))
-    gaps = [b - a for a, b in itertools.pairwise(posts)]
-    assert posts[-1] - posts[0] > 4.5, gaps
-    assert min(gaps) > 0.3, gaps  # a call may be slow to leave; the pace is that of leaving
+    # A call may be slow to leave, and then the next seems early; the pace is that of leaving.
+    over_two = [c - a for a, c in zip(posts, posts[2:], strict=False)]
+    assert posts[-1] - posts[0] > 4.5, posts
+    assert min(over_two) > 0.9, posts
 
 
 def test_a_tick_that_all_replicas_hear_is_done_once(shared: Town, postgres):
