@@ -24,6 +24,7 @@ from bot import inbox
 from bot.app import COMMIT_PATIENCE, Captain
 from bot.errors import Refused
 from bot.grammar import Asker
+from bot.integrations.slack.words import unescape
 from bot.refusals import Refusal
 from bot.store import away
 from handlers.alerts.journal import Entry, Identity
@@ -222,7 +223,7 @@ class _Ear:
             said = "".join(str(getattr(e, "orig", e)).splitlines()[:1])
             why = f"The database does not take it now ({said}); nothing was done. Say it again in a while."
             return JSONResponse({"error": why}, 503)
-        return JSONResponse({"text": reply.text, "data": reply.data})
+        return JSONResponse({"text": unescape(reply.text), "data": reply.data})
 
     async def commands(self, _request: Request) -> Response:
         """The grammar, for completion: usage and help of every command."""

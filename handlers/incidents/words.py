@@ -389,7 +389,7 @@ def detail(
     _, blocks = panel(row, effects, asked, roles)
     has = [f"{one.role}: {escape(one.name)}" for one in roles]
     lines = [
-        f"`{time.strftime('%H:%M:%S', time.gmtime(event.at))}` {escape(event.actor)}: {escape(event.text)}"
+        f"`{time.strftime('%H:%M:%S', time.gmtime(event.at))}` {escape(event.actor)}: {escape(_happened(event))}"
         for event in events[-20:]
     ]
     if lines:
@@ -398,6 +398,11 @@ def detail(
         )
     text = "\n".join([list_line(row), *has, *(one.text for one in asked), truth(row, effects), *lines])
     return fitted(text, blocks)
+
+
+def _happened(event: Any) -> str:
+    """What an event says; where it says no more than by whom, also what that was."""
+    return f"{event.kind} {event.text}" if event.text.startswith("by ") else str(event.text)
 
 
 def fitted(text: str, blocks: Blocks) -> tuple[str, Blocks]:

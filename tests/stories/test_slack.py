@@ -34,7 +34,7 @@ def test_an_incident_is_opened_shown_taken_and_resolved_by_commands(town: Town, 
     town.slack.slash("#docs-api", alice, "/incident", "ack")
     until(lambda: town.pages()[0]["status"] == "acknowledged")
     town.slack.slash("#docs-api", alice, "/incident", "show INC-1")
-    until(lambda: "Timeline" in said_to(town, "alice") or "alice: by alice" in said_to(town, "alice"))
+    until(lambda: "Timeline" in said_to(town, "alice") or "alice: acknowledged by alice" in said_to(town, "alice"))
     town.slack.slash("#general", alice, "/incident", "resolve inc-1")
     until(lambda: town.pages()[0]["status"] == "resolved" and town.tickets()[0]["status_category"] == "done")
 

@@ -32,6 +32,7 @@ def test_slack_is_down_and_the_page_says_what_is_open_and_what_is_owed(lit: Town
     bot = lit.start()
     link = bot.ask("status")["data"]["link"]
     assert link.startswith("https://captain.example/status?")
+    assert "&amp;" not in bot.ask("status")["text"], "on the command line a link must open as it is printed"
     calm = page(bot, link)
     assert (calm.status_code, "Nothing is open" in calm.text) == (200, True)
     lit.slack.faults.breaks("500")

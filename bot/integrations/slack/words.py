@@ -33,6 +33,11 @@ def escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
+def unescape(text: str) -> str:
+    """The same text for where it is not Slack that shows it."""
+    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
 def clip(text: str, most: int) -> str:
     """At most ``most`` characters, ended by … when cut; never in the middle of an entity, a mention or a link."""
     if len(text) <= most:
