@@ -80,6 +80,14 @@ def test_move_goes_through_the_workflow_and_stops_there(client, make, jira, call
     assert jira.state()["issues"][0]["resolved_at"] is None
 
 
+def test_a_comment_is_found_by_what_it_says(client, make):
+    key = make()
+    assert not client.commented(key, "version 1")
+    client.comment(key, "The draft, version 1, is there")
+    assert client.commented(key, "version 1")
+    assert not client.commented(key, "version 2")
+
+
 def test_comment_and_ping(client, make, jira, calls, deployment):
     client.comment(make(), "resolved after 12 min")
     (comment,) = jira.state()["issues"][0]["comments"]
