@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from ground.town import PD_SECRET, WEBHOOK_SECRET, Bot, Town, user
 from ground.waiting import until
 
+from bot.grammar import Asker
 from bot.inbox import INBOX
 from bot.refusals import REFUSALS
 from bot.tally import Count
@@ -305,13 +306,14 @@ def test_what_pagerduty_sent_has_its_verdict(town: Town, alertmanager_body):
         "nothing to do: INC-1 is acknowledged already",
         "resolved INC-1",
         "nothing to do: INC-1 is resolved already",
-        "nothing to do: only acknowledging and resolving change an incident",
+        "shown in INC-1",
         "not ours: no dedup key of mine",
         "not ours: I know no incident with this dedup key",
     ]
     said = told(bot, "why")
     assert "and 2 more PagerDuty events" in said
-    assert "<!here>" not in said
+    assert "<!here>" in said, "a terminal calls nobody"
+    assert "<!here>" not in bot.captain.run("why", Asker("U1", "alice", "slack", "k")).text
 
 
 def test_what_people_asked_has_its_verdict(town: Town):
