@@ -186,8 +186,18 @@ class Tx:
         for row in self.c.execute(waiting).all():
             # Never later than its own pause from now: the clock may have been set back since it was owed.
             due = max(self.now, min(row.due_at, self.now + row.pause))
-            self.c.execute(t.update().where(t.c.key == row.key).values(state=State.OWED.value, due_at=due))
-            self.started.append((effect_of(row), row.attempt + 1, due))
+            still = (t.c.key == row.key) & (t.c.state == State.WAITING.value)
+            if self.c.execute(t.update().where(still).values(state=State.OWED.value, due_at=due)).rowcount:
+                self.started.append((effect_of(row), row.attempt + 1, due))
+
+    def let_go(self) -> None:
+        """Release what still waits for something that is settled: it was owed in the moment in which that settled."""
+        t = EFFECTS()
+        first = t.alias()
+        asked = sa.select(t.c.after).distinct().join(first, first.c.key == t.c.after)
+        over = (t.c.state == State.WAITING.value) & first.c.state.in_(tuple(state.value for state in FINAL))
+        for key in self.c.execute(asked.where(over)).scalars().all():
+            self.release(str(key))
 
     def hasten(self, key: str) -> bool:
         """Do now what was to be done later; False when it is settled, or waits for another effect."""

@@ -503,6 +503,9 @@ class Engine:
     def _care(self) -> None:
         """Apart from the heartbeat: the executor waits long for a database that is away, and we must not seem dead."""
         self._take_over(self._seen)
+        # What still waits for something settled: of two transactions at once neither saw the other.
+        with self.transaction(time.time()) as tx:
+            tx.let_go()
         self.sweep(grace=self.lease)
         self._tell_kept_back()
         for chore in self.chores:

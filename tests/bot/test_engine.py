@@ -297,6 +297,20 @@ def test_after_is_released_by_any_end(bench: Bench, how):
     assert bench.state("first") is how
 
 
+def test_what_was_owed_in_the_moment_its_forerunner_settled_does_not_wait_for_ever(bench: Bench):
+    bench.launch()
+    bench.owe(do("first"))
+    until(lambda: bench.state("first") is State.DONE)
+    gate = threading.Event()
+    bench.does = lambda _task: Outcome({"waited": gate.wait(5)})
+    bench.owe(do("gate"), do("then", after="gate"))
+    with bench.store.write() as c:
+        c.exec_driver_sql("update effects set after = 'first' where key = 'then'")
+    assert bench.state("then") is State.WAITING
+    gate.set()
+    until(lambda: bench.state("then") is State.DONE, timeout=5)
+
+
 def test_after_something_settled_or_never_owed_goes_at_once(bench: Bench):
     bench.launch()
     bench.owe(do("first"))
