@@ -30,7 +30,7 @@ from bot.integrations.jira import JiraSettings
 from bot.integrations.kubernetes import KubernetesSettings
 from bot.integrations.pagerduty import PagerDutySettings
 from bot.integrations.prometheus import PrometheusSettings
-from bot.integrations.slack import Respond, SlackSettings
+from bot.integrations.slack import Post, Respond, SlackSettings
 from bot.meter import PROMISE, Meter
 from bot.refusals import Refusals
 from bot.store import Store
@@ -47,6 +47,7 @@ from handlers.flags import table as flag_table
 from handlers.flags.kinds import Flag
 from handlers.flags.kinds import misfits as flag_misfits
 from handlers.incidents import decide, declare, home, phone, table, verdicts
+from handlers.posts import post_once
 from handlers.subjects import PERFORMERS, SUBJECTS, TICKS, lanes
 from handlers.watchdogs import table as watchdog_table
 from handlers.watchdogs.hear import Ear
@@ -341,8 +342,9 @@ class Captain:
     def _close(self, request: Request, answer: Mapping[str, Any] | None, verdict: str) -> None:
         at, url = time.time(), request.payload.get("response_url")
         with self.engine.transaction(at) as tx:
-            if answer is not None and url:
-                args = {"url": url, **answer}
+            if answer is not None:
+                # What was pressed on the Home tab has no address to answer to: its person gets a direct message.
+                args = {"url": url, "user": request.payload.get("user", ""), **answer}
                 tx.owe(Effect(f"reply:{request.key}", "reply", "replies", None, args, urgency=1))
             inbox.done(tx.c, request.key, at=at, verdict=verdict)
 
@@ -357,6 +359,9 @@ class Captain:
             raise GiveUp("the slack: section is missing in captain.yml")
         told = task.args
         blocks: Sequence[dict[str, Any]] = told["blocks"]
+        if not told["url"]:
+            post_once(self.desk, task, Post(told["user"], told["text"], blocks, None, task.key))
+            return Outcome()
         chat.respond(Respond(told["url"], told["text"], blocks, in_channel=told["in_channel"]))
         return Outcome()
 

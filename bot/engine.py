@@ -503,13 +503,13 @@ class Engine:
     def _care(self) -> None:
         """Apart from the heartbeat: the executor waits long for a database that is away, and we must not seem dead."""
         self._take_over(self._seen)
-        # What still waits for something settled: of two transactions at once neither saw the other.
-        with self.transaction(time.time()) as tx:
-            tx.let_go()
         self.sweep(grace=self.lease)
         self._tell_kept_back()
         for chore in self.chores:
             chore(self.lease)
+        # What still waits for something settled: of two transactions at once neither saw the other.
+        with self.transaction(time.time()) as tx:
+            tx.let_go()
 
     def _relieve(self) -> None:
         """Another process has left: take up at once what it left behind, in its lanes and in its journals."""

@@ -26,6 +26,7 @@ from starlette.responses import Response
 from bot import inbox
 from bot.app import Captain
 from bot.integrations.slack import SlackSettings
+from bot.integrations.slack.words import unescape
 from bot.refusals import Refusal
 from bot.store import now
 from handlers.incidents import declare
@@ -115,7 +116,8 @@ class SlackEar:
         user, message = body["user"], body.get("message") or {}
         channel = body.get("channel", {}).get("id", "")
         payload = self._asked(body, user["id"], user.get("name") or user.get("username", ""), channel, declare.CALLBACK)
-        payload |= {"title": " ".join(str(message.get("text", "")).split())[: declare.LONGEST_TITLE]}
+        # Slack escapes a message's text; in a form it stands as it was typed.
+        payload |= {"title": " ".join(unescape(str(message.get("text", ""))).split())[: declare.LONGEST_TITLE]}
         payload |= {"ts": str(message.get("ts", ""))}
         if not self._captain.take(inbox.Request(f"slack:{body['trigger_id']}", now(), "modal", payload)):
             log.error("a shortcut of %s could not be stored", user["id"])

@@ -216,7 +216,7 @@ class _Ear:
         try:
             reply = await run_in_threadpool(self._captain.run, line, asker)
         except Refused as e:
-            return JSONResponse({"error": str(e)}, 422)
+            return JSONResponse({"error": unescape(str(e))}, 422)
         except (sa.exc.SQLAlchemyError, OSError) as e:
             if not away(e):
                 raise

@@ -19,6 +19,8 @@ from bot.yaml_lines import Place
 T = TypeVar("T")
 FRESH = 300.0
 """Seconds for which what Slack says of a person or a group is not asked again."""
+AGAIN = 15.0
+"""Seconds after which a Slack that did not answer is asked again: a list of commands must not wait for it once each."""
 SHARED = "cli"
 """The door behind the token that everybody shares: it proves nobody's name."""
 
@@ -103,6 +105,8 @@ class Access:
     chat: Chat | None
     clock: Callable[[], float] = time.monotonic
     _kept: dict[str, tuple[float, frozenset[str]]] = field(default_factory=dict)
+    _silent: dict[str, tuple[float, str]] = field(default_factory=dict)
+    """When Slack did not say, and why not."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def check(self, asker: Asker, command: Command) -> None:
@@ -149,17 +153,23 @@ class Access:
             return known
         if self.chat is None:
             raise Refused("The slack: section is missing in captain.yml, so I cannot tell who you are.")
-        try:
-            known = ask(self.chat)
-        except (Retry, GiveUp) as e:
-            if at == float("-inf"):
-                raise Refused(
-                    f"I cannot tell whether you may: Slack does not say who you are ({e.reason}). Nothing was done. "
-                    "Try again, or use the command line with a token of your own."
-                ) from e
-            return known
-        with self._lock:
-            self._kept[key] = (now, known)
+        silent_at, why = self._silent.get(key, (float("-inf"), ""))
+        if now - silent_at >= AGAIN:
+            try:
+                known = ask(self.chat)
+            except (Retry, GiveUp) as e:
+                why = e.reason
+                with self._lock:
+                    self._silent[key] = (now, why)
+            else:
+                with self._lock:
+                    self._kept[key] = (now, known)
+                return known
+        if at == float("-inf"):
+            raise Refused(
+                f"I cannot tell whether you may: Slack does not say who you are ({why.rstrip('.')}). Nothing was done. "
+                "Try again, or use the command line with a token of your own."
+            )
         return known
 
     def _who(self, wanted: Sequence[str]) -> str:

@@ -104,7 +104,7 @@ def submitted(desk: Desk, asker: Asker, fields: Mapping[str, Any]) -> Reply:
 
 def ask(tx: Tx, key: str, payload: Mapping[str, Any]) -> None:
     """Owe the modal: it is shown within Slack's three seconds or not at all."""
-    args = {name: payload.get(name, "") for name in ("trigger_id", "response_url", "title", "channel", "ts")}
+    args = {name: payload.get(name, "") for name in ("trigger_id", "response_url", "title", "channel", "ts", "user")}
     tx.owe(Effect(f"modal:{key}", "modal", "replies", None, args, urgency=0))
 
 
@@ -129,9 +129,14 @@ def show(desk: Desk, task: Task) -> Outcome:
     said = f"I could not show the form ({escape(why)}). Press again, or say it in a line: `{desk.command} incident open sev2 SERVICE what is wrong`"
 
     def apply(tx: Tx) -> None:
-        if args["response_url"]:
-            told = {"url": args["response_url"], "text": said, "blocks": [], "in_channel": False}
-            tx.owe(Effect(task.key.replace("modal:", "reply:", 1), "reply", "replies", None, told, urgency=1))
+        told = {
+            "url": args["response_url"],
+            "user": args.get("user", ""),
+            "text": said,
+            "blocks": [],
+            "in_channel": False,
+        }
+        tx.owe(Effect(task.key.replace("modal:", "reply:", 1), "reply", "replies", None, told, urgency=1))
 
     return Outcome(apply=apply, skipped=why)
 

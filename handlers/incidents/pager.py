@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from bot.effects import EFFECTS, UNSETTLED, Effect, Outcome, Performer, State, Task, Tx
-from bot.errors import GiveUp, Refused, Retry
+from bot.errors import GiveUp, Refused, Retry, in_time
 from bot.grammar import Asker
 from bot.integrations.pagerduty import Page, Pager, User
 from bot.integrations.slack.words import escape
@@ -160,7 +160,7 @@ def escalate_to(desk: Desk, task: Task) -> Outcome:
         return Outcome(skipped="the page is resolved in PagerDuty")
     if not (task.tried and set(page.assignee_ids) == set(task.args["users"])):
         sender = _sender(desk, pager, task)
-        task.acting()
+        in_time(task.acting())
         pager.escalate(page.id, level, sender=sender.email)
 
     def apply(tx: Tx) -> None:
@@ -203,7 +203,7 @@ def responder(desk: Desk, task: Task) -> Outcome:
             said = f"{user.name} is called for this already."
     else:
         sender = _sender(desk, pager, task)
-        task.acting()
+        in_time(task.acting())
         title = f"INC-{row.number} {row.service}: {row.title}"
         pager.request_responder(page.id, user, f"{task.args['by']} asks you to join {title}"[:1000], sender=sender)
 
@@ -222,7 +222,7 @@ def page_note(desk: Desk, task: Task) -> Outcome:
         return Outcome(skipped=NOT_THERE)
     if not (task.tried and list(pager.notes(page.id)).count(text) > _noted(desk, task, text)):
         sender = _sender(desk, pager, task)
-        task.acting()
+        in_time(task.acting())
         pager.note(page.id, text, sender=sender.email)
     return Outcome()
 

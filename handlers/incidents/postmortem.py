@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from bot.effects import Effect, Outcome, Performer, State, Task, Tx
-from bot.errors import GiveUp
+from bot.errors import GiveUp, in_time
 from bot.integrations.slack.words import escape
 from handlers.desk import Desk
 from handlers.flags.table import FLAGS
@@ -252,6 +252,6 @@ def _comment(desk: Desk, task: Task) -> Outcome:
         return Outcome(skipped="there is no ticket")
     if task.tried and tracker.commented(row.ticket_key, str(task.args["mark"])):
         return Outcome()
-    task.acting()
+    in_time(task.acting())
     tracker.comment(row.ticket_key, str(task.args["text"]))
     return Outcome()

@@ -95,6 +95,20 @@ def test_when_slack_cannot_show_the_form_the_person_hears_how_to_do_without(town
     assert "incident open sev2" in town.whispers(user(town, "alice"))[-1]
 
 
+def test_from_the_home_tab_the_person_hears_in_a_direct_message(town: Town, bot):
+    """There is no address to answer to, and whoever declares must hear what came of it."""
+    alice = user(town, "alice")
+    town.slack.open_home(alice)
+    home = until(lambda: town.slack.state()["homes"].get(alice))
+    assert town.slack.press_view(home["id"], "incident open", alice)["ok"]
+    shown = until(lambda: town.slack.state()["views"])[-1]
+    town.slack.submit_view(shown["id"], alice, filled())
+    until(lambda: [m for m in town.messages() if "Opened *INC-1*" in m["text"]])
+    town.slack.faults.breaks("500", only="views.open", times=1)
+    town.slack.press_view(home["id"], "incident open", alice)
+    until(lambda: [m for m in town.messages() if "I could not show the form" in m["text"]])
+
+
 def test_a_form_that_comes_too_late_is_not_shown(town: Town, bot):
     """Slack's trigger lives for three seconds."""
     town.slack.faults.breaks("hang", only="views.open", times=1)

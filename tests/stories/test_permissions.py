@@ -86,6 +86,11 @@ def test_while_slack_is_down_what_it_said_last_counts_and_who_is_not_known_is_re
     guarded.slack.faults.breaks("500", only="users.info")
     hears(guarded, "bob", "incident open sev3 docs-api two", "Opened *INC-2*")
     hears(guarded, "alice", "incident open sev3 docs-api three", "I cannot tell whether you may")
+    asked = len([call for call in guarded.calls.calls if call.path.endswith("users.info")])
+    hears(guarded, "alice", "help", "incident open")
+    assert len([call for call in guarded.calls.calls if call.path.endswith("users.info")]) == asked, (
+        "once, not for each"
+    )
 
 
 @pytest.mark.parametrize(
