@@ -69,8 +69,10 @@ def test_without_naming_one_everything_that_is_stuck_is_listed(town: Town, two):
 def test_one_of_them_is_repaired_by_its_button(town: Town, two):
     bot, right = two
     town.jira._door.token = right
-    until(lambda: "incident repair" in town.shown(town.roots()[0]), message="the panel offers no repair")
-    root = next(m for m in town.roots() if "INC-1" in m["text"])
+    root = until(
+        lambda: next((m for m in town.roots() if "INC-1" in m["text"] and "incident repair" in town.shown(m)), None),
+        message="the panel offers no repair",
+    )
     assert town.slack.press(root["channel"], root["ts"], "incident repair", user(town, "bob"))["ok"]
     until(lambda: len(town.tickets()) == 1)
     until(lambda: "incident repair" not in next(town.shown(m) for m in town.roots() if "INC-1" in m["text"]))
