@@ -16,7 +16,10 @@ from handlers.incidents.rules import Deed, Status
 
 
 class Incident(SQLModel, table=True):
-    """One incident. Times are UNIX seconds. ``open_key`` is unique while it is open and NULL afterwards."""
+    """One incident. Times are UNIX seconds. ``open_key`` is unique while it is open and NULL afterwards.
+
+    ``channel`` and ``thread_ts``: where its panel and thread are; ``room``: the id of its own channel, when it has one.
+    """
 
     __tablename__ = "incidents"
 
@@ -44,6 +47,10 @@ class Incident(SQLModel, table=True):
     closed_by: str = ""
     reopened_at: float | None = None
     test: bool = False
+    private: bool = False
+    room: str = ""
+    digest_channel: str = ""
+    digest_ts: str = ""
     channel: str = ""
     thread_ts: str = ""
     ticket_key: str = ""
