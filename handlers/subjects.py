@@ -18,11 +18,13 @@ from handlers.incidents import declare, learned, pager, postmortem, reconcile
 from handlers.incidents import effects as incident_effects
 from handlers.oncall import commands as oncall_commands
 from handlers.status import commands as status_commands
+from handlers.timeline import commands as timeline_commands
+from handlers.timeline import declared, marks
 from handlers.watchdogs.look import look
 from handlers.why import commands as why_commands
 
 SUBJECTS: Mapping[str, Mapping[str, Verb]] = {
-    "incident": incident_commands.VERBS,
+    "incident": {**incident_commands.VERBS, **timeline_commands.VERBS},
     "flag": flag_commands.VERBS,
     "why": why_commands.VERBS,
     "oncall": oncall_commands.VERBS,
@@ -37,6 +39,9 @@ PERFORMERS: Sequence[Callable[[Desk], list[Performer]]] = (
     pager.performers,
     reconcile.performers,
     flag_effects.performers,
+    marks.performers,
+    declared.performers,
+    timeline_commands.performers,
     heartbeat.performers,
 )
 """What each subject knows to do outside."""

@@ -73,6 +73,11 @@ def cell(text: object) -> str:
     return MARKS.sub(r"\\\1", cut)
 
 
+def escaped(text: object) -> str:
+    """The same, however long it is."""
+    return MARKS.sub(r"\\\1", " ".join(UNSEEN.sub(" ", str(text)).split()))
+
+
 def draft(found: Facts) -> str:
     """The draft as Markdown."""
     row = found.row
