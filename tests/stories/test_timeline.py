@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
-from ground.town import Town, user
+import requests
+from ground.town import API_TOKEN, Town, channel, user
 from ground.waiting import until
+
+from handlers.incidents.table import INCIDENTS
 
 
 @pytest.fixture
@@ -47,7 +51,7 @@ def test_a_marked_message_keeps_its_own_time_and_several_marks_are_one_line(town
     until(lambda: marked(bot) == [("bob", "the replica @carol lags")])
     (line,) = [one for one in lines(bot) if one["kind"] == "message"]
     assert line["message"]["ts"] == said
-    assert line["at"][:19] < line["message"]["noted_at"] or line["at"] <= line["message"]["noted_at"]
+    assert line["at"] <= line["message"]["noted_at"]
     town.slack.react("#docs-api", said, "alice", "pushpin", remove=True)
     town.slack.pin("#docs-api", said, "alice")
     town.slack.react("#docs-api", said, "carol", "pushpin", remove=True)
@@ -55,3 +59,207 @@ def test_a_marked_message_keeps_its_own_time_and_several_marks_are_one_line(town
     until(lambda: marked(bot) == [("bob", "the replica @carol lags")])
     town.slack.pin("#docs-api", said, "bob", remove=True)
     until(lambda: marked(bot) == [])
+
+
+def test_an_edit_follows_and_of_a_deleted_message_only_its_place_is_left(town: Town, bot, root):
+    said = town.slack.say("#docs-api", "bob", "the password is hunter2", root["ts"])["ts"]
+    town.slack.react("#docs-api", said, "alice", "pushpin")
+    until(lambda: marked(bot))
+    town.slack.edit("#docs-api", said, "bob", "the password was posted here")
+    until(lambda: marked(bot) == [("bob", "the password was posted here")])
+    town.slack.delete("#docs-api", said, "bob")
+    until(lambda: marked(bot) == [("bob", "(deleted)")])
+    assert "password" not in bot.ask("incident export 1")["text"]
+
+
+def test_the_last_pin_of_a_skin_toned_emoji_or_of_another_emoji_is_what_captain_yml_says(town: Town):
+    town.config["incidents"]["mark_emoji"] = ":point_up:"
+    bot = town.start()
+    bot.ask('incident open sev3 docs-api "p95 up"')
+    root = until(lambda: town.roots())[0]
+    first = town.slack.say("#docs-api", "bob", "first", root["ts"])["ts"]
+    second = town.slack.say("#docs-api", "bob", "second", root["ts"])["ts"]
+    town.slack.react("#docs-api", first, "alice", "pushpin")
+    town.slack.react("#docs-api", second, "alice", "point_up::skin-tone-4")
+    until(lambda: marked(bot) == [("bob", "second")])
+
+
+def test_messages_elsewhere_and_the_bots_own_are_no_business_of_the_timeline(town: Town, bot, root):
+    elsewhere = town.slack.say("#docs-api", "bob", "in the channel")["ts"]
+    other = town.slack.say("#general", "bob", "in another channel")["ts"]
+    own = until(lambda: [m for m in town.messages() if m.get("thread_ts") == root["ts"] and m["is_bot"]])[0]["ts"]
+    mine = town.slack.say("#docs-api", "bob", "this one", root["ts"])["ts"]
+    for where, ts in (("#docs-api", elsewhere), ("#general", other), ("#docs-api", root["ts"]), ("#docs-api", own)):
+        town.slack.react(where, ts, "alice", "pushpin")
+        town.slack.pin(where, ts, "alice")
+    town.slack.react("#docs-api", mine, "alice", "pushpin")
+    until(lambda: marked(bot) == [("bob", "this one")])
+    assert town.slack.settled()
+    read = [one for one in town.calls.rows() if one["path"].endswith("conversations.replies") and other in one["body"]]
+    assert read == []
+
+
+def test_a_message_of_any_size_and_script_in_the_incidents_own_channel_comes_through(town: Town, bot, root):
+    room = town.slack.add_channel("inc-1")
+    with bot.captain.store.write() as c:
+        c.execute(INCIDENTS().update().values(room=room))
+    texts = ["x" * 39_000, "🔥 \u202e\u0645\u0631\u062d\u2066 <!channel> | `a` *b*\n\n- c", "&lt;script&gt; \x00 end"]
+    for text in texts:
+        town.slack.pin(room, town.slack.say(room, "carol", text)["ts"], "alice")
+    until(lambda: len(marked(bot)) == 3)
+    first, second, third = (text for _, text in marked(bot))
+    assert 19_000 < len(first) <= 20_000
+    assert "@channel" in second
+    assert third.startswith("<script>")
+    shown = bot.ask("incident timeline")["text"]
+    assert "`incident export INC-1` has the whole" in shown
+    assert len(shown) < 9_500
+    exported = bot.ask("incident export")["text"]
+    rows = [line for line in exported.splitlines() if line.startswith("|")]
+    assert len(rows) == 2 + len(lines(bot))
+    assert "\u202e" not in exported
+
+
+def test_events_come_twice_out_of_order_and_malformed_and_the_timeline_is_as_slack_is(town: Town, bot, root):
+    said = town.slack.say("#docs-api", "bob", "one", root["ts"])["ts"]
+    town.slack.react("#docs-api", said, "alice", "pushpin")
+    until(lambda: marked(bot) == [("bob", "one")])
+    for new in (False, True, True):
+        assert town.slack.redeliver_last(new_event_id=new)["ok"]
+    emit, where = town.slack.people.emit, town.slack.world.channels[channel(town, "docs-api")]
+    reaction = {"type": "reaction_added", "reaction": "pushpin", "user": "U0GONE0000"}
+    item = {"type": "message", "channel": where.id}
+    for event in (
+        {"type": "reaction_removed", "reaction": "pushpin", "user": "U0GONE0000", "item": {**item, "ts": said}},
+        {**reaction, "item": {**item, "ts": "1.000000"}},
+        {**reaction, "item": {**item, "ts": "; drop table"}},
+        {**reaction, "item": {"type": "file"}},
+        {**reaction, "item": None},
+        {**reaction},
+        {"type": "pin_added", "user": "U0GONE0000", "channel_id": where.id, "item": {"type": "file", "file": {}}},
+        {"type": "message", "subtype": "message_changed", "channel": where.id},
+        {"type": "message", "subtype": "message_deleted", "channel": where.id, "deleted_ts": None},
+        {"type": "message", "subtype": "message_changed", "channel": where.id, "message": {"ts": said, "text": "old"}},
+    ):
+        emit(event, channel=where)
+    assert town.slack.settled()
+    until(lambda: bot.captain.requests.waiting() == 0)
+    bot.ask("incident note done")
+    until(lambda: marked(bot) == [("bob", "one")])
+    until(lambda: bot.captain.engine.owed() == {} or not any(n for n, _ in bot.captain.engine.owed().values()))
+    assert marked(bot) == [("bob", "one")]
+
+
+def test_the_bot_killed_while_slack_is_away_still_takes_the_mark(town: Town):
+    town.config["slack"]["timeout"] = 1
+    bot = town.spawn()
+    bot.ask('incident open sev3 docs-api "p95 up"')
+    root = until(lambda: town.roots(), timeout=20)[0]
+    said = town.slack.say("#docs-api", "bob", "one", root["ts"])["ts"]
+    town.slack.faults.breaks("503", only="conversations.replies")
+    town.slack.react("#docs-api", said, "alice", "pushpin")
+    until(lambda: [one for one in town.calls.rows() if one["path"].endswith("conversations.replies")])
+    bot.kill()
+    town.slack.faults.mend()
+    bot = town.spawn()
+    until(lambda: marked(bot) == [("bob", "one")], timeout=40)
+
+
+def test_who_marks_hears_which_scope_is_missing_and_repair_takes_the_mark(town: Town, bot, root):
+    said = town.slack.say("#docs-api", "bob", "one", root["ts"])["ts"]
+    scopes = set(town.slack.scopes)
+    town.slack.scopes = scopes - {"channels:history"}
+    town.slack.react("#docs-api", said, "alice", "pushpin")
+    told = until(lambda: town.whispers(user(town, "alice")))[-1]
+    assert "I could not put the message you marked into the timeline" in told
+    assert "lacks the scope channels:history" in told
+    town.slack.scopes = scopes
+    bot.ask("incident repair --all")
+    until(lambda: marked(bot) == [("bob", "one")])
+
+
+def test_the_timeline_is_a_file_in_the_thread_in_slack_and_text_on_the_command_line(town: Town, bot, root):
+    bot.ask('incident note "a | b <c> *d* `e`"')
+    data = json.loads(bot.ask("incident export 1 --format json")["text"])
+    assert data["incident"]["number"] == 1
+    assert data["incident"]["opened_at"].endswith("Z")
+    assert [one["text"] for one in data["timeline"] if one["kind"] == "note"] == ["a | b <c> *d* `e`"]
+    assert data["timeline"][0]["kind"] == "opened"
+    table = bot.ask("incident export 1 --format md")["text"]
+    assert r"| note | carol | a \| b \<c\> \*d\* \`e\` |" in table
+    assert "cannot be 'pdf'" in bot.ask("incident export 1 --format pdf")["error"]
+    alice = user(town, "alice")
+    for kind in ("json", "md"):
+        assert town.slack.slash("#docs-api", alice, "/incident", f"export INC-1 --format {kind}")["ok"]
+    files = until(lambda: len(found := [f for m in town.messages() for f in m["files"]]) == 2 and found)
+    assert {m["thread_ts"] for m in town.messages() if m["files"]} == {root["ts"]}
+    contents = {one["filetype"]: town.slack.file(one["id"]).decode() for one in files}
+    assert json.loads(contents["json"])["incident"]["title"] == "p95 up"
+    assert "# Timeline of INC-1 p95 up" in contents["md"]
+    until(lambda: "follows in its thread as a file" in "".join(town.whispers(alice)[-1:]))
+
+
+def test_a_long_timeline_shows_its_end_and_says_where_the_whole_is(town: Town, bot, root):
+    for n in range(80):
+        bot.ask(f'incident note "note number {n:03} {"long " * 40}" --of INC-1')
+    told = bot.ask("incident timeline")
+    assert "earlier lines: `incident export INC-1` has all." in told["text"]
+    assert "note number 079" in told["text"]
+    assert "note number 001" not in told["text"]
+    assert re.search(r"\*\d{4}-\d\d-\d\d\*\n`\d\d:\d\d:\d\d` carol: note number", told["text"])
+    assert "note number 001" in bot.ask("incident export")["text"]
+    alice = user(town, "alice")
+    town.slack.slash("#docs-api", alice, "/incident", "timeline")
+    shown = until(lambda: [m for m in town.slack.state()["messages"] if m["ephemeral_to"] == alice])[-1]
+    assert "note number 079" in town.shown(shown)
+
+
+def test_a_deploy_is_noted_wherever_its_service_burns(town: Town, bot, root):
+    bot.ask('incident open sev3 docs-api "errors"')
+    bot.ask('incident open sev3 gateway "other"')
+    assert bot.ask('incident note "docs-api 1.4.3 deployed" --service docs-api', "ci")["data"] == {"incidents": [1, 2]}
+    assert [one["text"] for one in lines(bot, 2) if one["kind"] == "note"] == ["docs-api 1.4.3 deployed"]
+    assert [one for one in lines(bot, 3) if one["kind"] == "note"] == []
+    for number in (1, 2):
+        bot.ask(f"incident resolve INC-{number}")
+    assert "nothing was noted" in bot.ask('incident note "1.4.4" --service docs-api', "ci")["text"]
+    assert "not both" in bot.ask("incident note x --service gateway --of 3")["error"]
+    assert "Say what is to be noted" in bot.ask("incident note --of 3")["error"]
+
+
+def test_the_same_note_asked_twice_is_one(town: Town, bot, root):
+    headers = {"authorization": f"Bearer {API_TOKEN}"}
+    body = {"line": "incident note deployed", "as": "ci", "key": "build-7"}
+    for _ in range(2):
+        assert requests.post(f"{bot.url}/api/command", json=body, headers=headers, timeout=10).status_code == 200
+    assert len([one for one in lines(bot) if one["kind"] == "note"]) == 1
+
+
+def test_the_post_mortem_has_what_was_noted_and_marked(town: Town, bot, root):
+    bot.ask('incident note "rolled back"', "dora")
+    said = town.slack.say("#docs-api", "bob", "the index was dropped", root["ts"])["ts"]
+    town.slack.pin("#docs-api", said, "alice")
+    until(lambda: marked(bot))
+    bot.ask("incident resolve 1")
+    draft = bot.ask("incident postmortem 1")["text"]
+    assert re.search(r"\| note \| dora \| rolled back \|", draft)
+    assert re.search(r"\| message \| bob \| the index was dropped \|", draft)
+    assert "- bob: message" in draft
+
+
+def test_of_a_private_incident_nothing_is_shown_outside_its_own_channel(town: Town, bot, root):
+    room = town.slack.add_channel("inc-1", is_private=True)
+    with bot.captain.store.write() as c:
+        c.execute(INCIDENTS().update().values(room=room, private=True))
+    for line in ("timeline", "export", "timeline 1", "export 1 --format json", "note leak --of 1"):
+        told = bot.ask(f"incident {line}")
+        assert "INC-1 is private" in told["error"]
+        assert "p95" not in json.dumps(told)
+    alice = user(town, "alice")
+    town.slack.slash("#docs-api", alice, "/incident", "timeline 1")
+    until(lambda: "INC-1 is private" in "".join(town.whispers(alice)[-1:]))
+    town.slack.slash(room, alice, "/incident", "timeline 1")
+    until(lambda: "p95 up" in "".join(town.whispers(alice)[-1:]))
+    town.slack.slash(room, alice, "/incident", "export 1")
+    (message,) = until(lambda: [m for m in town.messages() if m["files"]])
+    assert message["channel"] == room

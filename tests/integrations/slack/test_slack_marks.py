@@ -91,6 +91,7 @@ def test_what_the_bot_itself_pins_and_reacts_to_is_told_too(slack, web, run):
     app = App(
         client=web, signing_secret=SIGNING_SECRET, process_before_response=True, ignoring_self_events_enabled=False
     )
+    app.event("message")(lambda: None)
     for kind in ("pin_added", "pin_removed", "reaction_added", "reaction_removed"):
         app.event(kind)(lambda event: heard.append((event["type"], event["user"])))
     run(app)
