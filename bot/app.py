@@ -49,7 +49,7 @@ from handlers.flags.kinds import misfits as flag_misfits
 from handlers.incidents import decide, declare, home, phone, table, verdicts
 from handlers.posts import post_once
 from handlers.subjects import PERFORMERS, SUBJECTS, TICKS, lanes
-from handlers.timeline import hear, marks
+from handlers.timeline import hear, marks, written
 from handlers.watchdogs import table as watchdog_table
 from handlers.watchdogs.hear import Ear
 from runbooks import Runbook, load_folder, shipped
@@ -226,6 +226,7 @@ class Captain:
         self.engine.settled.append(lambda tx, done: decide.settled(self.desk, tx, done))
         self.engine.settled.append(lambda tx, done: flag_decide.settled(self.desk, tx, done))
         self.engine.settled.append(lambda tx, done: marks.settled(self.desk, tx, done))
+        self.engine.settled.append(written.settled)
         self.engine.settled.append(self._meter)
         self.engine.pressed = self.alerts.pressed
         self.engine.tick("purge", self._purge)

@@ -44,7 +44,7 @@ def show(desk: Desk, asker: Asker, incident: str = "") -> Reply:
     """Show one incident: panel, effects and timeline."""
     with desk.store.read() as c:
         row = _find(c, asker, incident)
-        effects, events = table.effects_about(c, row.number), table.timeline(c, row.number)
+        effects, events = table.effects_about(c, row.number), table.latest_events(c, row.number, limit=200)
         asked, roles = findings.questions(c, row.number), table.roles(c, row.number)
     text, blocks = words.detail(row, effects, events, asked, roles)
     owed = [{"key": e.key, "kind": e.kind, "state": e.state, "attempt": e.attempt, "reason": e.reason} for e in effects]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -62,10 +62,8 @@ def _note_all(desk: Desk, asker: Asker, said: str, service: str, *, now: float) 
     """Whoever deploys does not know what burns: it is noted wherever the service does."""
     if service not in desk.services:
         raise Refused(f"I know no service '{service[:80]}'.{nearest(service, list(desk.services))}")
-    t = table.INCIDENTS()
-    open_ = sa.select(t.c.number).where(t.c.service == service, t.c.open_key.is_not(None)).order_by(t.c.number)
     with desk.store.read() as c:
-        numbers = list(c.execute(open_).scalars())
+        numbers = list(table.open_of(c, service))
     for number in numbers:
         _note(desk, asker, number, said, now=now)
     names = ", ".join(f"INC-{number}" for number in numbers)
@@ -90,7 +88,11 @@ def timeline(desk: Desk, asker: Asker, incident: str = "") -> Reply:
     """Show what happened, with absolute times, the newest lines; what people noted and marked is in it."""
     with desk.store.read() as c:
         row = _meant(c, asker, incident)
-        events, count, roles = newest(c, row.number, words.LINES), _count(c, row.number), table.roles(c, row.number)
+        events, count, roles = (
+            table.latest_events(c, row.number, limit=words.LINES),
+            _count(c, row.number),
+            table.roles(c, row.number),
+        )
     text, blocks = words.shown(row, events, of=count)
     return Reply(text, blocks, data=words.data(row, events, roles) | {"lines": count})
 
@@ -158,13 +160,6 @@ def _meant(c: Connection, asker: Asker, ref: str) -> Any:
     if row.private and (not row.room or asker.channel != row.room):
         raise Refused(f"INC-{row.number} is private: what is written of it is shown in its own channel alone.")
     return row
-
-
-def newest(c: Connection, number: int, limit: int) -> Sequence[Any]:
-    """The newest lines of a timeline, oldest first."""
-    t = table.TIMELINE()
-    mine = sa.select(t).where(t.c.incident == number)
-    return c.execute(mine.order_by(t.c.at.desc(), t.c.id.desc()).limit(limit)).all()[::-1]
 
 
 def _count(c: Connection, number: int) -> int:

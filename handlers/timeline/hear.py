@@ -22,7 +22,7 @@ def read(policy: Policy, event: Mapping[str, Any]) -> dict[str, Any] | None:
     ``edit``: it matters only where the message is in a timeline. ``at``: Slack's own mark of the occurrence, which a
     redelivery repeats.
     """
-    kind, item = str(event.get("type")), event.get("item") or {}
+    kind, item = str(event.get("type")), _object(event.get("item"))
     where: tuple[Any, Any, Any] = (None, None, None)
     asked: dict[str, Any] = {"what": LOOK, "edit": False}
     if kind in ("reaction_added", "reaction_removed") and item.get("type") == "message":
@@ -33,7 +33,7 @@ def read(policy: Policy, event: Mapping[str, Any]) -> dict[str, Any] | None:
             return None
         where = item.get("channel"), item.get("ts"), event.get("user")
     elif kind in ("pin_added", "pin_removed"):
-        where = event.get("channel_id"), (item.get("message") or {}).get("ts"), event.get("user")
+        where = event.get("channel_id"), _object(item.get("message")).get("ts"), event.get("user")
     elif kind == "message":
         where, asked["edit"] = (event.get("channel"), _rewritten(event), ""), True
     channel, ts, user = where
@@ -48,12 +48,16 @@ def _rewritten(event: Mapping[str, Any]) -> Any:
         return event.get("deleted_ts")
     if event.get("subtype") != "message_changed":
         return None
-    message, before = event.get("message") or {}, event.get("previous_message")
+    message, before = _object(event.get("message")), event.get("previous_message")
     seen = ("text", "files", "subtype", "attachments", "blocks")
     # Slack also tells so of a link that is shown, an answer in a thread, and the like.
-    if before is not None and all(message.get(name) == before.get(name) for name in seen):
+    if isinstance(before, Mapping) and all(message.get(name) == before.get(name) for name in seen):
         return None
     return message.get("ts")
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _is_ts(ts: str) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from bot.effects import EFFECTS, UNSETTLED, Effect, Outcome, Performer, Settled, State, Task, Tx, insert_once
-from bot.errors import GiveUp
+from bot.errors import GiveUp, Retry
 from bot.integrations.slack import Chat, Ephemeral, Message, Post
 from bot.integrations.slack.said import mentioned
 from bot.integrations.slack.words import escape
@@ -22,6 +23,8 @@ from handlers.timeline import rules
 LOOK, WHISPER = "mark", "whisper"
 AT_ONCE = 50
 """Looks at one message that are asked about at a time."""
+OPENING = 60.0
+"""Seconds for which a marked message waits for an incident whose thread is just being opened."""
 MOST_NAMES = 10
 """People mentioned in one message whose names are looked up; the others keep their ids."""
 
@@ -29,7 +32,7 @@ MOST_NAMES = 10
 def ask(desk: Desk, channel: str, ts: str, user: str, *, edit: bool, now: float) -> str:
     """Owe a look at a message; the verdict. ``edit``: only if it is in a timeline, or may come into one."""
     with desk.store.read() as c:
-        if not _lives_here(c, channel):
+        if not _lives_here(c, channel) and not _to_come(c):
             return "no incident is there"
         free, pending, waiting = _looks(c, channel, ts)
         if edit and not pending and not _lines(c, channel, ts):
@@ -47,6 +50,13 @@ def _lives_here(c: Connection, channel: str) -> bool:
     t = INCIDENTS()
     here = (t.c.room == channel) | ((t.c.channel == channel) & (t.c.thread_ts != ""))
     return c.execute(sa.select(t.c.number).where(here).limit(1)).first() is not None
+
+
+def _to_come(c: Connection) -> bool:
+    """Whether an incident waits for its thread: it may be in Slack, and our word of it be on its way."""
+    t = INCIDENTS()
+    waits = t.c.open_key.is_not(None) & (t.c.thread_ts == "")
+    return c.execute(sa.select(t.c.number).where(waits).limit(1)).first() is not None
 
 
 def place(c: Connection, channel: str, ts: str, thread_ts: str) -> Any:
@@ -105,6 +115,9 @@ def look(desk: Desk, task: Task) -> Outcome:
         return Outcome({"seen": "not marked"}, lambda tx: _removed(tx, channel, ts))
     with desk.store.read() as c:
         row = place(c, channel, "", message.thread_ts)
+        early = row is None and bool(message.thread_ts) and _to_come(c)
+    if early and 0 <= time.time() - task.created_at < OPENING:
+        raise Retry("the thread of an incident is not written down yet", after=1.0)
     if row is None:
         return Outcome({"seen": "of no incident"})
     names = names_in(chat, message)

@@ -10,6 +10,7 @@ import requests
 from ground.town import API_TOKEN, Town, channel, user
 from ground.waiting import until
 
+from bot.integrations.pagerduty.fake import API_TOKEN as PD_TOKEN
 from handlers.incidents.table import INCIDENTS
 
 
@@ -263,3 +264,45 @@ def test_of_a_private_incident_nothing_is_shown_outside_its_own_channel(town: To
     town.slack.slash(room, alice, "/incident", "export 1")
     (message,) = until(lambda: [m for m in town.messages() if m["files"]])
     assert message["channel"] == room
+
+
+def test_everything_that_happens_is_a_line(town: Town):
+    town.has_a_flag()
+    town.config["pagerduty"] |= {"api_token": PD_TOKEN, "from_email": "bob@example.com"}
+    bot = town.start()
+    bot.ask('incident open sev2 gateway "p95 up"')
+    until(lambda: town.pages() and town.tickets() and town.roots())
+
+    def kinds():
+        return [one["kind"] for one in lines(bot)]
+
+    until(lambda: {"opened", "paging", "paged", "ticket", "checks"} <= set(kinds()))
+    for line, kind in (
+        ("ack 1", "acknowledged"),
+        ("severity sev1 1", "severity"),
+        ("title worse --of 1", "title"),
+        ("role lead me 1", "role"),
+        ("environment eu 1", "environment"),
+        ("page 1", "page"),
+        ("note here --of 1", "note"),
+        ("mitigate 1", "mitigated"),
+        ("reopen 1", "reopened"),
+        ("escalate 1", "escalated"),
+    ):
+        bot.ask(f"incident {line}")
+        until(lambda kind=kind: kind in kinds(), message=f"no {kind}")
+    until(lambda: "carol: here" in json.dumps(town.pages()[0]["notes"]))
+    until(lambda: "PagerDuty took the page again" in [one["text"] for one in lines(bot)])
+    bot.ask("flag on gateway-bypass the replica lags --for 30m")
+    until(lambda: town.bypass() == "true")
+    bot.ask("flag off gateway-bypass")
+    until(lambda: kinds().count("flag") == 2)
+    told = [one["text"] for one in lines(bot) if one["kind"] == "flag"]
+    assert told == [
+        "the flag gateway-bypass is on, asked by carol: the replica lags",
+        "the flag gateway-bypass is off, by carol",
+    ]
+    bot.ask("incident resolve 1")
+    until(lambda: "is done" in " ".join(one["text"] for one in lines(bot)))
+    bot.ask("incident close 1")
+    assert "closed" in kinds()
