@@ -97,7 +97,7 @@ def timeline(desk: Desk, asker: Asker, incident: str = "") -> Reply:
     return Reply(text, blocks, data=words.data(row, events, roles) | {"lines": count})
 
 
-def export(desk: Desk, asker: Asker, incident: str = "", *, format_: Annotated[Format, "md|json"] = Format.MD) -> Reply:
+def export(desk: Desk, asker: Asker, incident: str = "", *, format_: Annotated[Format, "MD/JSON"] = Format.MD) -> Reply:
     """Take the whole timeline away as Markdown or JSON; in Slack as a file in the incident's thread."""
     with desk.store.read() as c:
         row = _meant(c, asker, incident)
