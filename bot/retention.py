@@ -29,6 +29,7 @@ SAID = (
     "flag-note",
     "flag-calm",
     "mark",
+    "mark-sweep",
     "whisper",
     "export",
 )

@@ -19,7 +19,7 @@ from handlers.incidents import effects as incident_effects
 from handlers.oncall import commands as oncall_commands
 from handlers.status import commands as status_commands
 from handlers.timeline import commands as timeline_commands
-from handlers.timeline import declared, marks
+from handlers.timeline import declared, marks, sweep
 from handlers.watchdogs.look import look
 from handlers.why import commands as why_commands
 
@@ -41,6 +41,7 @@ PERFORMERS: Sequence[Callable[[Desk], list[Performer]]] = (
     flag_effects.performers,
     marks.performers,
     declared.performers,
+    sweep.performers,
     timeline_commands.performers,
     heartbeat.performers,
 )
@@ -65,6 +66,7 @@ TICKS: Sequence[Tick] = (
     Tick("heartbeat", "* * * * *", heartbeat.beat, lambda desk: desk.heartbeat is not None),
     Tick("reconcile", "*/3 * * * *", reconcile.tick),
     Tick("flags", flag_care.LINE, flag_care.tick),
+    Tick("marks", sweep.LINE, sweep.tick, lambda desk: desk.outside.chat is not None),
 )
 """What the subjects do by the clock; each slot is done once, however many replicas hear it."""
 

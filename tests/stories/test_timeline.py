@@ -12,6 +12,7 @@ from ground.waiting import until
 
 from bot.integrations.pagerduty.fake import API_TOKEN as PD_TOKEN
 from handlers.incidents.table import INCIDENTS
+from handlers.timeline import sweep
 
 
 @pytest.fixture
@@ -306,3 +307,53 @@ def test_everything_that_happens_is_a_line(town: Town):
     until(lambda: "is done" in " ".join(one["text"] for one in lines(bot)))
     bot.ask("incident close 1")
     assert "closed" in kinds()
+
+
+def test_what_was_marked_edited_and_deleted_while_nobody_listened_is_found_by_looking(town: Town, bot, root):
+    def reads() -> int:
+        return len([one for one in town.calls.rows() if one["path"].endswith("conversations.replies")])
+
+    first, second, third, fourth = (
+        town.slack.say("#docs-api", "bob", f"message {n}", root["ts"])["ts"] for n in range(4)
+    )
+    for ts in (first, second, third):
+        town.slack.react("#docs-api", ts, "alice", "pushpin")
+    until(lambda: len(marked(bot)) == 3)
+    town.slack.events = set()
+    town.slack.edit("#docs-api", first, "bob", "message 0, corrected")
+    town.slack.delete("#docs-api", second, "bob")
+    town.slack.react("#docs-api", third, "alice", "pushpin", remove=True)
+    town.slack.pin("#docs-api", fourth, "alice")
+    sweep.tick(bot.captain.desk, 300.0)
+    wanted = [("bob", "message 0, corrected"), ("bob", "(deleted)"), ("bob", "message 3")]
+    until(lambda: marked(bot) == wanted)
+    before = reads()
+    sweep.tick(bot.captain.desk, 600.0)
+    until(lambda: reads() > before)
+    until(lambda: not any(count for count, _ in bot.captain.engine.owed().values()))
+    assert reads() == before + 1
+    assert marked(bot) == wanted
+
+
+def test_a_mark_is_heard_by_socket_too(town: Town):
+    town.config["slack"]["mode"] = "socket"
+    bot = town.start()
+    until(lambda: town.slack.state()["sockets"] == 1, message="the bot did not connect")
+    bot.ask('incident open sev3 docs-api "p95 up"')
+    root = until(lambda: town.roots())[0]
+    said = town.slack.say("#docs-api", "bob", "one", root["ts"])["ts"]
+    town.slack.react("#docs-api", said, "alice", "pushpin")
+    until(lambda: marked(bot) == [("bob", "one")])
+
+
+def test_an_event_that_could_not_be_stored_is_not_taken_so_that_slack_sends_it_again(town: Town, bot, root):
+    said = town.slack.say("#docs-api", "bob", "one", root["ts"])["ts"]
+    town.slack.request_url = ""
+    town.slack.delivery.retry_delays = ()
+    town.slack.react("#docs-api", said, "alice", "pushpin")
+    assert town.slack.settled()
+    town.slack.request_url = f"{bot.url}/slack/events"
+    with bot.captain.store.write():  # whoever else wants to write waits
+        assert town.slack.redeliver_last()["error"] == "dispatch_failed"
+    assert town.slack.redeliver_last()["ok"]
+    until(lambda: marked(bot) == [("bob", "one")])

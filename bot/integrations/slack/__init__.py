@@ -151,6 +151,10 @@ class Chat(Protocol):
         """A message as it stands now; None when there is none, or it was deleted."""
         ...
 
+    def messages(self, channel: str, *, since: float, thread_ts: str | None = None) -> Sequence[Message]:
+        """What was said in a thread, its head first, or in a channel outside of threads, at or after ``since`` (UNIX s)."""
+        ...
+
     def channel_name(self, channel: str) -> str:
         """The name of a channel by its id, without #."""
         ...

@@ -8,7 +8,7 @@ import re
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 from urllib.error import URLError
@@ -259,6 +259,11 @@ class SlackClient:
         return (
             None if found is None or found.get("subtype") == "tombstone" else read_message(where, found, self._self())
         )
+
+    def messages(self, channel: str, *, since: float, thread_ts: str | None = None) -> Sequence[Message]:
+        where, me = self._channel(channel), self._self()
+        found = self._messages(where, f"{max(0.0, since - SKEW):.6f}", thread_ts)
+        return [read_message(where, one, me) for one in found if one.get("subtype") != "tombstone"]
 
     def channel_name(self, channel: str) -> str:
         return str(
