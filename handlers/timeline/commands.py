@@ -102,8 +102,8 @@ def export(desk: Desk, asker: Asker, incident: str = "", *, format_: Annotated[F
     with desk.store.read() as c:
         row = _meant(c, asker, incident)
     if asker.door != "slack" or desk.outside.chat is None:
-        text = _document(desk, row.number, format_)
-        return Reply(escape(text), data={"incident": row.number, "format": format_.value, "content": text})
+        text, plain = _document(desk, row.number, format_)
+        return Reply(escape(text), data=plain)
     where = _where(row)
     if where is None:
         raise Refused(
@@ -127,7 +127,7 @@ def _send(desk: Desk, task: Task) -> Outcome:
     if where is None:
         return Outcome(skipped="there is no thread to send it to")
     kind = Format(task.args["format"])
-    content, name = _document(desk, row.number, kind), f"timeline-INC-{row.number}"
+    (content, _), name = _document(desk, row.number, kind), f"timeline-INC-{row.number}"
     upload_once(
         desk, task, where[0], name=name, suffix=kind.value, content=content.encode(), title=f"Timeline of INC-{row.number}",
         text=f"The timeline of INC-{row.number} as it is now.", thread_ts=where[1],
@@ -135,11 +135,13 @@ def _send(desk: Desk, task: Task) -> Outcome:
     return Outcome({"channel": where[0]})
 
 
-def _document(desk: Desk, number: int, kind: Format) -> str:
+def _document(desk: Desk, number: int, kind: Format) -> tuple[str, dict[str, Any]]:
+    """The whole timeline as a document, and as plain JSON."""
     with desk.store.read() as c:
         row = table.by_number(c, number)
         events, roles = table.timeline(c, number, limit=MOST), table.roles(c, number)
-    return (words.as_json if kind is Format.JSON else words.as_markdown)(row, events, roles)
+    plain = words.data(row, events, roles)
+    return words.as_json(plain) if kind is Format.JSON else words.as_markdown(row, events, roles), plain
 
 
 def _where(row: Any) -> tuple[str, str | None] | None:

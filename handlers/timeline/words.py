@@ -90,9 +90,9 @@ def _event(one: Any) -> dict[str, Any]:
     return {"at": iso(one.at), "kind": one.kind, "who": one.actor, "text": one.text, "message": message}
 
 
-def as_json(row: Any, events: Sequence[Any], roles: Sequence[Any]) -> str:
-    """The same as a document."""
-    return json.dumps(data(row, events, roles), ensure_ascii=False, indent=2) + "\n"
+def as_json(plain: dict[str, Any]) -> str:
+    """That as a document."""
+    return json.dumps(plain, ensure_ascii=False, indent=2) + "\n"
 
 
 def as_markdown(row: Any, events: Sequence[Any], roles: Sequence[Any]) -> str:

@@ -87,7 +87,7 @@ def test_markdown_has_a_row_for_each_line_and_no_text_is_markup(title, said):
 @given(st.lists(st.tuples(ANYTHING, ANYTHING), max_size=8))
 def test_json_gives_back_every_word_and_every_time_in_utc(said):
     events = [event(n, text, actor=who, ts=f"{n}.000001") for n, (text, who) in enumerate(said)]
-    made = json.loads(words.as_json(incident(resolved_at=NOW), events, []))
+    made = json.loads(words.as_json(words.data(incident(resolved_at=NOW), events, [])))
     assert [(one["text"], one["who"]) for one in made["timeline"]] == said
     assert made["incident"]["resolved_at"] == "2026-09-21T14:13:20.250Z"
     assert made["incident"]["closed_at"] is None
