@@ -15,6 +15,7 @@ from bot.config import nearest
 from bot.effects import EFFECTS, Effect, Outcome, Performer, Task, Tx
 from bot.errors import Refused
 from bot.grammar import Asker, Reply, Verb
+from bot.integrations.slack.said import plain
 from bot.integrations.slack.words import escape
 from handlers.buckets import posts
 from handlers.desk import Desk
@@ -44,7 +45,9 @@ def note(
     service: str = "",
 ) -> Reply:
     """Write a note into the timeline and the thread; with --service into every open incident of one, such as a deploy."""
-    said = " ".join(" ".join(text).split())
+    # What Slack makes of mentions and links is not how a person reads them.
+    typed = plain(" ".join(text), {}) if asker.door == "slack" else " ".join(text)
+    said = " ".join(typed.split())
     if not said:
         raise Refused('Say what is to be noted: `incident note "rolled back to 1.4.2"`. Nothing was noted.')
     if of and service:
@@ -102,8 +105,8 @@ def export(desk: Desk, asker: Asker, incident: str = "", *, format_: Annotated[F
     with desk.store.read() as c:
         row = _meant(c, asker, incident)
     if asker.door != "slack" or desk.outside.chat is None:
-        text, plain = _document(desk, row.number, format_)
-        return Reply(escape(text), data=plain)
+        text, told = _document(desk, row.number, format_)
+        return Reply(escape(text), data=told)
     where = _where(row)
     if where is None:
         raise Refused(
@@ -140,8 +143,8 @@ def _document(desk: Desk, number: int, kind: Format) -> tuple[str, dict[str, Any
     with desk.store.read() as c:
         row = table.by_number(c, number)
         events, roles = table.timeline(c, number, limit=MOST), table.roles(c, number)
-    plain = words.data(row, events, roles)
-    return words.as_json(plain) if kind is Format.JSON else words.as_markdown(row, events, roles), plain
+    told = words.data(row, events, roles)
+    return words.as_json(told) if kind is Format.JSON else words.as_markdown(row, events, roles), told
 
 
 def _where(row: Any) -> tuple[str, str | None] | None:

@@ -16,7 +16,7 @@ from handlers.incidents import commands, declare
 from handlers.posts import chat_of
 from handlers.timeline import marks, rules
 
-KIND = "declare"
+KIND = marks.DECLARE
 LATE = 900.0
 """Seconds after which nothing is opened any more: Slack was away, and whoever reacted has long done something else."""
 
@@ -58,7 +58,7 @@ def _opened(desk: Desk, task: Task, chat: Chat) -> str:
     severity = desk.policy.declare_emoji.get(str(task.args["emoji"]))
     if message is None or severity is None or len(services) != 1:
         return f"{why or _which(services)} Nothing was opened. To open one: {do}."
-    title = " ".join(rules.said(message, marks.names_in(chat, message)).split())[: declare.LONGEST_TITLE]
+    title = " ".join(rules.said(message, marks.names_in(chat, message, wait=False)).split())[: declare.LONGEST_TITLE]
     name = _name(chat, user)
     asker = _asker(channel, ts, user, name)
     reply = commands.opened(desk, asker, severity, services[0], title, link=_link(chat, channel, ts))
@@ -106,8 +106,8 @@ def _which(services: list[str]) -> str:
 def _name(chat: Chat, user: str) -> str:
     try:
         return chat.person(user).name or user
-    except GiveUp:
-        return user
+    except (Retry, GiveUp):
+        return user  # a page does not wait for a name
 
 
 def _link(chat: Chat, channel: str, ts: str) -> str:

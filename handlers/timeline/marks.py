@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from bot.effects import EFFECTS, UNSETTLED, Effect, Outcome, Performer, Settled, State, Task, Tx, insert_once
 from bot.errors import GiveUp, Retry
+from bot.grammar import plain as storable
 from bot.integrations.slack import Chat, Ephemeral, Message, Post
 from bot.integrations.slack.said import mentioned
 from bot.integrations.slack.words import escape
@@ -20,11 +21,14 @@ from handlers.incidents.table import INCIDENTS, TIMELINE
 from handlers.posts import chat_of, post_once
 from handlers.timeline import rules
 
-LOOK, WHISPER = "mark", "whisper"
+LOOK, WHISPER, DECLARE = "mark", "whisper", "declare"
+PATIENT = 2
+"""Failed tries after which somebody who wants an incident opened hears that it is late."""
 AT_ONCE = 50
 """Looks at one message that are asked about at a time."""
 OPENING = 60.0
 """Seconds for which a marked message waits for an incident whose thread is just being opened."""
+LONGEST_NAME = 80
 MOST_NAMES = 10
 """People mentioned in one message whose names are looked up; the others keep their ids."""
 
@@ -54,9 +58,10 @@ def _lives_here(c: Connection, channel: str) -> bool:
 
 def _to_come(c: Connection) -> bool:
     """Whether an incident waits for its thread: it may be in Slack, and our word of it be on its way."""
-    t = INCIDENTS()
+    t, e = INCIDENTS(), EFFECTS()
+    root = (e.c.about == t.c.number) & (e.c.kind == "root") & e.c.state.in_(UNSETTLED)
     waits = t.c.open_key.is_not(None) & (t.c.thread_ts == "")
-    return c.execute(sa.select(t.c.number).where(waits).limit(1)).first() is not None
+    return c.execute(sa.select(t.c.number).join(e, root).where(waits).limit(1)).first() is not None
 
 
 def place(c: Connection, channel: str, ts: str, thread_ts: str) -> Any:
@@ -141,8 +146,11 @@ def _removed(tx: Tx, channel: str, ts: str) -> None:
     tx.c.execute(TIMELINE().delete().where(_of(channel, ts)))
 
 
-def names_in(chat: Chat, message: Message) -> dict[str, str]:
-    """The names of a message's author and of whom it mentions, by id; who is unknown there is left out. Raises Retry."""
+def names_in(chat: Chat, message: Message, *, wait: bool = True) -> dict[str, str]:
+    """The names of a message's author and of whom it mentions, by id; who is unknown there is left out.
+
+    ``wait``: raise Retry when Slack does not say now; else the ids must do.
+    """
     people = [message.user, *mentioned(message.text)[:MOST_NAMES]]
     names = {}
     for one in dict.fromkeys(people):
@@ -150,12 +158,16 @@ def names_in(chat: Chat, message: Message) -> dict[str, str]:
             names[one] = chat.person(one).name if one else ""
         except GiveUp:
             continue  # a guest of another workspace, or a scope that is missing: their id says it
+        except Retry:
+            if wait:
+                raise
+            break
     return {one: name for one, name in names.items() if name}
 
 
 def author(message: Message, names: dict[str, str]) -> str:
     """Who wrote a message, as it is shown."""
-    return message.name or names.get(message.user) or message.user or "somebody"
+    return storable(message.name or names.get(message.user) or message.user or "somebody")[:LONGEST_NAME]
 
 
 # ---- what somebody is told ---------------------------------------------------------------------------------------------
@@ -179,15 +191,25 @@ def whisper(desk: Desk, task: Task) -> Outcome:
 
 
 def settled(desk: Desk, tx: Tx, done: Settled) -> None:
-    """What was given up is told to whoever asked for it."""
-    if done.state is not State.GAVE_UP or done.kind not in (LOOK, "declare"):
+    """What was given up, or is late, is told to whoever asked for it."""
+    late = done.kind == DECLARE and done.state is State.RETRYING and done.attempt >= PATIENT
+    if not late and (done.state is not State.GAVE_UP or done.kind not in (LOOK, DECLARE)):
         return
     e = EFFECTS()
     args = json.loads(tx.c.execute(sa.select(e.c.args).where(e.c.key == done.key)).scalar_one())
     what = "I could not put the message you marked into the timeline"
     how = f"`{desk.command} incident note` writes it down; `{desk.command} incident repair --all` tries this again."
-    if done.kind == "declare":
-        what = "I opened no incident from that message"
-        how = f"Say it in a line: `{desk.command} incident open sev2 SERVICE what is wrong`."
-    text = f"{what}: {escape(done.reason)} {how}"
-    tell(tx, done.key, user=str(args.get("user") or ""), channel=str(args["channel"]), text=text)
+    if done.kind == DECLARE:
+        what = (
+            "I have not opened an incident from that message yet" if late else "I opened no incident from that message"
+        )
+        how = f"`{desk.command} incident open sev2 SERVICE what is wrong` opens one now."
+    reason = escape(done.reason).rstrip(".")
+    text = f"{what}: {reason}. {'I keep trying. ' if late else ''}{how}"
+    tell(
+        tx,
+        f"{done.key}:late" if late else done.key,
+        user=str(args.get("user") or ""),
+        channel=str(args["channel"]),
+        text=text,
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from ground.town import Town, user
 from ground.waiting import until
@@ -228,6 +230,27 @@ def test_messages_of_an_incident_and_deleted_ones_open_nothing(town: Town, emoji
     town.slack.delete("#docs-api", gone, "bob")
     assert "That message was deleted before I could read it." in told(town, "carol")
     assert len(emoji.ask("incident list --all")["data"]) == 1
+
+
+def test_while_slack_gives_no_message_the_person_hears_that_it_is_late_and_then_it_is_opened(town: Town, emoji):
+    said = town.slack.say("#docs-api", "bob", "it burns")["ts"]
+    town.slack.faults.breaks("503", only="conversations.replies")
+    town.slack.react("#docs-api", said, "alice", "rotating_light")
+    assert "I have not opened an incident from that message yet" in told(town)
+    assert "I keep trying." in told(town)
+    town.slack.faults.mend()
+    until(lambda: town.pages(), timeout=30)
+    until(lambda: "Opened *INC-1*" in told(town))
+
+
+def test_a_page_does_not_wait_for_names(town: Town, emoji):
+    said = town.slack.say("#docs-api", "bob", f"ask <@{user(town, 'carol')}>")["ts"]
+    town.slack.faults.breaks("503", only="users.info")
+    town.slack.faults.breaks("503", only="chat.getPermalink")
+    town.slack.react("#docs-api", said, "alice", "rotating_light")
+    until(lambda: town.pages())
+    assert f"ask @{user(town, 'carol')}" in json.dumps(town.pages()[0])
+    assert "Opened *INC-1*" in told(town)
 
 
 def test_an_emoji_is_heard_after_a_kill_and_opens_one_incident(town: Town):

@@ -45,6 +45,14 @@ def test_a_note_is_in_the_timeline_with_its_time_and_in_the_thread(town: Town, b
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", note["at"])
 
 
+def test_a_note_from_slack_is_noted_as_it_was_typed(town: Town, bot, root):
+    said = "see <https://a.example/?a=1&amp;b=2> with <@U012AB3CD|dora> &amp; &lt;others&gt;"
+    town.slack.slash("#docs-api", user(town, "alice"), "/incident", f"note {said}")
+    until(lambda: [one for one in lines(bot) if one["kind"] == "note"])
+    (note,) = [one for one in lines(bot) if one["kind"] == "note"]
+    assert (note["who"], note["text"]) == ("alice", "see https://a.example/?a=1&b=2 with @dora & <others>")
+
+
 def test_a_marked_message_keeps_its_own_time_and_several_marks_are_one_line(town: Town, bot, root):
     said = town.slack.say("#docs-api", "bob", f"the replica <@{user(town, 'carol')}> lags", root["ts"])["ts"]
     town.slack.say("#docs-api", "bob", "nobody marks this", root["ts"])
