@@ -147,7 +147,9 @@ def people(found: Facts) -> list[tuple[str, str]]:
 def _timeline(found: Facts) -> list[str]:
     lines = [(_instant(event.at), cell(event.kind), cell(event.actor), cell(event.text)) for event in found.events]
     more = (
-        ["", f"And {found.more} later lines, which `captain incident show` does not hold either."] if found.more else []
+        ["", f"And {found.more} later lines: `captain incident export INC-{found.row.number}` has all."]
+        if found.more
+        else []
     )
     return _rows("time", "what", "who", "said", lines) + more
 

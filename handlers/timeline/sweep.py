@@ -48,14 +48,13 @@ def run(desk: Desk, _task: Task) -> Outcome:
     """Compare threads and timelines, and owe a look at every message in which they differ."""
     chat, began = chat_of(desk), time.monotonic()
     with desk.store.read() as c:
-        rows = _lately(c, now=time.time())
+        places = [(row, *place) for row in _lately(c, now=time.time()) for place in _places(row)]
     found = 0
-    for row in rows:
+    for row, where, thread_ts in places:
         if time.monotonic() - began > RUN_S:
             break
-        where = row.room or row.channel
         try:
-            seen = chat.messages(where, since=row.opened_at, thread_ts=None if row.room else row.thread_ts)
+            seen = chat.messages(where, since=row.opened_at, thread_ts=thread_ts)
         except Retry as e:
             log.warning("marked messages: %s", e.reason)
             break  # the next run looks again
@@ -64,7 +63,7 @@ def run(desk: Desk, _task: Task) -> Outcome:
             continue
         with desk.store.read() as c:
             kept = _kept(c, row.number, where)
-        for ts in differing(seen, kept, desk.policy.mark_emoji, whole=not row.room):
+        for ts in differing(seen, kept, desk.policy.mark_emoji, whole=where != row.room):
             marks.ask(desk, where, ts, "", edit=False, now=time.time())
             found += 1
     return Outcome({"looks": found})
@@ -84,6 +83,11 @@ def differing(seen: Sequence[Message], kept: Mapping[str, str], emoji: str, *, w
     if whole:
         there = {message.ts for message in seen}
         yield from (ts for ts, text in kept.items() if ts not in there and text != rules.DELETED)
+
+
+def _places(row: Any) -> list[tuple[str, str | None]]:
+    """(channel, thread) where its messages are: its thread, and its own channel where it has one."""
+    return [(row.channel, row.thread_ts), *([(row.room, None)] if row.room else [])]
 
 
 def _lately(c: Connection, *, now: float) -> Sequence[Any]:

@@ -343,6 +343,17 @@ def test_what_was_marked_edited_and_deleted_while_nobody_listened_is_found_by_lo
     assert marked(bot) == wanted
 
 
+def test_an_incidents_own_channel_is_looked_at_as_well_as_its_thread(town: Town, bot, root):
+    room = town.slack.add_channel("inc-1")
+    with bot.captain.store.write() as c:
+        c.execute(INCIDENTS().update().values(room=room))
+    town.slack.events = set()
+    town.slack.pin("#docs-api", town.slack.say("#docs-api", "bob", "in the thread", root["ts"])["ts"], "alice")
+    town.slack.pin(room, town.slack.say(room, "bob", "in the channel")["ts"], "alice")
+    sweep.tick(bot.captain.desk, 300.0)
+    until(lambda: marked(bot) == [("bob", "in the thread"), ("bob", "in the channel")])
+
+
 def test_a_mark_is_heard_by_socket_too(town: Town):
     town.config["slack"]["mode"] = "socket"
     bot = town.start()
