@@ -343,6 +343,19 @@ def test_what_was_marked_edited_and_deleted_while_nobody_listened_is_found_by_lo
     assert marked(bot) == wanted
 
 
+def test_what_was_read_earlier_and_arrives_later_does_not_count(town: Town, bot, root):
+    said = town.slack.say("#docs-api", "bob", "one", root["ts"])["ts"]
+    town.slack.faults.breaks("late", only="conversations.replies", times=1, delay=1.0)
+    town.slack.react("#docs-api", said, "alice", "pushpin")
+    until(lambda: not town.slack.faults.active())  # it has been read, and Slack is slow to say so
+    town.slack.react("#docs-api", said, "alice", "pushpin", remove=True)
+    note = town.slack.say("#docs-api", "bob", "two", root["ts"])["ts"]
+    town.slack.pin("#docs-api", note, "alice")
+    until(lambda: ("bob", "two") in marked(bot))
+    until(lambda: not any(count for count, _ in bot.captain.engine.owed().values()))
+    assert marked(bot) == [("bob", "two")]
+
+
 def test_an_incidents_own_channel_is_looked_at_as_well_as_its_thread(town: Town, bot, root):
     room = town.slack.add_channel("inc-1")
     with bot.captain.store.write() as c:
