@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.integrations.slack.words import clip, escape
@@ -16,6 +16,8 @@ from handlers.timeline import rules
 LINES, LONGEST, TOGETHER = 60, 400, 9000
 """Lines of a timeline in one message, the newest; characters of each, and of all."""
 SECTION = 2800
+SAYS: Mapping[str, str] = {"opened": "opened: ", "checks": "checks of ", rules.NOTE: "notes: "}
+"""What stands before the words of these kinds."""
 
 
 def shown(row: Any, events: Sequence[Any], *, of: int) -> tuple[str, words.Blocks]:
@@ -55,11 +57,11 @@ def _line(event: Any) -> str:
 
 
 def _what(event: Any) -> str:
-    """What an event says, on one line; where it says no more than by whom, also what that was."""
+    """What an event says, on one line, with what it is where the words alone do not tell."""
     said = " ".join(str(event.text).split())
     if event.kind == rules.MESSAGE:
         return f"“{said}”" if said != rules.DELETED else said
-    return f"{event.kind} {said}" if said.startswith("by ") else said
+    return f"{event.kind} {said}" if said.startswith("by ") else f"{SAYS.get(event.kind, '')}{said}"
 
 
 def _day(at: float) -> str:

@@ -59,7 +59,7 @@ def test_the_newest_lines_are_kept_with_their_days():
         "2026-09-23",
         "2026-09-24",
     ]
-    assert "`12:13:20` alice: line 22" in text
+    assert "`12:13:20` alice: notes: line 22" in text
 
 
 def test_a_message_stands_in_quotes_and_a_long_one_says_where_its_end_is():

@@ -216,7 +216,7 @@ def test_a_long_timeline_shows_its_end_and_says_where_the_whole_is(town: Town, b
     assert "earlier lines: `incident export INC-1` has all." in told["text"]
     assert "note number 079" in told["text"]
     assert "note number 001" not in told["text"]
-    assert re.search(r"\*\d{4}-\d\d-\d\d\*\n`\d\d:\d\d:\d\d` carol: note number", told["text"])
+    assert re.search(r"\*\d{4}-\d\d-\d\d\*\n`\d\d:\d\d:\d\d` carol: notes: note number", told["text"])
     assert "note number 001" in bot.ask("incident export")["text"]
     alice = user(town, "alice")
     town.slack.slash("#docs-api", alice, "/incident", "timeline")
