@@ -82,6 +82,7 @@ def _note(desk: Desk, asker: Asker, number: int, said: str, *, now: float) -> No
         if _owed(tx, f"{row.uid}:note:{name}"):
             return
         table.add_event(tx.c, incident=number, at=now, kind=rules.NOTE, actor=asker.name, text=said)
+        decide.record(tx, asker, "incident note", number, {"text": said[:500]})
         decide.say(desk, tx, row, name, words.noted(asker.name, said))
         if table.is_open(row) and not row.private:
             owing.page_note(desk, tx, row, asker, said)
@@ -162,9 +163,14 @@ def _meant(c: Connection, asker: Asker, ref: str) -> Any:
         if ref or table.open_incidents(c, limit=1):
             raise
         row = commands.meant(c, asker, ref, OVER)
-    if row.private and (not row.room or asker.channel != row.room):
+    if row.private and not _sees(row, asker):
         raise Refused(f"INC-{row.number} is private: what is written of it is shown in its own channel alone.")
     return row
+
+
+def _sees(row: Any, asker: Asker) -> bool:
+    """Whether a private incident may be shown where it was asked for: in its own channel."""
+    return bool(row.room) and asker.channel == row.room
 
 
 def _count(c: Connection, number: int) -> int:
