@@ -116,10 +116,11 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Performer:
-    """How one kind of effect is done."""
+    """How one kind of effect is done. ``idempotent``: the service takes it for one however often it is sent."""
 
     kind: str
     run: Callable[[Task], Outcome]
+    idempotent: bool = False
 
 
 @dataclass(frozen=True)
