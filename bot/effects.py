@@ -116,11 +116,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Performer:
-    """How one kind of effect is done. ``idempotent``: the service takes it for one however often it is sent."""
+    """How one kind of effect is done."""
 
     kind: str
     run: Callable[[Task], Outcome]
-    idempotent: bool = False
 
 
 @dataclass(frozen=True)

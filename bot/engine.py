@@ -30,6 +30,7 @@ from bot.effects import (
     effect_of,
 )
 from bot.errors import GiveUp, Retry
+from bot.gate import Turn
 from bot.lanes import NO_LONGER, Lane, LaneRule, backoff, soonest
 from bot.replicas import Roster
 from bot.store import Store, away
@@ -86,9 +87,6 @@ class Engine:
         self.chores: list[Callable[[float], None]] = []
         """Called on every heartbeat with the seconds after which a dead replica's work may be taken up."""
         self._performers: dict[str, Performer] = {}
-        self._fresh: set[str] = set()
-        """Keys just owed here whose first try may go without the executor; see ``Performer.idempotent``."""
-        self._idempotent: set[str] = set()
         self._ticks: dict[str, Callable[[float], None]] = {}
         self.pressed: Callable[[], bool] = lambda: False
         """Says whether alerts come in so fast that what wakes nobody should wait."""
@@ -96,7 +94,8 @@ class Engine:
             rule.name: Lane(rule, self._try if rule.name in LEADERS else self._try_politely, claim=self._claim)
             for rule in lanes
         }
-        self._closing = threading.Event()
+        self.stopping = threading.Event()
+        """Set once this process has been asked to stop: what takes long ends early, and the next process does it."""
         self._flight = threading.Condition()
         self._flying: set[str] = set()
         self._suspects = threading.Lock()
@@ -109,7 +108,6 @@ class Engine:
         """Say how kinds of effects are done. A kind has one performer."""
         for performer in performers:
             self._performers[performer.kind] = performer
-        self._idempotent = {one.kind for one in self._performers.values() if one.idempotent}
 
     def tick(self, name: str, run: Callable[[float], None]) -> None:
         """Say what a clock tick does; ``run(slot)`` gets the UNIX seconds the tick stands for."""
@@ -132,18 +130,13 @@ class Engine:
         ]
         for thread in self._threads:
             thread.start()
-        hears = (self._closing, self._relieve)
+        hears = (self.stopping, self._relieve)
         threading.Thread(target=self._roster.listen, args=hears, name="listener", daemon=True).start()
-
-    @property
-    def closing(self) -> bool:
-        """True once this process has been asked to stop: work of many steps leaves the rest to the next."""
-        return self._closing.is_set()
 
     def close(self, timeout: float = 15.0) -> None:
         """Stop taking, finish the calls in flight within ``timeout`` seconds, and hand the rest over at once."""
         deadline = time.monotonic() + timeout
-        self._closing.set()
+        self.stopping.set()
         for lane in self._lanes.values():
             lane.close()
         if not self._answers():
@@ -189,9 +182,9 @@ class Engine:
     # ---- decide ---------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def transaction(self, now: float) -> Iterator[Tx]:
+    def transaction(self, now: float, turn: Turn = Turn.SOON) -> Iterator[Tx]:
         """Decide and write down; after the commit the lanes start what is owed, most urgent first."""
-        with self.store.write() as c:
+        with self.store.write(turn) as c:
             tx = Tx(c, now)
             yield tx
         started = sorted(tx.started, key=lambda one: one[0].urgency)
@@ -200,8 +193,6 @@ class Engine:
             # What wakes nobody starts a moment later: the page has the processor and the disk to itself.
             behind = HEAD_START if lead and effect.lane not in LEADERS else 0.0
             at = soonest(max(due, now + behind), max(due - now, behind))
-            if attempt == 1 and due <= now and effect.kind in self._idempotent:
-                self._fresh.add(effect.key)
             self._lanes[effect.lane].put(effect.key, attempt, urgency=effect.urgency, due=at, bucket=effect.bucket)
 
     def repair(self, tx: Tx, key: str) -> bool:
@@ -219,7 +210,7 @@ class Engine:
     def _try_politely(self, key: str, attempt: int) -> None:
         """As ``_try``, but for at most a second it lets alerts come in and pages go out."""
         until = time.monotonic() + 1.0
-        while self.pressed() and time.monotonic() < until and not self._closing.wait(0.02):
+        while self.pressed() and time.monotonic() < until and not self.stopping.wait(0.02):
             pass
         self._try(key, attempt)
 
@@ -239,11 +230,7 @@ class Engine:
             if not self.store.sqlite:
                 # The executor waits up to a minute and a half between its looks at a database that is away; we do not.
                 self._patiently(self.store.ping)
-            if attempt == 1 and key in self._fresh:
-                self._fresh.discard(key)
-                self._directly(key, attempt)
-            else:
-                self._durable.run(key, attempt)
+            self._durable.run(key, attempt)
         except Exception:  # the engine is the one place that catches: a lane outlives any single effect
             log.exception("effect %s, try %d, broke; it will be swept up", key, attempt)
 
@@ -251,19 +238,6 @@ class Engine:
         """The workflow: one try, recorded, taken over when this process dies in the middle of it."""
         with self._airborne(f"{key}#{attempt}"):
             told: dict[str, Any] = self._durable.step("try", lambda: self._step(key, attempt))
-        return self._next(key, attempt, told)
-
-    def _directly(self, key: str, attempt: int) -> None:
-        """The first try of what is idempotent at the service, by the ledger alone: two commits less before somebody is woken.
-
-        Killed in the middle it is owed as before: the sweep finds it, and the executor does it once more.
-        """
-        with self._airborne(f"{key}#{attempt}"):
-            told = self._step(key, attempt)
-        self._next(key, attempt, told)
-
-    def _next(self, key: str, attempt: int, told: Mapping[str, Any]) -> str:
-        """Put the next try into its lane, where there is to be one; gives the state."""
         if told["state"] == State.RETRYING.value:
             bucket, soft = told.get("bucket", ""), told.get("soft", False)  # not told by 0.1
             lane = self._lanes[told["lane"]]
@@ -282,7 +256,7 @@ class Engine:
         ours = any(lane.holds(key, attempt) for lane in self._lanes.values())
         if row.tried and not self.store.sqlite and not (ours and row.attempt == attempt - 1):
             # The try before was another process's, and it may live: what it sent last may arrive only now.
-            self._closing.wait(min(IN_FLIGHT, max(0.0, row.tried_at + IN_FLIGHT - time.time())))
+            self.stopping.wait(min(IN_FLIGHT, max(0.0, row.tried_at + IN_FLIGHT - time.time())))
             row = self._patiently(lambda: self._load(key))
             if row is None or State(row.state) in FINAL or row.attempt >= attempt:
                 return {"state": State.SKIPPED.value}
@@ -291,7 +265,7 @@ class Engine:
         # Taken over from the dead, and it may be why they died: the longer it waits the more often, and all else goes
         # first. Those that have died before go one at a time, or an innocent one would be counted with the cause.
         if row.deaths:
-            self._closing.wait(min(8.0, 2.0 ** (row.deaths - 1)))
+            self.stopping.wait(min(8.0, 2.0 ** (row.deaths - 1)))
         with self._suspects if row.deaths else nullcontext():
             now = self._patiently(lambda: self._load(key)) if row.deaths else row
             if now is None or State(now.state) in FINAL:
@@ -388,7 +362,7 @@ class Engine:
         values |= {"due_at": due, "pause": pause, "deaths": 0}
         if done.state in FINAL:
             values["done_at"] = now
-        with self.transaction(now) as tx:
+        with self.transaction(now, Turn.LATER) as tx:
             fresh = t.c.attempt < done.attempt
             if done.state is not State.DONE:
                 # It was cancelled while this try ran: only what was done after all changes that.
@@ -409,11 +383,11 @@ class Engine:
             try:
                 return work()
             except (sa.exc.DBAPIError, sa.exc.TimeoutError, OSError) as e:
-                if self._closing.is_set() or not away(e):
+                if self.stopping.is_set() or not away(e):
                     raise
                 said = str(getattr(e, "orig", e)).splitlines()[:1]
                 log.warning("the database does not answer, trying again in %.1f s: %s", pause, "".join(said))
-                self._closing.wait(pause)
+                self.stopping.wait(pause)
                 pause = min(2.0, pause * 2)
 
     # ---- clock --------------------------------------------------------------------------------------------------------
@@ -487,7 +461,7 @@ class Engine:
             keys = lane.kept_back() if lane.down else []
             for start in range(0, len(keys), 200):
                 now = time.time()
-                with self.transaction(now) as tx:
+                with self.transaction(now, Turn.LATER) as tx:
                     fresh = t.c.key.in_(keys[start : start + 200]) & (t.c.state == State.OWED.value)
                     for row in tx.c.execute(sa.select(t).where(fresh)).all():
                         reason = f"{lane.rule.title} does not answer; I keep asking, and this goes as soon as it does"
@@ -531,7 +505,7 @@ class Engine:
         for chore in self.chores:
             chore(self.lease)
         # What still waits for something settled: of two transactions at once neither saw the other.
-        with self.transaction(time.time()) as tx:
+        with self.transaction(time.time(), Turn.LATER) as tx:
             tx.let_go()
 
     def _relieve(self) -> None:
@@ -542,7 +516,7 @@ class Engine:
             chore(RELIEF)
 
     def _regularly(self, work: Callable[[], None]) -> None:
-        while not self._closing.wait(self.lease / 3):
+        while not self.stopping.wait(self.lease / 3):
             try:
                 work()
             except sa.exc.SQLAlchemyError as e:

@@ -35,7 +35,7 @@ SEARCH_LAG = 8.0
 def performers(desk: Desk) -> list[Performer]:
     """Every kind of effect this subject owes. Page, ack and resolve are idempotent at PagerDuty by their dedup key."""
     return [
-        Performer("page", lambda task: page(desk, task), idempotent=True),
+        Performer("page", lambda task: page(desk, task)),
         Performer("page-ack", lambda task: page_ack(desk, task)),
         Performer("page-resolve", lambda task: page_resolve(desk, task)),
         Performer("root", lambda task: root(desk, task)),
