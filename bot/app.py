@@ -49,6 +49,8 @@ from handlers.flags.kinds import misfits as flag_misfits
 from handlers.incidents import decide, declare, home, phone, table, verdicts
 from handlers.posts import post_once
 from handlers.subjects import PERFORMERS, SUBJECTS, TICKS, lanes
+from handlers.tickets import hear as ticket_hear
+from handlers.tickets import owed as ticket_owed
 from handlers.watchdogs import table as watchdog_table
 from handlers.watchdogs.hear import Ear
 from runbooks import Runbook, load_folder, shipped
@@ -175,6 +177,7 @@ class Captain:
             command=settings.slack.command if settings.slack else "/captain",
             watchdogs=settings.watchdogs,
             heartbeat=settings.heartbeat,
+            tickets=settings.jira,
             flags=settings.flags,
         )
         self.watchdogs = Ear(self.store, settings.watchdogs)
@@ -224,6 +227,7 @@ class Captain:
         self.engine.perform([Performer("reply", self._reply)])
         self.engine.settled.append(lambda tx, done: decide.settled(self.desk, tx, done))
         self.engine.settled.append(lambda tx, done: flag_decide.settled(self.desk, tx, done))
+        self.engine.settled.append(lambda tx, done: ticket_owed.settled(self.desk, tx, done))
         self.engine.settled.append(self._meter)
         self.engine.pressed = self.alerts.pressed
         self.engine.tick("purge", self._purge)
@@ -323,6 +327,8 @@ class Captain:
                 declare.ask(tx, request.key, given)
         elif request.kind == "pagerduty":
             verdict = phone.hear(self.desk, given["event"])
+        elif request.kind == "jira":
+            verdict = ticket_hear.hear(self.desk, given["event"])
         else:
             asker = Asker(given["user"], given["name"], "slack", request.key, given.get("channel", ""))
             try:

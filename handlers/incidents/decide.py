@@ -26,6 +26,7 @@ from handlers.incidents import findings, owing, remind, rules, table, verdicts, 
 from handlers.incidents.compare import Kind
 from handlers.incidents.rules import Deed, Severity, Status
 from handlers.incidents.table import INCIDENTS
+from handlers.tickets import owed as tickets
 from handlers.watchdogs.rules import matching
 
 
@@ -324,12 +325,14 @@ def move(
     actor: str,
     text: str,
     tell_pager: bool = True,
+    tell_tracker: bool = True,
     since: float | None = None,
     reason: str = "",
 ) -> bool:
     """Make one move of the state machine and owe what follows from it; False when it does not apply.
 
-    ``tell_pager`` is False when PagerDuty itself told us: what it knows is not sent back. ``since``: UNIX s from which
+    ``tell_pager`` is False when PagerDuty itself told us: what it knows is not sent back. ``tell_tracker`` is False when
+    Jira did: who did it there knows it, so no comment says it. ``since``: UNIX s from which
     the time to the page of a reopened incident counts; now without it. ``reason``: why that pages, or does not.
     """
     before, status = Status(row.status), rules.after(Status(row.status), deed)
@@ -338,7 +341,9 @@ def move(
         return False
     if before is Status.TRIGGERED and status is Status.MITIGATED:
         # Who mitigates has it, and PagerDuty need not call anybody else.
-        move(desk, tx, row, Deed.ACKNOWLEDGE, actor=actor, text=text, tell_pager=tell_pager)
+        move(
+            desk, tx, row, Deed.ACKNOWLEDGE, actor=actor, text=text, tell_pager=tell_pager, tell_tracker=tell_tracker
+        )  # fmt: skip
     t = INCIDENTS()
     values = {**table.changed(row, deed, actor=actor, now=tx.now), "status": status.value}
     tx.c.execute(t.update().where(t.c.number == row.number).values(**values))
@@ -349,6 +354,7 @@ def move(
     if tell_pager and deed in (Deed.ACKNOWLEDGE, Deed.RESOLVE):
         owing.page_follow_up(tx, row, "page-ack" if deed is Deed.ACKNOWLEDGE else "page-resolve")
     note = words.moved(before, deed, actor, text)
+    tickets.moved(desk, tx, row, status, note, back=over, comment=tell_tracker)
     if deed is Deed.RESOLVE:
         owing.ticket_follow_up(tx, row, "ticket-done")
         owing.postmortem(desk, tx, row)

@@ -64,13 +64,15 @@ class Goal:
     """Where a ticket is to be moved.
 
     ``ids``: status ids that will do, the best first; without them any status of ``category`` does. ``through``: the
-    statuses that may be passed on the way to one of ``ids``. ``resolution``: id or name to end it with.
+    statuses that may be passed on the way to one of ``ids``. ``resolution``: id or name to end it with. ``wakes``: one
+    that is in a done status is moved, too; without it what people ended stays ended.
     """
 
     category: str
     ids: Sequence[str] = ()
     through: Sequence[str] = ()
     resolution: str = ""
+    wakes: bool = True
 
 
 @dataclass(frozen=True)

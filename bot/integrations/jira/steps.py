@@ -14,7 +14,7 @@ ENDS = ("done", "fixed", "resolved", "closed", "complete", "completed")
 def reached(goal: Goal, status: Mapping[str, Any]) -> bool:
     """True when a ticket in that status needs no move. One that somebody has ended their own way stays ended."""
     category = status["statusCategory"]["key"]
-    if goal.category == "done" and category == "done":
+    if category == "done" and (goal.category == "done" or not goal.wakes):
         return True
     return status["id"] in goal.ids if goal.ids else bool(category == goal.category)
 
