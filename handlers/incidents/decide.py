@@ -332,7 +332,7 @@ def move(
     """Make one move of the state machine and owe what follows from it; False when it does not apply.
 
     ``tell_pager`` is False when PagerDuty itself told us: what it knows is not sent back. ``tell_tracker`` is False when
-    Jira did: who did it there knows it, so no comment says it. ``since``: UNIX s from which
+    Jira did: the ticket is there already, and who moved it there knows it. ``since``: UNIX s from which
     the time to the page of a reopened incident counts; now without it. ``reason``: why that pages, or does not.
     """
     before, status = Status(row.status), rules.after(Status(row.status), deed)
@@ -354,9 +354,11 @@ def move(
     if tell_pager and deed in (Deed.ACKNOWLEDGE, Deed.RESOLVE):
         owing.page_follow_up(tx, row, "page-ack" if deed is Deed.ACKNOWLEDGE else "page-resolve")
     note = words.moved(before, deed, actor, text)
-    tickets.moved(desk, tx, row, status, note, back=over, comment=tell_tracker)
+    if tell_tracker:
+        tickets.moved(desk, tx, row, status, note, back=over)
     if deed is Deed.RESOLVE:
-        owing.ticket_follow_up(tx, row, "ticket-done")
+        if tell_tracker:
+            owing.ticket_follow_up(tx, row, "ticket-done")
         owing.postmortem(desk, tx, row)
         by_itself = actor in (ALERTMANAGER, ITSELF)
         findings.answer(tx, row, tuple(Kind), escape(note.removeprefix("✅ ")))

@@ -16,15 +16,16 @@ STANDING = ("status", "priority")
 class Done:
     """Something that we did to a ticket, or are doing. ``began`` and ``ended``: UNIX s; ``ended`` is None while it lasts.
 
-    ``statuses``: ids of those it took the ticket to; None while that cannot be told, as after a kill. ``text``: of a comment.
+    ``statuses``: ids of those it took the ticket to. ``summary``, ``priority``: what it set. Each is None while that cannot
+    be told, as while it lasts or after a kill. ``text``: of a comment.
     """
 
     kind: str
     began: float
     ended: float | None = None
     statuses: Collection[str] | None = ()
-    summary: str = ""
-    priority: str = ""
+    summary: str | None = ""
+    priority: str | None = ""
     text: str = ""
 
     def at(self, when: float) -> bool:
@@ -55,9 +56,9 @@ def ours(item: Mapping[str, Any], *, by: str, at: float, me: str, done: Sequence
         moves = [one for one in mine if one.kind == "move"]
         return any(field == "resolution" or one.statuses is None or to in one.statuses for one in moves)
     if field == "priority":
-        return any(one.kind in ("edit", "made") and one.priority == to for one in mine)
+        return any(one.kind == "edit" and one.priority in (None, to) for one in mine)
     if field == "summary":
-        return any(one.kind in ("edit", "made") and one.summary == item["to_text"] for one in mine)
+        return any(one.kind == "edit" and one.summary in (None, item["to_text"]) for one in mine)
     return False
 
 

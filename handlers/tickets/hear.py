@@ -179,16 +179,17 @@ def _done(effects: Sequence[Any]) -> list[Done]:
     """What we did to the ticket, as the ledger has it."""
     found = []
     for one in effects:
+        if one.state == State.SKIPPED.value and one.attempt <= 1:
+            continue  # nothing was done
         args, result = json.loads(one.args), json.loads(one.result)
         ended = one.done_at if one.state in (State.DONE.value, State.SKIPPED.value, State.GAVE_UP.value) else None
+        # A try that broke off may have done some of it, and what goes on from there does not know it.
+        certain = one.state == State.DONE.value and one.attempt <= 1
         if one.kind in ("ticket-move", "ticket-done", "ticket-reopen"):
-            # A try that broke off may have gone some of the way, and what goes on from there does not know it.
-            certain = one.state == State.DONE.value and one.attempt <= 1 and "passed" in result
-            found.append(Done("move", one.created_at, ended, result["passed"] if certain else None))
-        elif one.kind in ("ticket", "ticket-edit"):
-            kind = "made" if one.kind == "ticket" else "edit"
-            summary, priority = str(result.get("summary", "")), str(result.get("priority", ""))
-            found.append(Done(kind, one.created_at, ended, summary=summary, priority=priority))
+            found.append(Done("move", one.created_at, ended, result.get("passed") if certain else None))
+        elif one.kind == "ticket-edit":
+            summary, priority = (result.get(name) if certain else None for name in ("summary", "priority"))
+            found.append(Done("edit", one.created_at, ended, summary=summary, priority=priority))
         elif one.kind in ("ticket-note", "postmortem-ticket"):
             found.append(Done("note", one.created_at, ended, text=escaped(str(args["text"]))))
     return found

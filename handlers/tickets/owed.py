@@ -24,11 +24,10 @@ PAGE_PAUSE = 3.0
 STEPS: dict[Status, Step] = {Status.ACKNOWLEDGED: "acknowledged", Status.MITIGATED: "mitigated"}
 
 
-def moved(desk: Desk, tx: Tx, row: Any, status: Status, said: str, *, back: bool, comment: bool) -> None:
+def moved(desk: Desk, tx: Tx, row: Any, status: Status, said: str, *, back: bool) -> None:
     """What follows for the ticket from a move of the incident, beside what ends or reopens it.
 
-    ``said``: the sentence for the ticket, plain. ``back``: it was over and is open again. ``comment``: False when whoever
-    did it did it in Jira, and is not told there what they know.
+    ``said``: the sentence for the ticket, plain. ``back``: it was over and is open again.
     """
     if table.newest(tx.c, row.number, "ticket") is None:
         return
@@ -37,7 +36,7 @@ def moved(desk: Desk, tx: Tx, row: Any, status: Status, said: str, *, back: bool
         last = table.newest_of(tx.c, row.number, *MOVES)
         key = table.another_key(tx.c, row, "ticket-move")
         tx.owe(Effect(key, "ticket-move", "jira", row.number, {"to": step}, urgency=4, after=last.key))
-    if comment and rules.settings(desk).comments and status is not Status.CLOSED:
+    if rules.settings(desk).comments and status is not Status.CLOSED:
         ticket_note(tx, row, LEAD.sub("", said))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 MARKUP = re.compile(r"[{\[]|!(?=\S)")
 """What begins a macro, a link or mention, and a picture: nobody is to be notified, and nothing loaded, by an alert's text."""
-MENTION = re.compile(r"\[~(?:accountid:)?([^\]\s]{1,200})\]")
+MENTION = re.compile(r"\[~([^\]\s]{1,200})\]")
 DEEPEST = 50
 
 
@@ -22,9 +22,7 @@ def escaped(text: str) -> str:
 def plain(body: Any) -> str:
     """What a person wrote: wiki text as it stands, but for mentions; a document (API 3) as its text, a line a block."""
     if isinstance(body, str):
-        return MENTION.sub(
-            lambda found: f"@{found.group(1)}" if ":" not in found.group(1) else "@somebody", body
-        ).strip()
+        return MENTION.sub(lambda found: "@somebody" if ":" in found.group(1) else f"@{found.group(1)}", body).strip()
     return _text(body, 0).strip() if isinstance(body, dict) else ""
 
 
