@@ -148,9 +148,14 @@ def _ask_jira(settings: Settings) -> None:
     projects = sorted({service.jira for service in settings.services.values() if service.jira} | set(jira.projects))
     try:
         who = tracker.ping()
-        found = [line for project in projects for line in tracker.problems(project, jira.rules(project))]
+        fits = {project: tracker.fit(project, jira.rules(project)) for project in projects}
     except (Retry, GiveUp) as e:
         _fail(e.reason)
+    for project, fit in fits.items():
+        for name, known in (("statuses", fit.statuses), ("priorities", fit.priorities)):
+            if known:
+                typer.echo(f"{project}: {name} {', '.join(f'{called} ({ident})' for ident, called in known.items())}")
+    found = [line for fit in fits.values() for line in fit.problems]
     if found:
         _fail("\n".join(found))
     typer.echo(f"Jira ({who}) has what captain.yml names in {', '.join(projects) or 'no project'}.")

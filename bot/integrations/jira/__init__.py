@@ -93,6 +93,18 @@ class Account:
     name: str
 
 
+@dataclass(frozen=True)
+class Fit:
+    """How the settings fit a project. ``problems``: what it does not know or wants, each as a sentence.
+
+    ``statuses`` and ``priorities``: id → name of those there are.
+    """
+
+    problems: Sequence[str]
+    statuses: Mapping[str, str] = field(default_factory=dict)
+    priorities: Mapping[str, str] = field(default_factory=dict)
+
+
 class Tracker(Protocol):
     """What the bot asks of Jira. Every call has a hard timeout and raises Retry or GiveUp, never an SDK error."""
 
@@ -131,8 +143,8 @@ class Tracker(Protocol):
         """Whose token this is; asked once and then remembered."""
         ...
 
-    def problems(self, project: str, rules: TicketRules) -> Sequence[str]:
-        """What of the settings the project does not know or wants, each as a sentence."""
+    def fit(self, project: str, rules: TicketRules) -> Fit:
+        """How the settings fit a project."""
         ...
 
     def ping(self) -> str:

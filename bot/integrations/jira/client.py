@@ -18,6 +18,7 @@ from bot.errors import GiveUp, Retry, in_time
 from bot.http_client import no_answer, retry_after
 from bot.integrations.jira import (
     Account,
+    Fit,
     Goal,
     JiraSettings,
     Link,
@@ -190,7 +191,7 @@ class JiraClient:
                 self._me = Account(str(user["accountId" if self._cloud else "key"]), str(user["displayName"]))
         return self._me
 
-    def problems(self, project: str, rules: TicketRules) -> Sequence[str]:
+    def fit(self, project: str, rules: TicketRules) -> Fit:
         found: list[str] = []
         kind = rules.issue_type or Ticket.issue_type
         try:
@@ -199,7 +200,7 @@ class JiraClient:
                 known = {str(one["id"]): str(one["name"]) for one in site._get_json("priority")}  # noqa: SLF001 - no resource objects
                 kinds = site._get_json(f"project/{project}/statuses")  # noqa: SLF001 - as above
         except GiveUp as e:
-            return [f"{project}: {e.reason}"]
+            return Fit([f"{project}: {e.reason}"])
         found += screen.literal(rules, shown)
         found += screen.missing(shown, rules)
         for rank, ident in rules.priorities.items():
@@ -211,7 +212,8 @@ class JiraClient:
             if each["name"] == kind
             for one in each["statuses"]
         }
-        return [*found, *_status_problems(project, kind, rules, categories)]
+        found += _status_problems(project, kind, rules, categories)
+        return Fit(found, {ident: name for ident, (name, _) in categories.items()}, known)
 
     def ping(self) -> str:
         with self._asking("read") as site:

@@ -81,7 +81,7 @@ def test_all_that_is_wrong_is_said_at_once_when_asked(calls, behind, settings, d
         statuses={"acknowledged": [3, 99], "mitigated": 10001, "resolved": 10001},
         through=[98],
     )
-    found = client.problems("OPS", rules)
+    found = client.fit("OPS", rules).problems
     text = "\n".join(found)
     assert len(found) == 7, text
     for said in (
@@ -91,9 +91,9 @@ def test_all_that_is_wrong_is_said_at_once_when_asked(calls, behind, settings, d
         "jira.statuses.mitigated: Done (10001) is a done status", "jira.through: a Task in OPS has no status 98",
     ):  # fmt: skip
         assert said in text
-    assert client.problems("OPS", TicketRules(fields={"Service": "gateway"})) == []
-    assert "no issue type 'Outage'" in client.problems("OPS", TicketRules(issue_type="Outage"))[0]
-    (unknown,) = client.problems("NOPE", TicketRules())
+    assert client.fit("OPS", TicketRules(fields={"Service": "gateway"})).problems == []
+    assert "no issue type 'Outage'" in client.fit("OPS", TicketRules(issue_type="Outage")).problems[0]
+    (unknown,) = client.fit("NOPE", TicketRules()).problems
     assert unknown.startswith("NOPE: ")
 
 
