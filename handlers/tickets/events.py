@@ -68,7 +68,10 @@ def read(body: bytes) -> dict[str, Any] | None:
         }
         if comment:
             kept |= {"comment": str(comment["id"]), "author": _name(author), "author_id": _account(author)}
-            kept["text"] = clip(plain(comment.get("body")), LONGEST)
+            seen_by = comment.get("visibility") or {}
+            kept["only"] = str(seen_by.get("value") or seen_by.get("identifier") or "")
+            # What Jira shows to a few only is not kept, and so nobody else can be shown it.
+            kept["text"] = "" if seen_by else clip(plain(comment.get("body")), LONGEST)
             kept["at"] = _instant(comment.get("updated") or comment.get("created")) or at
             if kind == "comment_deleted":
                 kept["at"] = at

@@ -50,6 +50,8 @@ def comment_said(row: Any, event: Mapping[str, Any]) -> Said:
     who, text = event["author"], clip(event["text"], SHOWN)
     if event["type"] == "comment_deleted":
         return _both(row, "A comment of {who} on {key} was deleted.", who=who)
+    if event["only"]:
+        return _both(row, "{who} on {key}, for {only} only: read it there.", who=who, only=event["only"])
     again = " (edited)" if event["type"] == "comment_updated" else ""
     return _both(row, "{who} on {key}{again}: {text}", who=who, text=text, again=again)
 

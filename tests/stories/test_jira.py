@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -396,6 +397,36 @@ def test_comments_come_into_the_thread_and_change_there_with_the_ticket(ops: Tow
     assert not any("rolled back" in t for t in ops.thread(ops.roots()[0]))
 
 
+def test_a_comment_for_a_few_only_is_not_shown_to_all(ops: Town):
+    bot = started(ops)
+    key = opened(ops, bot)
+    ops.jira.comment(key, "salary of the CEO", "bob", only="Administrators")
+    said(ops, "for Administrators only: read it there.")
+    settled(bot)
+    assert not any("salary" in text for text in ops.thread(ops.roots()[0]))
+    with bot.captain.store.read() as c:
+        kept = [
+            *c.execute(sa.text("select payload from inbox")).scalars(),
+            *c.execute(sa.text("select args from effects")).scalars(),
+        ]
+    assert not any("salary" in one for one in kept), "nor kept"
+
+
+def test_a_ticket_of_a_release_before_is_known_by_its_key_also_when_it_is_moved(ops: Town):
+    bot = started(ops)
+    key = opened(ops, bot)
+    settled(bot)
+    with bot.captain.store.write() as c:
+        c.execute(INCIDENTS().update().values(ticket_id=""))
+    if ops.jira.cloud:  # Data Center's comments say the id alone
+        ops.jira.comment(key, "on it", "bob")
+        said(ops, "on it")
+    ops.jira.move(key, "SUP", "bob")
+    until(lambda: shown(bot)["ticket_key"] == "SUP-1")
+    ops.jira.comment("SUP-1", "still on it", "bob")
+    said(ops, "still on it")
+
+
 def test_who_has_it_in_jira_is_shown(ops: Town):
     bot = started(ops)
     key = opened(ops, bot)
@@ -553,6 +584,65 @@ def test_what_was_answered_survives_a_kill_and_is_done_once(ops: Town, kills: in
     until(lambda: shown(bot)["status"] == "acknowledged", timeout=40)
     said(ops, "Bob Brown moved")
     until(lambda: ops.pages()[0]["status"] == "acknowledged", timeout=40)
+
+
+def test_two_replicas_that_hear_the_same_act_once(postgres, ops: Town):
+    ops.config["captain"] |= {"database": postgres.url, "lease": 2}
+    one, two = ops.spawn(), ops.spawn()
+    one.ask('incident open sev3 docs-api "p95 up"')
+    until(lambda: ops.tickets() and ops.roots())
+    key = until(lambda: shown(one)["ticket_key"])
+    ops.jira.webhook_url = f"{one.url}/nowhere"
+    before = len(ops.jira.hooks.sent)
+    ops.jira.prioritise(key, "Highest", "bob")
+    ops.jira.transition(key, "In Progress", "bob")
+    ops.jira.comment(key, "on it", "bob")
+    until(lambda: len(ops.jira.hooks.sent) == before + 3)
+    heard = [event for _, event in ops.jira.hooks.sent[before:]]
+    threads = [
+        threading.Thread(target=post, args=(bot, event), kwargs={"sign": SECRET})
+        for event in heard * 3
+        for bot in (one, two)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    until(lambda: shown(two)["severity"] == "sev1" and len(ops.pages()) == 1, timeout=20)
+    until(lambda: len([t for t in ops.thread(ops.roots()[0]) if "Bob Brown" in t]) >= 4, timeout=20)
+    kinds = [line["kind"] for line in shown(two)["timeline"]]
+    assert [kinds.count(kind) for kind in ("ticket-status", "ticket-priority", "ticket-comment", "severity")] == [
+        1,
+        1,
+        1,
+        1,
+    ]
+    assert len(ops.pages()) == 1
+
+
+@pytest.mark.parametrize("event", ["comment_created", "jira:issue_updated"])
+def test_killed_after_jira_took_it_and_before_it_answered_it_is_there_once(ops: Town, event: str):
+    bot = ops.spawn()
+    bot.ask('incident open sev2 docs-api "p95 up"')
+    until(lambda: ops.tickets() and shown(bot)["ticket_key"], timeout=20)
+    until(lambda: ticket(ops)["links"], timeout=20)
+    killed = threading.Event()
+
+    def kill(told: str, *_: object) -> None:
+        if told == event and not killed.is_set():
+            killed.set()
+            bot.kill()
+
+    ops.jira.site.told.append(kill)
+    bot.ask("incident ack 1", "alice")
+    assert killed.wait(20), "Jira was never asked"
+    ops.spawn()
+    stands(ops, "In Progress")
+    until(lambda: len(comments(ops)) == 1, timeout=30)
+    until(lambda: "Jira status ✔" in ops.shown(ops.roots()[0]), timeout=30)
+    assert len(comments(ops)) == 1
+    assert len(ticket(ops)["links"]) == 1
+    assert passed(ops) == ["In Progress"]
 
 
 # ---- private --------------------------------------------------------------------------------------------------------

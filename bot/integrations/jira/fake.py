@@ -121,9 +121,9 @@ class FakeJira:
             ways = [workflow.status(step.to) for step in workflow.offered(issue.status)]
             self.transition(key, min(ways, key=lambda status: order.index(status.category)).name, user)
 
-    def comment(self, key: str, text: str, user: str) -> str:
-        """``user`` comments on the issue; the comment's id."""
-        made = self.site.comment(self.site.issue(key), text, self.site.user(user).id)
+    def comment(self, key: str, text: str, user: str, only: str = "") -> str:
+        """``user`` comments on the issue, for the role ``only``; the comment's id."""
+        made = self.site.comment(self.site.issue(key), text, self.site.user(user).id, only)
         self.announce()
         return str(made["id"])
 

@@ -273,11 +273,12 @@ class Site:
                 issue.resolved_at, issue.resolution = None, ""
             self._touch(issue, by, [item for item in items if item])
 
-    def comment(self, issue: Issue, text: str, by: str) -> dict[str, Any]:
+    def comment(self, issue: Issue, text: str, by: str, only: str = "") -> dict[str, Any]:
+        """``only``: the role that may read it; everybody who sees the issue without."""
         with self.lock:
             now = time.time()
             self._made += 1
-            made = {"id": str(self._made), "text": text, "by": by, "at": now}
+            made = {"id": str(self._made), "text": text, "by": by, "at": now} | ({"only": only} if only else {})
             issue.comments.append(made)
             issue.updated = now
             self._changed(issue)

@@ -134,7 +134,9 @@ class Views:
         return {"self": self.at(f"resolution/{ident}"), "id": ident, "name": name}
 
     def comment(self, issue: Issue, comment: Mapping[str, Any]) -> Json:
-        return {
+        role = comment.get("only")
+        seen_by = {"visibility": {"type": "role", "value": role, "identifier": role}} if role else {}
+        return seen_by | {
             "self": self.at(f"issue/{issue.id}/comment/{comment['id']}"),
             "id": comment["id"],
             "author": self.user(comment["by"]),
