@@ -150,6 +150,7 @@ def _back(desk: Desk, tx: Tx, number: int, entry: Entry, severity: Severity) -> 
         tx.c.execute(INCIDENTS().update().where(INCIDENTS().c.number == number).values(severity=severity.value))
         said = f"severity is {severity.value} now, it was {row.severity}"
         table.add_event(tx.c, incident=number, at=tx.now, kind="severity", actor=ALERTMANAGER, text=said)
+        tickets.edited(desk, tx, row, "severity")
         row = table.by_number(tx.c, number)
     reason, since = verdicts.label(desk, entry.alert, severity), entry.received_at
     return move(desk, tx, row, Deed.REOPEN, actor=ALERTMANAGER, text=text, since=since, reason=reason)
@@ -171,6 +172,7 @@ def _joined(desk: Desk, tx: Tx, row: Any, entry: Entry, severity: Severity) -> s
         tx.c.execute(INCIDENTS().update().where(INCIDENTS().c.number == row.number).values(**values))
         text = f"severity raised from {row.severity} to {severity.value} by {name}"
         table.add_event(tx.c, incident=row.number, at=tx.now, kind="severity", actor="Alertmanager", text=text)
+        tickets.edited(desk, tx, row, "severity")
         if wakes and verdicts.pages(desk, severity, row.service):
             owing.page(tx, row, severity, since=entry.received_at)
     show(desk, tx, row.number)

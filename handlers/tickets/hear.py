@@ -190,7 +190,7 @@ def _done(effects: Sequence[Any]) -> list[Done]:
         elif one.kind == "ticket-edit":
             summary, priority = (result.get(name) if certain else None for name in ("summary", "priority"))
             found.append(Done("edit", one.created_at, ended, summary=summary, priority=priority))
-        elif one.kind in ("ticket-note", "postmortem-ticket"):
+        elif one.lane == "jira" and "text" in args:
             found.append(Done("note", one.created_at, ended, text=escaped(str(args["text"]))))
     return found
 

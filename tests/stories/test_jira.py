@@ -263,6 +263,22 @@ def test_severity_and_title_change_the_ticket_but_not_what_a_person_renamed(ops:
     assert ticket(ops)["summary"] == "Search is slow for everybody"
 
 
+def test_a_severity_that_an_alert_raises_is_the_tickets_priority_too(ops: Town, alertmanager_body):
+    bot = started(ops)
+    body = alertmanager_body("firing-single")
+    alert = body["alerts"][0]
+    slow = alert | {
+        "fingerprint": "f" * 16,
+        "labels": alert["labels"] | {"severity": "ticket", "alertname": "SLOBurnSlow"},
+    }
+    bot.alert(body | {"alerts": [slow]})
+    until(lambda: ops.tickets() and ticket(ops)["priority"] == "Low")
+    bot.alert(body)
+    worse = until(lambda: shown(bot)["severity"] if shown(bot)["severity"] != "sev3" else None)
+    until(lambda: ticket(ops)["priority"] == {"sev1": "Highest", "sev2": "High"}[worse])
+    assert ticket(ops)["summary"].startswith(f"[{worse}]")
+
+
 def test_the_ticket_links_to_the_thread_and_to_the_page_once(ops: Town):
     ops.config["pagerduty"]["api_token"] = PD_TOKEN
     ops.jira.faults.breaks("reset", only="remotelink", times=1)
