@@ -74,6 +74,11 @@ def heard(desk: Desk, task: Task) -> Outcome:
     """Look at the ticket as it is now, then say and do what the webhook means, in the transaction that settles this."""
     row, event = row_of(desk, task), task.args["event"]
     me = _me(desk)
+    if event["type"] == CHANGED:
+        with desk.store.read() as c:
+            done = _done(table.effects_about(c, row.number))
+        if all(echo.ours(item, by=event["by"], at=event["at"], me=me, done=done) for item in event["items"]):
+            return Outcome(skipped="I did this myself")
     ref = None if event["type"] in COMMENTS else tracker_of(desk).get(event["issue"])
     if event["type"] == DELETED and ref is not None:
         return Outcome(skipped=f"{ref.key} is there")

@@ -224,6 +224,7 @@ def test_our_own_moves_comments_and_edits_are_not_told_back(ops: Town):
     ] == []
     assert [one["kind"] for one in shown(bot)["timeline"] if one["kind"].startswith("ticket-")] == []
     assert shown(bot)["status"] == "resolved"
+    assert {one.state for one in effects(bot, "ticket-heard") if "issue_updated" in one.args} == {"skipped"}
 
 
 def test_it_is_never_ended_another_way_than_the_one_that_was_asked_for(ops: Town):
@@ -681,6 +682,27 @@ def test_of_a_private_incident_nothing_more_is_written_on_its_ticket(ops: Town):
     settled(bot)
     assert comments(ops) == []
     assert "payroll" not in json.dumps(ops.tickets())
+
+
+@pytest.mark.parametrize("level", ["", "Staff only", "Nobody"])
+def test_the_ticket_of_a_private_incident_is_guarded_or_says_nothing_or_is_not_made(ops: Town, level: str):
+    ops.config["jira"]["private_security_level"] = level
+    ops.config["jira"]["fields"] = {"Root cause": "{title}"}
+    bot = started(ops)
+    ops.jira.faults.breaks("503")
+    bot.ask('incident open sev2 docs-api "payroll leaked"')
+    until(lambda: effects(bot, "ticket") and effects(bot, "ticket")[0].attempt)
+    make_private(bot)
+    ops.jira.faults.mend()
+    if level == "Nobody":
+        reason = until(lambda: [one.reason for one in effects(bot, "ticket") if one.state == "gave_up"], timeout=30)[0]
+        assert "'Nobody' is not one of its values: Staff only" in reason
+        assert ops.tickets() == []
+        return
+    made = until(lambda: ops.tickets() and ticket(ops), timeout=30)
+    assert made["security"] == level
+    assert ("payroll" in json.dumps(ops.jira.dump())) is bool(level)
+    assert made["summary"] == ("[sev2] docs-api: payroll leaked" if level else "Private incident INC-1")
 
 
 def test_a_guarded_ticket_of_a_private_incident_hears_all_until_somebody_takes_the_guard_away(ops: Town):
