@@ -20,11 +20,13 @@ from handlers.oncall import commands as oncall_commands
 from handlers.status import commands as status_commands
 from handlers.tickets import effects as ticket_effects
 from handlers.tickets import hear as ticket_hear
+from handlers.timeline import commands as timeline_commands
+from handlers.timeline import declared, marks, sweep
 from handlers.watchdogs.look import look
 from handlers.why import commands as why_commands
 
 SUBJECTS: Mapping[str, Mapping[str, Verb]] = {
-    "incident": incident_commands.VERBS,
+    "incident": {**incident_commands.VERBS, **timeline_commands.VERBS},
     "flag": flag_commands.VERBS,
     "why": why_commands.VERBS,
     "oncall": oncall_commands.VERBS,
@@ -41,6 +43,10 @@ PERFORMERS: Sequence[Callable[[Desk], list[Performer]]] = (
     ticket_hear.performers,
     reconcile.performers,
     flag_effects.performers,
+    marks.performers,
+    declared.performers,
+    sweep.performers,
+    timeline_commands.performers,
     heartbeat.performers,
 )
 """What each subject knows to do outside."""
@@ -64,6 +70,7 @@ TICKS: Sequence[Tick] = (
     Tick("heartbeat", "* * * * *", heartbeat.beat, lambda desk: desk.heartbeat is not None),
     Tick("reconcile", "*/3 * * * *", reconcile.tick),
     Tick("flags", flag_care.LINE, flag_care.tick),
+    Tick("marks", sweep.LINE, sweep.tick, lambda desk: desk.outside.chat is not None),
 )
 """What the subjects do by the clock; each slot is done once, however many replicas hear it."""
 

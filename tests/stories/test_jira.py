@@ -208,6 +208,17 @@ def test_the_ticket_follows_the_incident_by_status_id_and_hears_who_did_it(ops: 
     assert passed(ops) == ["In Progress", "Monitoring", "Done", "To Do"], "no status that nobody asked for"
 
 
+def test_a_note_is_on_the_ticket_too_and_not_told_back(ops: Town):
+    bot = started(ops)
+    opened(ops, bot)
+    bot.ask('incident note "rolled back to [v41]" --of 1', "alice")
+    (text,) = until(lambda: comments(ops))
+    assert text.startswith("alice: rolled back to \\[v41] (INC-1, ")
+    until(lambda: [one for one in effects(bot, "ticket-heard") if one.state == "done"])
+    settled(bot)
+    assert timeline(bot, "ticket-comment") == []
+
+
 def test_our_own_moves_comments_and_edits_are_not_told_back(ops: Town):
     bot = started(ops)
     opened(ops, bot)

@@ -18,3 +18,6 @@ def upgrade() -> None:
     op.add_column("incidents", sa.Column("ticket_id", sa.String, nullable=False, server_default=""))
     op.create_index("ix_incidents_ticket_id", "incidents", ["ticket_id"])
     op.create_index("ix_incidents_ticket_key", "incidents", ["ticket_key"])
+    # Every edit and deletion in Slack asks whether its message is in a timeline; only marked messages have a channel.
+    said = sa.text("channel IS NOT NULL")
+    op.create_index("ix_timeline_said", "timeline", ["channel", "ts"], sqlite_where=said, postgresql_where=said)
