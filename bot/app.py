@@ -49,6 +49,8 @@ from handlers.flags.kinds import misfits as flag_misfits
 from handlers.incidents import decide, declare, home, phone, table, verdicts
 from handlers.posts import post_once
 from handlers.subjects import PERFORMERS, SUBJECTS, TICKS, lanes
+from handlers.tickets import hear as ticket_hear
+from handlers.tickets import owed as ticket_owed
 from handlers.timeline import hear, marks, written
 from handlers.watchdogs import table as watchdog_table
 from handlers.watchdogs.hear import Ear
@@ -176,6 +178,7 @@ class Captain:
             command=settings.slack.command if settings.slack else "/captain",
             watchdogs=settings.watchdogs,
             heartbeat=settings.heartbeat,
+            tickets=settings.jira,
             flags=settings.flags,
         )
         self.watchdogs = Ear(self.store, settings.watchdogs)
@@ -225,6 +228,7 @@ class Captain:
         self.engine.perform([Performer("reply", self._reply)])
         self.engine.settled.append(lambda tx, done: decide.settled(self.desk, tx, done))
         self.engine.settled.append(lambda tx, done: flag_decide.settled(self.desk, tx, done))
+        self.engine.settled.append(lambda tx, done: ticket_owed.settled(self.desk, tx, done))
         self.engine.settled.append(lambda tx, done: marks.settled(self.desk, tx, done))
         self.engine.settled.append(written.settled)
         self.engine.settled.append(self._meter)
@@ -326,6 +330,8 @@ class Captain:
                 declare.ask(tx, request.key, given)
         elif request.kind == "pagerduty":
             verdict = phone.hear(self.desk, given["event"])
+        elif request.kind == "jira":
+            verdict = ticket_hear.hear(self.desk, given["event"])
         elif request.kind == "event":
             opens = self.commands["incident", "open"]
             verdict = hear.hear(self.desk, given, lambda asker: self.access.check(asker, opens))

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from bot.engine import Engine
 from bot.integrations.alertmanager import Alerts
 from bot.integrations.heartbeat import Heartbeat, HeartbeatSettings
-from bot.integrations.jira import Tracker
+from bot.integrations.jira import JiraSettings, Tracker
 from bot.integrations.kubernetes import Cluster
 from bot.integrations.pagerduty import Pager
 from bot.integrations.prometheus import Metrics
@@ -49,4 +49,5 @@ class Desk:
     command: str = "/captain"
     watchdogs: Mapping[str, Watchdog] = field(default_factory=dict)
     heartbeat: HeartbeatSettings | None = None
+    tickets: JiraSettings | None = None
     flags: Mapping[str, Flag] = field(default_factory=dict)

@@ -18,6 +18,8 @@ from handlers.incidents import declare, learned, pager, postmortem, reconcile
 from handlers.incidents import effects as incident_effects
 from handlers.oncall import commands as oncall_commands
 from handlers.status import commands as status_commands
+from handlers.tickets import effects as ticket_effects
+from handlers.tickets import hear as ticket_hear
 from handlers.timeline import commands as timeline_commands
 from handlers.timeline import declared, marks, sweep
 from handlers.watchdogs.look import look
@@ -37,6 +39,8 @@ PERFORMERS: Sequence[Callable[[Desk], list[Performer]]] = (
     learned.performers,
     postmortem.performers,
     pager.performers,
+    ticket_effects.performers,
+    ticket_hear.performers,
     reconcile.performers,
     flag_effects.performers,
     marks.performers,

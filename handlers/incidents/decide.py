@@ -26,6 +26,7 @@ from handlers.incidents import findings, owing, remind, rules, table, verdicts, 
 from handlers.incidents.compare import Kind
 from handlers.incidents.rules import Deed, Severity, Status
 from handlers.incidents.table import INCIDENTS
+from handlers.tickets import owed as tickets
 from handlers.watchdogs.rules import matching
 
 
@@ -149,6 +150,7 @@ def _back(desk: Desk, tx: Tx, number: int, entry: Entry, severity: Severity) -> 
         tx.c.execute(INCIDENTS().update().where(INCIDENTS().c.number == number).values(severity=severity.value))
         said = f"severity is {severity.value} now, it was {row.severity}"
         table.add_event(tx.c, incident=number, at=tx.now, kind="severity", actor=ALERTMANAGER, text=said)
+        tickets.edited(desk, tx, row, "severity")
         row = table.by_number(tx.c, number)
     reason, since = verdicts.label(desk, entry.alert, severity), entry.received_at
     return move(desk, tx, row, Deed.REOPEN, actor=ALERTMANAGER, text=text, since=since, reason=reason)
@@ -170,6 +172,7 @@ def _joined(desk: Desk, tx: Tx, row: Any, entry: Entry, severity: Severity) -> s
         tx.c.execute(INCIDENTS().update().where(INCIDENTS().c.number == row.number).values(**values))
         text = f"severity raised from {row.severity} to {severity.value} by {name}"
         table.add_event(tx.c, incident=row.number, at=tx.now, kind="severity", actor="Alertmanager", text=text)
+        tickets.edited(desk, tx, row, "severity")
         if wakes and verdicts.pages(desk, severity, row.service):
             owing.page(tx, row, severity, since=entry.received_at)
     show(desk, tx, row.number)
@@ -324,12 +327,14 @@ def move(
     actor: str,
     text: str,
     tell_pager: bool = True,
+    tell_tracker: bool = True,
     since: float | None = None,
     reason: str = "",
 ) -> bool:
     """Make one move of the state machine and owe what follows from it; False when it does not apply.
 
-    ``tell_pager`` is False when PagerDuty itself told us: what it knows is not sent back. ``since``: UNIX s from which
+    ``tell_pager`` is False when PagerDuty itself told us: what it knows is not sent back. ``tell_tracker`` is False when
+    Jira did: the ticket is there already, and who moved it there knows it. ``since``: UNIX s from which
     the time to the page of a reopened incident counts; now without it. ``reason``: why that pages, or does not.
     """
     before, status = Status(row.status), rules.after(Status(row.status), deed)
@@ -338,7 +343,9 @@ def move(
         return False
     if before is Status.TRIGGERED and status is Status.MITIGATED:
         # Who mitigates has it, and PagerDuty need not call anybody else.
-        move(desk, tx, row, Deed.ACKNOWLEDGE, actor=actor, text=text, tell_pager=tell_pager)
+        move(
+            desk, tx, row, Deed.ACKNOWLEDGE, actor=actor, text=text, tell_pager=tell_pager, tell_tracker=tell_tracker
+        )  # fmt: skip
     t = INCIDENTS()
     values = {**table.changed(row, deed, actor=actor, now=tx.now), "status": status.value}
     tx.c.execute(t.update().where(t.c.number == row.number).values(**values))
@@ -349,8 +356,11 @@ def move(
     if tell_pager and deed in (Deed.ACKNOWLEDGE, Deed.RESOLVE):
         owing.page_follow_up(tx, row, "page-ack" if deed is Deed.ACKNOWLEDGE else "page-resolve")
     note = words.moved(before, deed, actor, text)
+    if tell_tracker:
+        tickets.moved(desk, tx, row, status, note, back=over)
     if deed is Deed.RESOLVE:
-        owing.ticket_follow_up(tx, row, "ticket-done")
+        if tell_tracker:
+            owing.ticket_follow_up(tx, row, "ticket-done")
         owing.postmortem(desk, tx, row)
         by_itself = actor in (ALERTMANAGER, ITSELF)
         findings.answer(tx, row, tuple(Kind), escape(note.removeprefix("✅ ")))

@@ -22,6 +22,9 @@ from handlers.incidents.phone import PREFIX
 from handlers.incidents.rules import Severity, Status
 from handlers.incidents.table import INCIDENTS
 from handlers.posts import chat_of, post_once
+from handlers.tickets.effects import taken_to
+from handlers.tickets.rules import description, fields, settings, summary
+from handlers.tickets.rules import level as guard
 
 PAGERDUTY_SEVERITY: Mapping[Severity, Any] = {
     Severity.SEV1: "critical",
@@ -173,6 +176,9 @@ def ticket(desk: Desk, task: Task) -> Outcome:
     """Find the incident's ticket by our label, or create it."""
     row = _row(desk, task)
     tracker, project, label = _tracker(desk), desk.services[row.service].jira, f"captain-{row.uid}"
+    made_as, level = settings(desk).rules(project), guard(desk, row)
+    told = not row.private or bool(level)
+    title, priority = summary(row, open_=told), made_as.priorities.get(Severity(row.severity).value, "")
     found = tracker.find(project, label)
     if found is not None and found.key == task.args.get("gone") and tracker.get(found.key) is None:
         # Jira Cloud's search still knows the one that was deleted.
@@ -191,40 +197,43 @@ def ticket(desk: Desk, task: Task) -> Outcome:
                 by=task.acting(),
                 project=project,
                 key_label=label,
-                summary=f"[{row.severity}] {row.service}: {row.title}"[:255],
-                description=words.ticket_text(desk, row),
-                labels=["incident", row.severity],
+                summary=title,
+                description=description(desk, row, open_=told),
+                issue_type=made_as.issue_type or Ticket.issue_type,
+                priority_id=priority,
+                labels=["incident", row.severity, *made_as.labels],
+                components=made_as.components,
+                security=level,
+                fields=fields(made_as, row, open_=told),
             )
         )
 
     def apply(tx: Tx) -> None:
         t = INCIDENTS()
-        where = {"ticket_key": found.key, "ticket_url": found.url}
+        where = {"ticket_key": found.key, "ticket_url": found.url, "ticket_id": found.id}
         tx.c.execute(t.update().where(t.c.number == row.number).values(**where))
 
-    return Outcome({"key": found.key}, apply)
+    return Outcome({"key": found.key, "summary": found.summary or title, "priority": priority}, apply)
 
 
 def ticket_reopen(desk: Desk, task: Task) -> Outcome:
-    """Move the incident's ticket back to a status of the category "in progress"."""
+    """Move the incident's ticket back to the status for it, or to any of the category "in progress"."""
     row = _row(desk, task)
     if not table.is_open(row):
         return Outcome(skipped="resolved meanwhile")
     if not row.ticket_key:
         return Outcome(skipped="there is no ticket")
-    ref = _tracker(desk).move(row.ticket_key, "indeterminate")
-    return Outcome({"status": ref.status})
+    return taken_to(desk, row, "reopened")
 
 
 def ticket_done(desk: Desk, task: Task) -> Outcome:
-    """Move the incident's ticket to a status of the category "done"."""
+    """Move the incident's ticket to the status for it, or to any of the category "done"; what people ended stays as it is."""
     row = _row(desk, task)
     if not row.ticket_key:
         return Outcome(skipped="there is no ticket")
     if table.is_open(row):
         return Outcome(skipped="reopened meanwhile")
-    ref = _tracker(desk).move(row.ticket_key, "done")
-    return Outcome({"status": ref.status})
+    return taken_to(desk, row, "resolved")
 
 
 def checks(desk: Desk, task: Task) -> Outcome:

@@ -19,6 +19,7 @@ class Incident(SQLModel, table=True):
     """One incident. Times are UNIX seconds. ``open_key`` is unique while it is open and NULL afterwards.
 
     ``channel`` and ``thread_ts``: where its panel and thread are; ``room``: the id of its own channel, when it has one.
+    ``ticket_id``: Jira's own, which stays when somebody moves the ticket; its key does not.
     """
 
     __tablename__ = "incidents"
@@ -55,6 +56,7 @@ class Incident(SQLModel, table=True):
     thread_ts: str = ""
     ticket_key: str = ""
     ticket_url: str = ""
+    ticket_id: str = ""
     checks: str = ""
     panel: int = 0
     panel_owed: bool = False
@@ -307,11 +309,13 @@ MADE_GOOD_BY: Mapping[str, Sequence[str]] = {
     "ticket": ("ticket",),
     "ticket-reopen": ("ticket-reopen", "ticket-done"),
     "ticket-done": ("ticket-done",),
+    "ticket-move": ("ticket-move", "ticket-done", "ticket-reopen"),
+    "ticket-edit": ("ticket-edit",),
     "checks": ("checks",),
     "postmortem": ("postmortem",),
 }
 """A later success of these kinds is all that was wanted of the one that was given up; a note is a message of its own."""
-WHILE_OPEN = ("page", "page-ack", "escalate", "escalate-to", "responder", "ticket-reopen")
+WHILE_OPEN = ("page", "page-ack", "escalate", "escalate-to", "responder", "ticket-reopen", "ticket-move")
 """What nobody needs any more once the incident is resolved."""
 
 

@@ -56,6 +56,7 @@ SHOWN_EFFECTS = (
     ("ticket", "Jira"),
     ("ticket-reopen", "Jira reopen"),
     ("ticket-done", "Jira done"),
+    ("ticket-move", "Jira status"),
     ("checks", "Checks"),
 )
 """The effects a reader asks about, in this order; the thread itself is proof of Slack."""

@@ -22,6 +22,8 @@ from handlers.desk import Desk
 from handlers.incidents import commands, decide, owing, table
 from handlers.incidents.rules import Status
 from handlers.posts import upload_once
+from handlers.tickets import owed as ticket_owed
+from handlers.tickets import rules as tickets
 from handlers.timeline import rules, words
 
 EXPORT = "export"
@@ -86,6 +88,8 @@ def _note(desk: Desk, asker: Asker, number: int, said: str, *, now: float) -> No
         decide.say(desk, tx, row, name, words.noted(asker.name, said))
         if table.is_open(row) and not row.private:
             owing.page_note(desk, tx, row, asker, said)
+        if tickets.settings(desk).comments:
+            ticket_owed.ticket_note(tx, row, f"{asker.name}: {said}")
 
 
 def timeline(desk: Desk, asker: Asker, incident: str = "") -> Reply:

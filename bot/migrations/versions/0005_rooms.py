@@ -1,4 +1,4 @@
-"""An incident's own channel, private incidents, and its line in the digest."""
+"""An incident's own channel, private incidents, its line in the digest, and its ticket wherever it was moved."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ def upgrade() -> None:
     op.add_column("incidents", sa.Column("room", sa.String, nullable=False, server_default=""))
     op.add_column("incidents", sa.Column("digest_channel", sa.String, nullable=False, server_default=""))
     op.add_column("incidents", sa.Column("digest_ts", sa.String, nullable=False, server_default=""))
+    # Jira's id of the ticket stays when its key changes; every webhook is looked up by one of them.
+    op.add_column("incidents", sa.Column("ticket_id", sa.String, nullable=False, server_default=""))
+    op.create_index("ix_incidents_ticket_id", "incidents", ["ticket_id"])
+    op.create_index("ix_incidents_ticket_key", "incidents", ["ticket_key"])
     # Every edit and deletion in Slack asks whether its message is in a timeline; only marked messages have a channel.
     said = sa.text("channel IS NOT NULL")
     op.create_index("ix_timeline_said", "timeline", ["channel", "ts"], sqlite_where=said, postgresql_where=said)
