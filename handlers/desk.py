@@ -16,6 +16,7 @@ from bot.integrations.pagerduty import Pager
 from bot.integrations.prometheus import Metrics
 from bot.integrations.slack import Chat
 from bot.store import Store
+from handlers.access import Access
 from handlers.catalogue import Policy, Service, Watchdog
 from handlers.flags.kinds import Flag
 from runbooks import Runbook
@@ -50,3 +51,4 @@ class Desk:
     watchdogs: Mapping[str, Watchdog] = field(default_factory=dict)
     heartbeat: HeartbeatSettings | None = None
     flags: Mapping[str, Flag] = field(default_factory=dict)
+    access: Access | None = None
