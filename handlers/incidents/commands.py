@@ -349,7 +349,7 @@ def _plain(row: Any) -> dict[str, Any]:
         "number", "uid", "service", "environment", "severity", "title", "status", "source", "opened_at", "opened_by",
         "paged_at", "acked_at", "acked_by", "mitigated_at", "mitigated_by", "resolved_at", "resolved_by", "closed_at",
         "closed_by", "reopened_at", "channel", "thread_ts", "ticket_key",
-        "ticket_url", "checks", "test", "private",
+        "ticket_url", "checks", "test", "private", "room",
     )  # fmt: skip
     return {name: getattr(row, name) for name in kept}
 
