@@ -166,6 +166,7 @@ class Captain:
             cluster=connect.kubernetes(settings.kubernetes),
             heartbeat=connect.heartbeat(settings.heartbeat),
         )
+        self.access = Access(settings.permissions, self.outside.chat)
         self.desk = Desk(
             store=self.store,
             engine=self.engine,
@@ -180,10 +181,10 @@ class Captain:
             heartbeat=settings.heartbeat,
             tickets=settings.jira,
             flags=settings.flags,
+            access=self.access,
         )
         self.watchdogs = Ear(self.store, settings.watchdogs)
         self.commands = grammar.commands(SUBJECTS)
-        self.access = Access(settings.permissions, self.outside.chat)
         self.alerts: Intake[Entry] = Intake(
             self.store,
             name="alerts",
@@ -297,6 +298,8 @@ class Captain:
 
     def run(self, line: str, asker: Asker) -> Reply:
         """Carry out one line of the grammar. Raises Refused with what to do instead."""
+        if asker.door == "slack":
+            self.access.sees_private(asker)  # may ask Slack, and what asks later holds a transaction
         words = grammar.split(line)
         if words[:1] == ["help"] or not words:
             prefix = f"{self.desk.command} " if asker.door == "slack" else "captain "

@@ -16,6 +16,7 @@ from bot.integrations.pagerduty import Pager
 from bot.integrations.prometheus import Metrics
 from bot.integrations.slack import Chat
 from bot.store import Store
+from handlers.access import Access
 from handlers.catalogue import Policy, Service, Watchdog
 from handlers.flags.kinds import Flag
 from runbooks import Runbook
@@ -51,3 +52,4 @@ class Desk:
     heartbeat: HeartbeatSettings | None = None
     tickets: JiraSettings | None = None
     flags: Mapping[str, Flag] = field(default_factory=dict)
+    access: Access | None = None

@@ -250,10 +250,12 @@ def open_by_person(
     now: float,
     test: bool = False,
     link: str = "",
+    about: Mapping[str, str] | None = None,
 ) -> tuple[Any, bool]:
     """Open an incident for a person; (row, True when new). The same request asked twice opens one.
 
-    ``test``: it wakes nobody and makes no ticket. ``link``: the message it is about.
+    ``test``: it wakes nobody and makes no ticket. ``link``: the message it is about. ``about``: makes it a private one,
+    and says who may see it.
     """
     uid = rules.incident_uid("person", asker.key)
     with desk.engine.transaction(now) as tx:
@@ -267,8 +269,8 @@ def open_by_person(
             {
                 "uid": uid, "key": key, "open_key": key, "service": service, "source": "person", "opened_at": now,
                 "environment": desk.services[service].environment, "severity": severity.value, "title": title[:300],
-                "opened_by": asker.name, "test": test,
-                "about": json.dumps({"summary": title, "message": link}, ensure_ascii=False),
+                "opened_by": asker.name, "test": test, "private": bool(about),
+                "about": json.dumps({"summary": title, "message": link, **(about or {})}, ensure_ascii=False),
             },
         )  # fmt: skip
         if number is not None:

@@ -17,7 +17,7 @@ from bot.integrations.pagerduty import Pager, PageRef, Trigger
 from bot.integrations.slack import Edit, Post
 from handlers.checks import check_service
 from handlers.desk import Desk
-from handlers.incidents import decide, findings, owing, remind, table, words
+from handlers.incidents import decide, findings, owing, private, remind, table, words
 from handlers.incidents.phone import PREFIX
 from handlers.incidents.rules import Severity, Status
 from handlers.incidents.table import INCIDENTS
@@ -67,13 +67,13 @@ def page(desk: Desk, task: Task) -> Outcome:
         Trigger(
             routing_key=_routing_key(desk, task, row),
             dedup_key=dedup_key(row),
-            summary=f"[{row.severity}] {row.service}: {row.title}",
+            summary=f"[{row.severity}] {row.service}: {private.about(row) if row.private else row.title}",
             source="release-captain",
             severity=PAGERDUTY_SEVERITY[Severity(row.severity)],
             component=row.service,
             group=row.environment,
             links=[(url, text) for text, url in words.links(row)],
-            details={"incident": f"INC-{row.number}", "opened_by": row.opened_by, **table.about(row)},
+            details={"incident": f"INC-{row.number}", **({} if row.private else _told(row))},
         )
     )
 
@@ -91,6 +91,11 @@ def page(desk: Desk, task: Task) -> Outcome:
                 owing.escalation(tx, row, newest, {"itself": True, "by": "Release Captain"}, delay=waits)
 
     return Outcome({"dedup_key": accepted.dedup_key}, apply)
+
+
+def _told(row: Any) -> Mapping[str, str]:
+    """What the page says of an incident beside its title."""
+    return {"opened_by": row.opened_by, **table.about(row)}
 
 
 def page_ack(desk: Desk, task: Task) -> Outcome:

@@ -63,9 +63,9 @@ def taken(tx: Tx, row: Any) -> None:
 
 
 def page_note(desk: Desk, tx: Tx, row: Any, asker: Asker, text: str) -> bool:
-    """Write what somebody says in Slack on the page, too; False where there is no page, or no token to write with."""
+    """Write what somebody says in Slack on the page, too; False without a page or a token, and of what is private."""
     page, pager = table.newest(tx.c, row.number, "page"), desk.outside.pager
-    if page is None or pager is None or not pager.reads:
+    if page is None or pager is None or not pager.reads or row.private:
         return False
     key, args = (
         table.another_key(tx.c, row, "page-note"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -195,12 +194,3 @@ NAMES: Mapping[str, str] = {
     "reply": "answer to a command",
 }
 """What a reader calls each kind."""
-
-
-def listed(desk: Desk) -> tuple[list[Stuck], str, words.Blocks]:
-    """What is stuck now, and how it is shown."""
-    now = time.time()
-    with desk.store.read() as c:
-        found = stuck(c, now=now)
-    text, blocks = listing(found, now=now)
-    return found, text, blocks

@@ -51,7 +51,8 @@ def test_what_is_wrong_is_said_on_stderr_with_exit_code_2(town: Town, bot: Bot):
 
 def test_help_is_the_bots_own(town: Town, bot: Bot):
     assert (
-        "`captain incident open SEVERITY SERVICE TITLE… [--test]`" in captain("help", "--config", str(town.file)).stdout
+        "`captain incident open SEVERITY SERVICE TITLE… [--test] [--private]`"
+        in captain("help", "--config", str(town.file)).stdout
     )
 
 
