@@ -20,7 +20,7 @@ from bot.config import CaptainSettings
 from bot.effects import FINAL, Effect, Outcome, Performer, Settled, State, Task, Tx
 from bot.engine import Engine
 from bot.errors import ConfigError, GiveUp, Refused, Retry
-from bot.grammar import Asker, Reply
+from bot.grammar import Asker, Command, Reply
 from bot.inbox import Request
 from bot.intake import Intake
 from bot.integrations import connect
@@ -36,6 +36,7 @@ from bot.refusals import Refusals
 from bot.store import Store
 from bot.tally import Tally
 from bot.yaml_lines import Place
+from handlers import forms
 from handlers.access import Access, Permissions
 from handlers.access import misfits as access_misfits
 from handlers.alerts import journal, payload
@@ -46,7 +47,7 @@ from handlers.flags import decide as flag_decide
 from handlers.flags import table as flag_table
 from handlers.flags.kinds import Flag
 from handlers.flags.kinds import misfits as flag_misfits
-from handlers.incidents import decide, declare, home, phone, table, verdicts
+from handlers.incidents import decide, home, phone, table, verdicts
 from handlers.posts import post_once
 from handlers.subjects import PERFORMERS, SUBJECTS, TICKS, lanes
 from handlers.watchdogs import table as watchdog_table
@@ -320,7 +321,7 @@ class Captain:
             self._home(str(given["user"]))
         elif request.kind == "modal":
             with self.engine.transaction(time.time()) as tx:
-                declare.ask(tx, request.key, given)
+                forms.ask(tx, request.key, given)
         elif request.kind == "pagerduty":
             verdict = phone.hear(self.desk, given["event"])
         else:
@@ -331,13 +332,16 @@ class Captain:
                 answer = {"text": reply.text, "blocks": list(reply.blocks), "in_channel": reply.in_channel}
             except Refused as e:
                 verdict = str(e)
-                answer = {"text": verdict, "blocks": list(e.blocks), "in_channel": False}
+                answer = {"text": verdict + forms.typed(given), "blocks": list(e.blocks), "in_channel": False}
         self._close(request, answer, verdict)
 
     def _submitted(self, asker: Asker, form: Mapping[str, Any]) -> Reply:
         """What a filled form asks for, under the same permission as the command it stands for."""
-        self.access.check(asker, self.commands["incident", "open"])
-        return declare.submitted(self.desk, asker, form)
+        return forms.submitted(self.desk, asker, form, check=lambda line: self.access.check(asker, self._command(line)))
+
+    def _command(self, name: str) -> Command:
+        subject, _, verb = name.partition(" ")
+        return self.commands[subject, verb]
 
     def _close(self, request: Request, answer: Mapping[str, Any] | None, verdict: str) -> None:
         at, url = time.time(), request.payload.get("response_url")
@@ -351,6 +355,7 @@ class Captain:
     def _sorry(self, request: Request) -> None:
         """A request broke on a fault of ours: the person hears of it instead of waiting."""
         text = "That did not work, and the fault is mine, not yours. It is in my log; please tell whoever runs me."
+        text += forms.typed(request.payload)
         self._close(request, {"text": text, "blocks": [], "in_channel": False}, "broke on a fault of mine, see my log")
 
     def _reply(self, task: Task) -> Outcome:

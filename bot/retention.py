@@ -19,7 +19,10 @@ A_TRANSACTION = 500
 """Rows deleted in one transaction: nobody who waits to write waits long."""
 WORKFLOW_DAYS = 7.0
 """Most days a finished workflow is kept: the ledger holds what came of it."""
-SAID = ("panel", "note", "asked", "remind", "reply", "flag-panel", "flag-note", "flag-calm")
+SAID = (
+    "panel", "note", "asked", "remind", "reply", "digest-edit", "home", "oncall-look", "flag-panel", "flag-note",
+    "flag-calm",
+)  # fmt: skip
 """Kinds of effects that only said something. What an incident was paged, ticketed and opened with stays with it for good."""
 
 

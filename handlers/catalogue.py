@@ -12,6 +12,12 @@ from handlers.incidents.rules import Reminder, Severity
 ROUTING_KEY = re.compile(r"[A-Za-z0-9]{32}")
 
 
+def _a_channel(value: str) -> str:
+    if not re.fullmatch(r"#[^\s#]{1,80}|[CG][A-Z0-9]{2,}", value):
+        raise ValueError("must be a channel id such as C012AB3CD or a name such as #docs-api")
+    return value
+
+
 class Service(BaseModel):
     """One row of the service catalogue."""
 
@@ -31,9 +37,7 @@ class Service(BaseModel):
     @field_validator("channel")
     @classmethod
     def _channel(cls, value: str) -> str:
-        if not re.fullmatch(r"#[^\s#]{1,80}|[CG][A-Z0-9]{2,}", value):
-            raise ValueError("must be a channel id such as C012AB3CD or a name such as #docs-api")
-        return value
+        return _a_channel(value)
 
     @field_validator("pagerduty")
     @classmethod
@@ -117,6 +121,10 @@ class Policy(BaseModel):
         description="severities whose end puts a post-mortem draft into the thread; an empty list is never",
     )
     remind: Remind = Remind()
+    digest: str = Field("", description="channel with one line for each open incident: an id (C…, safest) or #name")
+    digest_severities: Sequence[Severity] = Field(
+        default=tuple(Severity), description="severities that have a line in the digest"
+    )
     reopen_within: float = Field(
         1800.0,
         ge=0,
@@ -139,6 +147,11 @@ class Policy(BaseModel):
         "0 leaves that to PagerDuty's policy",
     )
     checks_deadline: float = Field(60.0, gt=0, le=900, description="seconds an incident's checks may take")
+
+    @field_validator("digest")
+    @classmethod
+    def _digest(cls, value: str) -> str:
+        return _a_channel(value) if value else value
 
     @field_validator("roles")
     @classmethod

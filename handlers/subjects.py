@@ -10,11 +10,12 @@ from bot.grammar import Verb
 from bot.lanes import LaneRule
 from handlers import heartbeat
 from handlers.desk import Desk
+from handlers.digest import effects as digest_effects
 from handlers.flags import care as flag_care
 from handlers.flags import commands as flag_commands
 from handlers.flags import effects as flag_effects
 from handlers.incidents import commands as incident_commands
-from handlers.incidents import declare, learned, pager, postmortem, reconcile
+from handlers.incidents import declare, learned, pager, postmortem, reconcile, update, update_form
 from handlers.incidents import effects as incident_effects
 from handlers.oncall import commands as oncall_commands
 from handlers.status import commands as status_commands
@@ -32,6 +33,9 @@ SUBJECTS: Mapping[str, Mapping[str, Verb]] = {
 PERFORMERS: Sequence[Callable[[Desk], list[Performer]]] = (
     incident_effects.performers,
     declare.performers,
+    update.performers,
+    update_form.performers,
+    digest_effects.performers,
     learned.performers,
     postmortem.performers,
     pager.performers,

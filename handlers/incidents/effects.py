@@ -46,8 +46,12 @@ def performers(desk: Desk) -> list[Performer]:
         Performer("ticket-reopen", lambda task: ticket_reopen(desk, task)),
         Performer("ticket-done", lambda task: ticket_done(desk, task)),
         Performer("checks", lambda task: checks(desk, task)),
-        Performer(remind.KIND, lambda task: remind.remind(desk, task, functools.partial(decide.say, desk))),
+        Performer(remind.KIND, lambda task: _remind(desk, task)),
     ]
+
+
+def _remind(desk: Desk, task: Task) -> Outcome:
+    return remind.remind(desk, task, functools.partial(decide.say, desk), functools.partial(decide.show, desk))
 
 
 def page(desk: Desk, task: Task) -> Outcome:

@@ -149,7 +149,7 @@ def _timeline(found: Facts) -> list[str]:
 
 def _outside(found: Facts) -> list[str]:
     """What was paged, posted and ticketed, and how long it took. Edits of the panel are counted, not listed."""
-    kept = [one for one in found.effects if one.kind not in ("panel", "postmortem", "postmortem-ticket")]
+    kept = [one for one in found.effects if one.kind not in ("panel", "digest-edit", "postmortem", "postmortem-ticket")]
     edits = sum(one.kind == "panel" and one.state == State.DONE.value for one in found.effects)
     rows = [(_instant(one.created_at), cell(one.kind), cell(_outcome(one)), cell(one.reason or "")) for one in kept]
     made = _rows("owed at", "what", "became of it", "said", rows) if rows else ["Nothing."]

@@ -16,6 +16,7 @@ from bot.grammar import Asker
 from bot.integrations.slack.words import escape
 from handlers.buckets import posts
 from handlers.desk import Desk
+from handlers.digest import follow
 from handlers.incidents import decide, table, words
 from handlers.incidents.rules import Status
 from handlers.incidents.table import INCIDENTS
@@ -133,6 +134,9 @@ def _try_again(
 
 
 def _revive(desk: Desk, tx: Tx, one: Stuck) -> bool:
+    if one.reason == follow.LINE_GONE:
+        follow.forget(tx, one.about or 0)
+        follow.follow(desk, tx, one.about or 0)
     if not _gone(one):
         return desk.engine.repair(tx, one.key)
     # An edit cannot bring back what it was to change: the message is posted anew, and the thread goes on below that.
@@ -193,6 +197,9 @@ NAMES: Mapping[str, str] = {
     "note": "Slack note",
     "asked": "Slack question's edit",
     "reply": "answer to a command",
+    "digest": "line in the digest",
+    "digest-edit": "digest line's edit",
+    "update-ticket": "update on the ticket",
 }
 """What a reader calls each kind."""
 

@@ -1,4 +1,4 @@
-"""An incident's own channel, private incidents, and its line in the digest."""
+"""An incident's own channel, private incidents, what was last told of one, and its line in the digest."""
 
 from __future__ import annotations
 
@@ -14,3 +14,11 @@ def upgrade() -> None:
     op.add_column("incidents", sa.Column("room", sa.String, nullable=False, server_default=""))
     op.add_column("incidents", sa.Column("digest_channel", sa.String, nullable=False, server_default=""))
     op.add_column("incidents", sa.Column("digest_ts", sa.String, nullable=False, server_default=""))
+    # Edits of the line are gathered as those of the panel are.
+    op.add_column("incidents", sa.Column("digest", sa.Integer, nullable=False, server_default="0"))
+    op.add_column("incidents", sa.Column("digest_owed", sa.Boolean, nullable=False, server_default=sa.false()))
+    # The last stakeholder update, which panel, digest and Home show, and when the next is promised.
+    op.add_column("incidents", sa.Column("update_text", sa.String, nullable=False, server_default=""))
+    op.add_column("incidents", sa.Column("update_at", sa.Float))
+    op.add_column("incidents", sa.Column("update_by", sa.String, nullable=False, server_default=""))
+    op.add_column("incidents", sa.Column("next_update_at", sa.Float))
