@@ -47,7 +47,8 @@ from handlers.flags import decide as flag_decide
 from handlers.flags import table as flag_table
 from handlers.flags.kinds import Flag
 from handlers.flags.kinds import misfits as flag_misfits
-from handlers.incidents import decide, home, phone, table, verdicts
+from handlers.home import facts, turns, view
+from handlers.incidents import decide, phone, table, verdicts
 from handlers.posts import post_once
 from handlers.subjects import PERFORMERS, SUBJECTS, TICKS, lanes
 from handlers.watchdogs import table as watchdog_table
@@ -222,7 +223,7 @@ class Captain:
             self.store.restored = backup.last_restore(c)
         for performers in PERFORMERS:
             self.engine.perform(performers(self.desk))
-        self.engine.perform([Performer("reply", self._reply)])
+        self.engine.perform([Performer("reply", self._reply), Performer("home", self._home_anew)])
         self.engine.settled.append(lambda tx, done: decide.settled(self.desk, tx, done))
         self.engine.settled.append(lambda tx, done: flag_decide.settled(self.desk, tx, done))
         self.engine.settled.append(self._meter)
@@ -318,7 +319,7 @@ class Captain:
         answer: Mapping[str, Any] | None = None
         verdict = "done"
         if request.kind == "home":
-            self._home(str(given["user"]))
+            self._home(str(given["user"]), request.key)
         elif request.kind == "modal":
             with self.engine.transaction(time.time()) as tx:
                 forms.ask(tx, request.key, given)
@@ -350,6 +351,8 @@ class Captain:
                 # What was pressed on the Home tab has no address to answer to: its person gets a direct message.
                 args = {"url": url, "user": request.payload.get("user", ""), **answer}
                 tx.owe(Effect(f"reply:{request.key}", "reply", "replies", None, args, urgency=1))
+            if request.payload.get("home"):
+                turns.again(tx, str(request.payload["user"]), request.key)
             inbox.done(tx.c, request.key, at=at, verdict=verdict)
 
     def _sorry(self, request: Request) -> None:
@@ -370,14 +373,24 @@ class Captain:
         chat.respond(Respond(told["url"], told["text"], blocks, in_channel=told["in_channel"]))
         return Outcome()
 
-    def _home(self, user: str) -> None:
-        if self.outside.chat is None:
-            return
+    def _home(self, user: str, key: str) -> None:
+        """Show the tab as it is known here, and again when PagerDuty has said who is on call."""
+        with self.engine.transaction(time.time()) as tx:
+            turns.refresh(self.desk, tx, user, key)
         try:
-            self.outside.chat.publish_home(user, home.view(self.desk, user, may=self._may(user)))
+            self._publish(user)
         except (Retry, GiveUp) as e:
             # Opening the tab again asks again; nothing is owed for a page that is only looked at.
             log.warning("App Home of %s: %s", user, e.reason)
+
+    def _publish(self, user: str) -> None:
+        if self.outside.chat is not None:
+            drawn = view.view(facts.gather(self.desk, user, may=self._may(user)))
+            self.outside.chat.publish_home(user, drawn)
+
+    def _home_anew(self, task: Task) -> Outcome:
+        self._publish(str(task.args["user"]))
+        return Outcome()
 
     def _may(self, user: str) -> Callable[[str, str], bool]:
         """Whether a person in Slack may use a command, by its subject and verb."""

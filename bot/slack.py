@@ -102,6 +102,8 @@ class SlackEar:
         channel = body.get("channel", {}).get("id", "")
         name = user.get("name") or user.get("username", "")
         payload = self._asked(body, user["id"], name, channel, line)
+        if (body.get("view") or {}).get("type") == "home":
+            payload |= {"home": True}  # it is drawn anew when what was pressed is done
         kind = "modal" if action["action_id"] in forms.forms() else "press"
         if not self._captain.take(inbox.Request(key, now(), kind, payload)):
             # Not acknowledged: Slack shows a warning beside the button, and the person presses again.
@@ -144,7 +146,7 @@ class SlackEar:
         payload = self._asked(
             told, user["id"], user.get("name") or user.get("username", ""), told.get("channel", ""), ""
         )
-        payload |= {"form": filled}
+        payload |= {"form": filled, "home": bool(told.get("home"))}
         if self._captain.take(inbox.Request(f"slack:{form['id']}", now(), "form", payload)):
             ack()
         else:

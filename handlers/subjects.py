@@ -14,6 +14,7 @@ from handlers.digest import effects as digest_effects
 from handlers.flags import care as flag_care
 from handlers.flags import commands as flag_commands
 from handlers.flags import effects as flag_effects
+from handlers.home import turns
 from handlers.incidents import commands as incident_commands
 from handlers.incidents import declare, learned, pager, postmortem, reconcile, update, update_form
 from handlers.incidents import effects as incident_effects
@@ -41,6 +42,7 @@ PERFORMERS: Sequence[Callable[[Desk], list[Performer]]] = (
     pager.performers,
     reconcile.performers,
     flag_effects.performers,
+    turns.performers,
     heartbeat.performers,
 )
 """What each subject knows to do outside."""
@@ -83,5 +85,7 @@ def lanes(*, slack_pace: float = 1.0) -> list[LaneRule]:
         LaneRule("checks", workers=4, cap=60.0, patience_h=1.0, trips=0),
         LaneRule("reconcile", workers=1, cap=30.0, patience_h=0.05, trips=0),
         LaneRule("reminders", workers=1, trips=0),
+        # What a Home tab waits for; half a minute later its person has looked elsewhere.
+        LaneRule("looks", workers=2, cap=8.0, patience_h=0.01, trips=0),
         LaneRule("heartbeat", workers=2, first=2.0, cap=15.0, patience_h=0.5),
     ]

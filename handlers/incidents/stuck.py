@@ -28,7 +28,7 @@ MOST = 200
 ANSWERS = "replies"
 ANSWERED_WITHIN = 1800.0
 """Seconds for which Slack takes an answer to a command: what was not delivered by then is no longer wanted."""
-PASSING = ("reconcile", "heartbeat")
+PASSING = ("reconcile", "heartbeat", "home", "oncall-look")
 """Kinds whose next turn makes good what the last one failed to do."""
 
 

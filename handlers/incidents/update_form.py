@@ -33,7 +33,7 @@ MOST = 100
 """Incidents in the menu; Slack takes no more."""
 
 
-def view(c: Any, found: Any, *, told: Mapping[str, str]) -> dict[str, Any]:
+def view(c: Any, found: Any, *, told: Mapping[str, Any]) -> dict[str, Any]:
     """The form. ``found``: the incident it is about; None asks for one. ``told`` comes back with what is filled in."""
     blocks: list[dict[str, Any]] = []
     text: dict[str, Any] = {
@@ -104,7 +104,7 @@ def submitted(desk: Desk, asker: Asker, fields: Mapping[str, Any]) -> Reply:
 
 def ask(tx: Tx, key: str, payload: Mapping[str, Any]) -> None:
     """Owe the form: it is shown within Slack's three seconds or not at all."""
-    args = {name: payload.get(name, "") for name in ("trigger_id", "response_url", "channel", "user", "line")}
+    args = {name: payload.get(name, "") for name in ("trigger_id", "response_url", "channel", "user", "line", "home")}
     tx.owe(Effect(f"modal:{key}", "update-modal", "replies", None, args, urgency=0))
 
 
@@ -143,7 +143,8 @@ def _open(desk: Desk, args: Mapping[str, Any]) -> None:
         found = commands.meant(c, asker, ref or "")
         if found is not None and found.status == Status.CLOSED.value:
             raise Refused(updates.closed(found.number))
-        shown = view(c, found, told={"response_url": args["response_url"], "channel": args["channel"]})
+        told = {name: args[name] for name in ("response_url", "channel", "home")}
+        shown = view(c, found, told=told)
     chat_of(desk).open_view(args["trigger_id"], shown)
 
 
