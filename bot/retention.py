@@ -19,11 +19,10 @@ A_TRANSACTION = 500
 """Rows deleted in one transaction: nobody who waits to write waits long."""
 WORKFLOW_DAYS = 7.0
 """Most days a finished workflow is kept: the ledger holds what came of it."""
-SAID = (
-    "panel", "note", "asked", "remind", "reply", "digest-edit", "home", "oncall-look", "flag-panel", "flag-note",
-    "flag-calm",
-)  # fmt: skip
+SAID = ("panel", "note", "asked", "remind", "reply", "flag-panel", "flag-note", "flag-calm")
 """Kinds of effects that only said something. What an incident was paged, ticketed and opened with stays with it for good."""
+SHOWN = ("digest-edit", "home", "oncall-look")
+"""Kinds that only kept something true that is shown."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ def _old(before: float) -> dict[str, tuple[sa.FromClause, sa.ColumnElement[bool]
         "requests": (requests, requests.c.received_at < before),
         "messages": (
             effects,
-            settled & effects.c.kind.in_(SAID) & (effects.c.about.is_(None) | effects.c.about.in_(over)),
+            settled & effects.c.kind.in_((*SAID, *SHOWN)) & (effects.c.about.is_(None) | effects.c.about.in_(over)),
         ),
         "events": (events, (events.c.at < before) & events.c.incident.in_(over)),
         "findings": (findings, findings.c.settled_at < before),

@@ -12,12 +12,6 @@ from handlers.incidents.rules import Reminder, Severity
 ROUTING_KEY = re.compile(r"[A-Za-z0-9]{32}")
 
 
-def _a_channel(value: str) -> str:
-    if not re.fullmatch(r"#[^\s#]{1,80}|[CG][A-Z0-9]{2,}", value):
-        raise ValueError("must be a channel id such as C012AB3CD or a name such as #docs-api")
-    return value
-
-
 class Service(BaseModel):
     """One row of the service catalogue."""
 
@@ -148,11 +142,6 @@ class Policy(BaseModel):
     )
     checks_deadline: float = Field(60.0, gt=0, le=900, description="seconds an incident's checks may take")
 
-    @field_validator("digest")
-    @classmethod
-    def _digest(cls, value: str) -> str:
-        return _a_channel(value) if value else value
-
     @field_validator("roles")
     @classmethod
     def _roles(cls, value: Mapping[str, str]) -> Mapping[str, str]:
@@ -162,3 +151,14 @@ class Policy(BaseModel):
             if not said.strip() or "\n" in said.strip() or len(said) > 300:
                 raise ValueError(f"what '{name}' does must be one line of at most 300 characters")
         return value
+
+    @field_validator("digest")
+    @classmethod
+    def _digest(cls, value: str) -> str:
+        return _a_channel(value) if value else value
+
+
+def _a_channel(value: str) -> str:
+    if not re.fullmatch(r"#[^\s#]{1,80}|[CG][A-Z0-9]{2,}", value):
+        raise ValueError("must be a channel id such as C012AB3CD or a name such as #docs-api")
+    return value

@@ -37,12 +37,12 @@ PERFORMERS: Sequence[Callable[[Desk], list[Performer]]] = (
     update.performers,
     update_form.performers,
     digest_effects.performers,
+    turns.performers,
     learned.performers,
     postmortem.performers,
     pager.performers,
     reconcile.performers,
     flag_effects.performers,
-    turns.performers,
     heartbeat.performers,
 )
 """What each subject knows to do outside."""

@@ -109,6 +109,7 @@ def write_config(path: Path, held: Secrets, *, port: int, bot_port: int, service
             }
             for name in services
         },
+        "incidents": {"digest": "#incidents"},
         "flags": {
             f"{name}-bypass": {
                 "service": name,

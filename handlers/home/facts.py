@@ -54,7 +54,7 @@ def gather(desk: Desk, user: str, *, may: May) -> Facts:
     """Read them. ``user``: Slack user id."""
     now = time.time()
     with desk.store.read() as c:
-        rows = table.open_incidents(c, limit=MOST)
+        rows = sorted(table.open_incidents(c, limit=MOST), key=_worst_first)
         parts = _parts(c, user, rows)
         found = stuck.stuck(c, now=now)
         heard = watchdog_table.states(c, desk.watchdogs)
@@ -75,6 +75,10 @@ def gather(desk: Desk, user: str, *, may: May) -> Facts:
         stuck=found,
         watchdogs=watchdog_words.home(desk.watchdogs, heard, now=clock) if desk.watchdogs else "",
     )
+
+
+def _worst_first(row: Any) -> tuple[bool, str, int]:
+    return bool(row.test), str(row.severity), -int(row.number)
 
 
 def _parts(c: Connection, user: str, rows: Sequence[Any]) -> Mapping[int, str]:

@@ -287,14 +287,6 @@ def _find(c: Any, asker: Asker, ref: str, among: Sequence[Status] = ()) -> Any:
     )
 
 
-def meant(c: Any, asker: Asker, ref: str) -> Any:
-    """The incident a form is to be about: the one named, or the one that can be meant; None when several can. Raises Refused."""
-    if ref:
-        return _find(c, asker, ref)
-    found, _ = _candidates(c, asker)
-    return found[0] if len(found) == 1 else None if found else _find(c, asker, "")
-
-
 def _clear(c: Any, asker: Asker, among: Sequence[Status] = ()) -> Any:
     """The one incident that can be meant when none is named; None when there is none or several."""
     found, _ = _candidates(c, asker, among)
@@ -306,6 +298,14 @@ def _candidates(c: Any, asker: Asker, among: Sequence[Status] = ()) -> tuple[Seq
     rows = table.latest_incidents(c, among=among) if among else table.open_incidents(c)
     here = [row for row in rows if asker.channel and row.channel == asker.channel]
     return here or rows, bool(here)
+
+
+def meant_by_form(c: Any, asker: Asker, ref: str) -> Any:
+    """The incident a form is to be about: the one named, or the one that can be meant; None when several can. Raises Refused."""
+    if ref:
+        return _find(c, asker, ref)
+    found, _ = _candidates(c, asker)
+    return found[0] if len(found) == 1 else None if found else _find(c, asker, "")
 
 
 def _channel(channel: str) -> str:

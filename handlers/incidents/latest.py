@@ -21,6 +21,13 @@ def panel(row: Any, *, now: float) -> str:
     return "\n".join(line for line in lines if line)
 
 
+def plain(row: Any) -> list[str]:
+    """The same for a terminal: lines that are escaped and hold no dates that only Slack can read."""
+    told = [f"Last update by {escape(row.update_by)}, {utc(row.update_at)}: {escape(row.update_text)}"]
+    due = [f"Next update by {utc(row.next_update_at)}."] if row.next_update_at is not None else []
+    return [*(told if row.update_at is not None else ()), *due]
+
+
 def promise(row: Any, *, now: float) -> str:
     """When the next update is promised, mrkdwn; empty when it is not."""
     if row.next_update_at is None:

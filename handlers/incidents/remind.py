@@ -26,6 +26,8 @@ OFFERS: Mapping[Reminder, tuple[Deed, ...]] = {
     Reminder.CLOSE: (Deed.CLOSE,),
 }
 """The buttons below each; one that asks for news also has a form for them."""
+TELLS = "communications"
+"""The role that is reminded of a promised update before the lead is, where captain.yml has it and somebody has it."""
 LATE = 60.0
 """Seconds after which a promised update is not merely due."""
 Show = Callable[[Tx, int], None]
@@ -109,7 +111,9 @@ def remind(desk: Desk, task: Task, say: Say, show: Show) -> Outcome:
                 arm(desk, tx, row, status, after=since + pause - tx.now)
                 return
             again = 0
-        text, blocks = said(row, what, table.role_of(tx.c, row.number, "lead"), ago=tx.now - since)
+        whose = table.role_of(tx.c, row.number, TELLS) if promised is not None else None
+        whose = whose or table.role_of(tx.c, row.number, "lead")
+        text, blocks = said(row, what, whose, ago=tx.now - since)
         told = f"reminded to {what.value}"
         table.add_event(tx.c, incident=row.number, at=tx.now, kind="reminded", actor="Release Captain", text=told)
         say(tx, row, task.key.removeprefix(f"{row.uid}:"), text, blocks)
@@ -129,7 +133,7 @@ def _news(c: Connection, row: Any) -> float:
 
 
 def said(row: Any, what: Reminder, lead: Any, *, ago: float) -> tuple[str, words.Blocks]:
-    """A reminder's message. (text, blocks). ``lead``: the row of whoever leads, or None; ``ago``: s without the deed.
+    """A reminder's message. (text, blocks). ``lead``: the row of whose role it is, or None; ``ago``: s without the deed.
 
     Of an update that was promised ``ago`` is how late it is.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
@@ -54,7 +55,7 @@ def update(desk: Desk, asker: Asker, number: int, text: str, *, promised: float,
             remind.arm(desk, tx, row, Status(row.status))
         places = _places(desk, tx, row, ticket=_comment(desk, tx, row))
         decide.show(desk, tx, number)
-        return _follows(row, places, promised=promised)
+        return _follows(row, places, promised=promised, when=latest.clock if asker.door == "slack" else latest.utc)
 
 
 def fault(text: str) -> str:
@@ -131,10 +132,10 @@ def _places(desk: Desk, tx: Tx, row: Any, *, ticket: str) -> list[str]:
     return [*found, "the timeline"]
 
 
-def _follows(row: Any, places: list[str], *, promised: float) -> str:
+def _follows(row: Any, places: list[str], *, promised: float, when: Callable[[float], str]) -> str:
     said = f"your update is in {', '.join(places[:-1])} and {places[-1]}." if places[1:] else "it is in the timeline."
     if row.next_update_at is not None:
-        return f"{said} The next is promised by {latest.clock(row.next_update_at)}; I remind the thread then."
+        return f"{said} The next is promised by {when(row.next_update_at)}; I remind the thread then."
     if promised:
         return f"{said} It is {row.status}, so no next one is promised."
     return said

@@ -140,7 +140,7 @@ def _open(desk: Desk, args: Mapping[str, Any]) -> None:
     ref = named.group(1) if named else None
     asker = Asker(args["user"], args["user"], "slack", "", args["channel"])
     with desk.store.read() as c:
-        found = commands.meant(c, asker, ref or "")
+        found = commands.meant_by_form(c, asker, ref or "")
         if found is not None and found.status == Status.CLOSED.value:
             raise Refused(updates.closed(found.number))
         told = {name: args[name] for name in ("response_url", "channel", "home")}

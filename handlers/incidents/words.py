@@ -401,7 +401,9 @@ def detail(
         blocks.insert(
             -1, {"type": "section", "text": {"type": "mrkdwn", "text": "*Timeline (UTC)*\n" + "\n".join(lines)}}
         )
-    text = "\n".join([list_line(row), *has, *(one.text for one in asked), truth(row, effects), *lines])
+    text = "\n".join(
+        [list_line(row), *has, *latest.plain(row), *(one.text for one in asked), truth(row, effects), *lines]
+    )
     return fitted(text, blocks)
 
 

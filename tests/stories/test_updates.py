@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from typing import Any
 
@@ -61,7 +62,10 @@ def test_an_update_is_read_in_the_thread_the_panel_the_ticket_the_digest_and_the
     until(lambda: lines(told))
     answer = bot.ask('incident update "cache is <!channel> warm & latency falls" --next 30m', "dora")["text"]
     assert "in its thread, OPS-1, the digest and the timeline" in answer
-    assert "The next is promised by" in answer
+    assert re.search(r"The next is promised by \w{3} \d\d:\d\d UTC", answer), "a terminal reads no date of Slack's"
+    shown = bot.ask("incident show INC-1")["text"]
+    assert re.search(r"Last update by dora, \w{3} \d\d:\d\d UTC: cache is <!channel> warm", shown)
+    assert "Next update by" in shown
     until(lambda: any("*Update* by dora: cache is &lt;!channel&gt; warm" in text for text in told.thread(root)))
     until(lambda: "*Last update* by dora" in told.shown(roots(told)[0]))
     assert "*Next update by* <!date^" in told.shown(roots(told)[0])
@@ -166,6 +170,16 @@ def test_the_thread_is_reminded_when_a_promised_update_is_due_and_no_longer_when
     until(lambda: "promised" not in told.shown(roots(told)[0]))
     threading.Event().wait(2.5)
     assert reminders(told, root, "was promised for") == 1
+
+
+def test_who_speaks_for_the_incident_is_reminded_of_what_was_promised(told: Town):
+    bot, bob = told.start(), user(told, "bob")
+    root = burn(told, bot)
+    bot.ask("incident ack INC-1", "dora")
+    bot.ask("incident role lead @alice")
+    bot.ask(f"incident role communications <@{bob}|bob>")
+    bot.ask("incident update it is better --next 1s")
+    until(lambda: reminders(told, root, f"<@{bob}>: the update of INC-1 that was promised for") == 1)
 
 
 def test_a_promise_made_before_anybody_has_it_is_kept_in_mind_by_who_takes_it(told: Town):
