@@ -37,12 +37,13 @@ def post(desk: Desk, task: Task) -> Outcome:
     # Where an earlier try may have posted it; otherwise where it belongs now.
     channel = str(task.args["channel"]) if task.tried else desk.policy.digest
     link = _link(desk, row)
-    text, blocks = line(row, lead=lead, link=link)
+    now = time.time()
+    text, blocks = line(row, now=now, lead=lead, link=link)
     posted: Posted | None
     if follow.wanted(desk, row):
         posted = post_once(desk, task, Post(channel, text, blocks, None, task.key))
     elif task.tried:
-        since = min(task.created_at, time.time()) - CLOCK_SLACK
+        since = min(task.created_at, now) - CLOCK_SLACK
         posted = chat_of(desk).find(channel, task.key, since=since)
     else:
         posted = None
@@ -53,10 +54,10 @@ def post(desk: Desk, task: Task) -> Outcome:
         t = table.INCIDENTS()
         where = {"digest_channel": posted.channel, "digest_ts": posted.ts}
         tx.c.execute(t.update().where(t.c.number == row.number).values(**where))
-        now = table.by_number(tx.c, row.number)
-        if task.tried or line(now, lead=_lead(tx.c, row.number), link=link)[1] != blocks:
+        fresh = table.by_number(tx.c, row.number)
+        if task.tried or line(fresh, now=now, lead=_lead(tx.c, row.number), link=link)[1] != blocks:
             # It changed while this was on its way, or an earlier try has posted what was true then.
-            follow.edit(desk, tx, now)
+            follow.edit(desk, tx, fresh)
 
     # What an earlier try has posted may say something else.
     face = "" if task.tried else _face(blocks)
@@ -74,7 +75,7 @@ def edit(desk: Desk, task: Task) -> Outcome:
     if task.key != f"{row.uid}:digest-edit:{row.digest}":
         return Outcome(skipped="a newer edit is on its way")
     link = _link(desk, row)
-    text, blocks = line(row, lead=lead, link=link)
+    text, blocks = line(row, now=time.time(), lead=lead, link=link)
     face = _face(blocks)
     if face == _last(desk, row.number).get("face"):
         return Outcome(skipped="nothing that it says has changed")

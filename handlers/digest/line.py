@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bot.integrations.slack.words import clip, escape, fit
-from handlers.incidents.latest import ago, clock, one_line
+from handlers.incidents.latest import ago, clock, one_line, promise
 from handlers.incidents.rules import Status
 from handlers.incidents.words import STATUS_ICON, Blocks, duration
 
@@ -13,7 +13,7 @@ TITLE, UPDATE, NAME = 150, 400, 80
 """Characters of each that a line has room for, before they are escaped."""
 
 
-def line(row: Any, *, lead: str = "", link: str = "") -> tuple[str, Blocks]:
+def line(row: Any, *, now: float, lead: str = "", link: str = "") -> tuple[str, Blocks]:
     """The message of one incident. (text, blocks). ``lead``: the name of who leads; ``link``: its thread, or empty.
 
     Of a private incident only that there is one, however its line came to be.
@@ -27,7 +27,7 @@ def line(row: Any, *, lead: str = "", link: str = "") -> tuple[str, Blocks]:
     if not status.open:
         # A tilde of its own would end the striking out.
         head = f"~{head.replace('~', '-')}~"
-    lines = [f"{STATUS_ICON[status]} {head}", _state(row, status, lead), _update(row, status)]
+    lines = [f"{STATUS_ICON[status]} {head}", _state(row, status, lead), _update(row, status, now)]
     where = f"<#{row.room}>" if row.room else ""
     if where:
         lines[1] += f" · {where}"
@@ -53,14 +53,14 @@ def _state(row: Any, status: Status, lead: str) -> str:
     return f"{stands} · opened {ago(row.opened_at)}"
 
 
-def _update(row: Any, status: Status) -> str:
-    """What was last told and when, and when the next is promised."""
+def _update(row: Any, status: Status, now: float) -> str:
+    """What was last told and when, and when the next is promised, or was."""
     said = ""
     if row.update_at is not None:
         text, by = _part(row.update_text, UPDATE), _part(row.update_by, NAME)
         said = f"> {text} ({by}, {clock(row.update_at)})"
     if row.next_update_at is not None and status.open:
-        said += f"\n> _Next update by {clock(row.next_update_at)}_"
+        said += f"\n> {promise(row, now=now)}"
     return said.strip()
 
 

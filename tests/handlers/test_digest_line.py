@@ -27,7 +27,7 @@ def incident(**changes):
 
 
 def shown(row, **more) -> str:
-    return line(row, **more)[1][0]["text"]["text"]
+    return line(row, now=NOW, **more)[1][0]["text"]["text"]
 
 
 def test_it_says_how_bad_which_where_who_has_it_and_how_old_it_is():
@@ -53,12 +53,13 @@ def test_at_its_end_it_is_struck_out_and_says_who_and_how_long():
 def test_the_last_update_and_the_promise_stand_below():
     text = shown(incident(update_text="warm\nagain", update_at=NOW, update_by="dora", next_update_at=NOW + 1800))
     assert "> warm again (dora, <!date^" in text
-    assert "> _Next update by <!date^" in text
+    assert "> *Next update by* <!date^" in text
+    assert "was promised for" in shown(incident(next_update_at=NOW - 1))
 
 
 def test_of_a_private_incident_it_says_that_there_is_one_and_nothing_else():
     row = incident(private=True, title="the merger", service="secret", update_text="leaked", room="C9")
-    text, blocks = line(row, lead="alice", link="https://x/y")
+    text, blocks = line(row, now=NOW, lead="alice", link="https://x/y")
     assert text == "INC-7: private incident"
     assert "INC-7: private incident" in str(blocks)
     for word in ("merger", "secret", "leaked", "alice", "C9", "https"):
@@ -77,7 +78,7 @@ def test_whatever_was_typed_slack_takes_it_and_nobody_is_woken(status, title, se
         status=status.value, title=title, service=service, acked_by=who, mitigated_at=NOW, resolved_at=NOW, room="",
         resolved_by=who, update_text=said, update_at=NOW, update_by=who, next_update_at=NOW + 60,
     )  # fmt: skip
-    text, blocks = line(row, lead=who, link="https://x.slack.com/archives/C1/p1?a=1&b=2")
+    text, blocks = line(row, now=NOW, lead=who, link="https://x.slack.com/archives/C1/p1?a=1&b=2")
     assert check_blocks(blocks) == []
     assert len(blocks) == 1
     marks = re.findall(r"<[^>]*>", blocks[0]["text"]["text"])

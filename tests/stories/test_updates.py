@@ -164,6 +164,7 @@ def test_the_thread_is_reminded_when_a_promised_update_is_due_and_no_longer_when
     assert reminders(told, root, "was promised for") == 0
     until(lambda: reminders(told, root, f"<@{alice}>: the update of INC-1 that was promised for") == 1, timeout=10)
     until(lambda: "The next update was promised for" in told.shown(roots(told)[0]), message="the panel still promises")
+    until(lambda: "The next update was promised for" in lines(told)[0], message="the digest still promises")
     said = next(m for m in told.messages() if "was promised for" in m["text"] and m.get("thread_ts"))
     assert "incident update" in told.shown(said), "it offers what it asks for"
     bot.ask("incident update it is well")
@@ -305,10 +306,11 @@ def test_who_may_not_and_who_mistypes_gets_the_text_back(told: Town):
     assert not [event for event in events(bot) if event["kind"] == "update"]
 
 
-def test_when_slack_cannot_show_the_form_the_person_hears_how_to_do_without(told: Town):
+@pytest.mark.parametrize("fault", ["500", "429", "hang"])
+def test_when_slack_cannot_show_the_form_the_person_hears_how_to_do_without(told: Town, fault: str):
     bot, alice = told.start(), user(told, "alice")
     root = burn(told, bot)
-    told.slack.faults.breaks("500", only="views.open", times=1)
+    told.slack.faults.breaks(fault, only="views.open", times=1)
     told.slack.press(root["channel"], root["ts"], "incident update", alice)
     until(lambda: "incident update how it stands" in "".join(told.whispers(alice)[-1:]))
     bot.ask("incident resolve INC-1")
