@@ -11,6 +11,7 @@ from bot.lanes import LaneRule
 from handlers import heartbeat
 from handlers.desk import Desk
 from handlers.digest import effects as digest_effects
+from handlers.digest import sweep as digest_sweep
 from handlers.flags import care as flag_care
 from handlers.flags import commands as flag_commands
 from handlers.flags import effects as flag_effects
@@ -64,6 +65,7 @@ class Tick:
 TICKS: Sequence[Tick] = (
     Tick("watchdogs", "* * * * *", look, lambda desk: bool(desk.watchdogs)),
     Tick("heartbeat", "* * * * *", heartbeat.beat, lambda desk: desk.heartbeat is not None),
+    Tick("digest", digest_sweep.LINE, digest_sweep.tick, lambda desk: bool(desk.policy.digest)),
     Tick("reconcile", "*/3 * * * *", reconcile.tick),
     Tick("flags", flag_care.LINE, flag_care.tick),
 )

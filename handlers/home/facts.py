@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +33,7 @@ May = Callable[[str, str], bool]
 class Facts:
     """All that a Home tab is made of. ``mine``: (row, what I have to do with it); ``others``: the other open ones.
 
+    ``hidden``: the numbers of those of which the person may know that there is one, and nothing else.
     ``owed``: lane → (effects not done, seconds the oldest waits). ``watchdogs``: mrkdwn, or empty.
     """
 
@@ -42,6 +43,7 @@ class Facts:
     may: May
     mine: Sequence[tuple[Any, str]] = ()
     others: Sequence[Any] = ()
+    hidden: Collection[int] = ()
     on_call: Turns | None = None
     flags: Sequence[tuple[Any, str]] = ()
     has_flags: bool = False
@@ -68,6 +70,7 @@ def gather(desk: Desk, user: str, *, may: May) -> Facts:
         may=may,
         mine=[(row, parts[row.number]) for row in rows if row.number in parts],
         others=[row for row in rows if row.number not in parts],
+        hidden={row.number for row in rows if row.private},
         on_call=on_call,
         flags=flags,
         has_flags=bool(desk.flags),

@@ -49,7 +49,7 @@ def _mine(found: Facts) -> Blocks:
     """What the person has to do with, each with the buttons for what they may do to it."""
     blocks: Blocks = [_section(f"*Yours, <@{found.user}>*")] if found.mine else []
     for row, why in found.mine[:MINE]:
-        blocks.append(_section(f"{_incident(row)}\n_{escape(why)}_{_told(row, found.now)}"))
+        blocks.append(_section(f"{_incident(row, found)}\n_{escape(why)}_{_told(row, found)}"))
         elements = [
             button(*words.DEED_BUTTONS[deed], f"INC-{row.number}")
             for deed in OFFERED
@@ -80,18 +80,18 @@ def _others(found: Facts) -> Blocks:
         accessory = {}
         if found.may(*offered.split()):
             accessory = {"accessory": button(label, offered, f"INC-{row.number}")}
-        blocks.append(_section(f"{_incident(row)}{_told(row, found.now)}") | accessory)
+        blocks.append(_section(f"{_incident(row, found)}{_told(row, found)}") | accessory)
     blocks += _more(len(found.others) - OTHERS, f"{found.command} incident list")
     if found.may("incident", "open"):
         blocks.append({"type": "actions", "elements": [button("Open an incident", declare.CALLBACK, "form")]})
     return blocks
 
 
-def _incident(row: Any) -> str:
-    """One incident, mrkdwn; of a private one that there is one and how it stands."""
+def _incident(row: Any, found: Facts) -> str:
+    """One incident, mrkdwn; of one that is hidden that there is one and how it stands."""
     status = Status(row.status)
     head = f"{words.STATUS_ICON[status]} *INC-{row.number}* {escape(row.severity)}"
-    if row.private:
+    if row.number in found.hidden:
         return f"{head} private incident ({status.value}, opened {ago(row.opened_at)})"
     test = "TEST " if row.test else ""
     who = f", {_part(row.acked_by, 80)} has it" if status is not Status.TRIGGERED else ", nobody has it yet"
@@ -100,14 +100,14 @@ def _incident(row: Any) -> str:
     return f"{head} {text}\n{status.value}{who} · opened {ago(row.opened_at)}{where}"
 
 
-def _told(row: Any, now: float) -> str:
+def _told(row: Any, found: Facts) -> str:
     """What was last told of it and when the next is promised, on lines of their own; or nothing."""
-    if row.private:
+    if row.number in found.hidden:
         return ""
     lines = []
     if row.update_at is not None:
         lines.append(f"> {_part(row.update_text, UPDATE)} ({_part(row.update_by, 80)}, {clock(row.update_at)})")
-    due = latest.promise(row, now=now)
+    due = latest.promise(row, now=found.now)
     if due:
         lines.append(f"> {due}")
     return "".join(f"\n{line}" for line in lines)

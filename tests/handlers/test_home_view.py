@@ -20,11 +20,11 @@ NOW = time.time()
 words = st.text(max_size=400)
 
 
-def incident(number, text, status, *, private=False):
+def incident(number, text, status):
     return SimpleNamespace(
         number=number, severity="sev1", service=text or "x", title=text, status=status.value, acked_by=text, channel="C1",
         opened_at=NOW - 60, update_text=text, update_at=NOW, update_by=text, next_update_at=NOW + 60, test=False,
-        private=private, mitigated_at=NOW,
+        mitigated_at=NOW,
     )  # fmt: skip
 
 
@@ -56,13 +56,13 @@ def stuck_(text, n):
 def test_whatever_there_is_to_show_slack_takes_it(
     text, mine, others, services, people, stuck, flags, allowed, statuses, private
 ):
-    rows = [incident(n, text, statuses[n % len(statuses)], private=private) for n in range(mine + others)]
+    rows = [incident(n, text, statuses[n % len(statuses)]) for n in range(mine + others)]
     flag = SimpleNamespace(
         id=7, name=text, status="on", until=NOW + 60, asked_by=text, reason=text, prior="", on_at=NOW, ending_at=None
     )
     found = Facts(
         user="U012AB3CD", command="/captain", now=NOW, may=lambda _subject, verb: verb in allowed,
-        mine=[(row, text) for row in rows[:mine]], others=rows[mine:],
+        mine=[(row, text) for row in rows[:mine]], others=rows[mine:], hidden=set(range(7)) if private else (),
         on_call=Turns(NOW, [answer(text, people)] * services, why=text), flags=[(flag, text)] * flags, has_flags=True,
         owed={"pagerduty": (3, 70.0), "looks": (1, 1.0)}, stuck=[stuck_(text, n) for n in range(stuck)], watchdogs="*w*",
     )  # fmt: skip
@@ -79,9 +79,9 @@ def test_whatever_there_is_to_show_slack_takes_it(
 
 @given(st.sampled_from([Status.TRIGGERED, Status.ACKNOWLEDGED, Status.MITIGATED]), st.booleans())
 def test_of_a_private_incident_nothing_is_shown_but_that_there_is_one(status, mine):
-    row = incident(7, "merger", status, private=True)
+    row = incident(7, "merger", status)
     whose = {"mine": [(row, "you have it")]} if mine else {"others": [row]}
-    shown = str(view(Facts(user="U1", command="/captain", now=NOW, may=lambda *_: True, **whose)))
+    shown = str(view(Facts(user="U1", command="/captain", now=NOW, may=lambda *_: True, hidden={7}, **whose)))
     assert "private incident" in shown
     assert "merger" not in shown
 

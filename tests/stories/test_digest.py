@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -153,6 +154,23 @@ def test_another_channel_in_captain_yml_takes_the_new_ones_and_the_old_stay_true
     bot = told.start()
     bot.ask("incident resolve INC-1", "dora")
     until(lambda: "*Resolved*" in lines(told)[0], message="switched off, a line that is up must not lie")
+
+
+def test_incidents_that_were_open_before_there_was_a_digest_get_their_line(told: Town):
+    digest = told.config["incidents"].pop("digest")
+    bot = told.start()
+    bot.ask("incident open sev2 docs-api p95 up")
+    bot.ask("incident open sev2 docs-api only a try --test")
+    bot.ask("incident open sev2 gateway over")
+    bot.ask("incident resolve INC-3")
+    bot.stop()
+    told.bots.clear()
+    told.config["incidents"]["digest"] = digest
+    bot = told.start()
+    for _ in range(2):
+        bot.captain.engine.ticked("digest", datetime.now(UTC))
+        until(lambda: len(messages(told)) == 1 and settled(bot))
+    assert "INC-1" in lines(told)[0]
 
 
 def test_a_digest_that_is_no_channel_stops_the_start(told: Town):

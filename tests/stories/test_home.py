@@ -193,6 +193,21 @@ def test_it_shows_who_is_on_call_for_every_service_and_asks_once_for_everybody(p
     assert asked(paged) == before, "what is a minute old is not asked again"
 
 
+def test_with_two_replicas_pagerduty_is_asked_once_and_everybody_sees_it(postgres, paged: Town):
+    paged.config["captain"]["database"] = postgres.url
+    one, two = paged.spawn(), paged.spawn()
+    for bot in (one, two):
+        paged.slack.request_url = f"{bot.url}/slack/events"
+        for name in ("alice", "bob"):
+            opens(paged, name)
+    one.ask("incident open sev2 docs-api p95 up")
+    for name in ("alice", "bob"):
+        assert "*docs-api*: Alice Adams" in shows(paged, name, "as PagerDuty said", timeout=20)
+    assert asked(paged) <= 2, "each slot of a minute asks once"
+    opens(paged, "carol")
+    shows(paged, "carol", "p95 up")
+
+
 @pytest.mark.parametrize("fault", ["hang", "500", "429", "reset", "late"])
 def test_whatever_pagerduty_does_the_tab_opens_at_once(paged: Town, fault: str):
     bot = paged.start()
