@@ -34,19 +34,12 @@ def post(desk: Desk, task: Task) -> Outcome:
     row, lead = _row(desk, task)
     if row.digest_ts:
         return Outcome(skipped="it has its line")
-    # Where an earlier try may have posted it; otherwise where it belongs now.
-    channel = str(task.args["channel"]) if task.tried else desk.policy.digest
-    link = _link(desk, row)
-    now = time.time()
+    link, now = _link(desk, row), time.time()
     text, blocks = line(row, now=now, lead=lead, link=link)
-    posted: Posted | None
-    if follow.wanted(desk, row):
-        posted = post_once(desk, task, Post(channel, text, blocks, None, task.key))
-    elif task.tried:
-        since = min(task.created_at, now) - CLOCK_SLACK
-        posted = chat_of(desk).find(channel, task.key, since=since)
-    else:
-        posted = None
+    wanted = follow.wanted(desk, row)
+    posted = _before(desk, task, wanted=wanted) if task.tried else None
+    if posted is None and wanted:
+        posted = post_once(desk, task, Post(desk.policy.digest, text, blocks, None, task.key))
     if posted is None:
         return Outcome(skipped="it is over, or no longer for the digest")
 
@@ -62,6 +55,19 @@ def post(desk: Desk, task: Task) -> Outcome:
     # What an earlier try has posted may say something else.
     face = "" if task.tried else _face(blocks)
     return Outcome({"face": face, "link": link, "of": row.thread_ts}, apply)
+
+
+def _before(desk: Desk, task: Task, *, wanted: bool) -> Posted | None:
+    """What an earlier try may have posted where nothing is posted now: it was for another channel, or is no longer wanted."""
+    channel = str(task.args["channel"])
+    if wanted and channel == desk.policy.digest:
+        return None  # it is looked for before it is posted
+    try:
+        return chat_of(desk).find(channel, task.key, since=min(task.created_at, time.time()) - CLOCK_SLACK)
+    except GiveUp:
+        if wanted:
+            return None  # a channel that is gone holds nothing up in the one that took its place
+        raise
 
 
 def edit(desk: Desk, task: Task) -> Outcome:

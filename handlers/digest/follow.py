@@ -55,6 +55,10 @@ def _post(desk: Desk, tx: Tx, row: Any) -> None:
     last = table.newest(tx.c, row.number, "digest")
     if last is not None and last.state in (State.WAITING.value, *UNSETTLED):
         return
+    if last is not None and last.state == State.GAVE_UP.value:
+        # Under its own key: what it may have posted all the same is looked for.
+        desk.engine.repair(tx, last.key)
+        return
     key, bucket = table.another_key(tx.c, row, "digest"), f"post:{desk.policy.digest}"
     args = {"channel": desk.policy.digest}
     after = f"{row.uid}:root"

@@ -261,6 +261,40 @@ def town_pages(town: Town, number: int) -> list[dict[str, Any]]:
     return until(lambda: town.pages()[:number] if len(town.pages()) >= number else None)
 
 
+def test_a_line_of_unknown_fate_is_found_when_slack_lets_us_look_again(told: Town):
+    bot = told.start()
+    scopes = told.slack.scopes
+    bot.ask("incident open sev2 docs-api another --test")
+    until(told.roots)
+    told.slack.faults.breaks("hang", only="chat.getPermalink")  # so that there is time to break what follows
+    bot.ask("incident open sev2 docs-api p95 up")
+    until(lambda: len(told.roots()) == 2)
+    told.slack.faults.mend()
+    told.slack.faults.breaks("late", delay=3.0, times=1, only="chat.postMessage")
+    until(lambda: messages(told), message="the line was not posted")
+    told.slack.scopes = scopes - {"channels:history"}
+    until(lambda: effects(bot, "digest", 2)[-1]["state"] == "gave_up", timeout=20)
+    assert "line in the digest: given up" in bot.ask("incident repair")["text"]
+    told.slack.scopes = scopes
+    bot.ask("incident ack INC-2", "dora")
+    until(lambda: "dora has it" in lines(told)[0] and settled(bot, 2), timeout=20)
+    assert len(messages(told)) == 1
+
+
+def test_when_captain_yml_names_a_better_channel_repair_posts_there(told: Town):
+    digest = told.config["incidents"]["digest"]
+    told.config["incidents"]["digest"] = "C0NOSUCHONE"
+    bot = told.start()
+    bot.ask("incident open sev2 docs-api p95 up")
+    is_stuck(bot, "there is no such channel")
+    bot.stop()
+    told.bots.clear()
+    told.config["incidents"]["digest"] = digest
+    bot = told.start()
+    bot.ask("incident repair INC-1")
+    until(lambda: len(messages(told)) == 1 and settled(bot))
+
+
 def test_a_burst_of_incidents_is_paged_and_threaded_before_its_lines_are_posted(told: Town):
     told.config["slack"]["pace"] = 0.3
     bot = told.start()
