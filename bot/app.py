@@ -51,6 +51,7 @@ from handlers.home import facts, turns, view
 from handlers.incidents import decide, phone, table, verdicts
 from handlers.posts import post_once
 from handlers.subjects import PERFORMERS, SUBJECTS, TICKS, lanes
+from handlers.timeline import hear, marks, written
 from handlers.watchdogs import table as watchdog_table
 from handlers.watchdogs.hear import Ear
 from runbooks import Runbook, load_folder, shipped
@@ -226,6 +227,8 @@ class Captain:
         self.engine.perform([Performer("reply", self._reply), Performer("home", self._home_anew)])
         self.engine.settled.append(lambda tx, done: decide.settled(self.desk, tx, done))
         self.engine.settled.append(lambda tx, done: flag_decide.settled(self.desk, tx, done))
+        self.engine.settled.append(lambda tx, done: marks.settled(self.desk, tx, done))
+        self.engine.settled.append(written.settled)
         self.engine.settled.append(self._meter)
         self.engine.pressed = self.alerts.pressed
         self.engine.tick("purge", self._purge)
@@ -325,6 +328,9 @@ class Captain:
                 forms.ask(tx, request.key, given)
         elif request.kind == "pagerduty":
             verdict = phone.hear(self.desk, given["event"])
+        elif request.kind == "event":
+            opens = self.commands["incident", "open"]
+            verdict = hear.hear(self.desk, given, lambda asker: self.access.check(asker, opens))
         else:
             asker = Asker(given["user"], given["name"], "slack", request.key, given.get("channel", ""))
             try:
@@ -359,7 +365,9 @@ class Captain:
         """A request broke on a fault of ours: the person hears of it instead of waiting."""
         text = "That did not work, and the fault is mine, not yours. It is in my log; please tell whoever runs me."
         text += forms.typed(request.payload)
-        self._close(request, {"text": text, "blocks": [], "in_channel": False}, "broke on a fault of mine, see my log")
+        # Of an event nobody asked, so nobody waits for its answer.
+        answer = None if request.kind == "event" else {"text": text, "blocks": [], "in_channel": False}
+        self._close(request, answer, "broke on a fault of mine, see my log")
 
     def _reply(self, task: Task) -> Outcome:
         chat = self.outside.chat

@@ -30,6 +30,7 @@ from bot.effects import (
     effect_of,
 )
 from bot.errors import GiveUp, Retry
+from bot.gate import Turn
 from bot.lanes import NO_LONGER, Lane, LaneRule, backoff, soonest
 from bot.replicas import Roster
 from bot.store import Store, away
@@ -93,7 +94,8 @@ class Engine:
             rule.name: Lane(rule, self._try if rule.name in LEADERS else self._try_politely, claim=self._claim)
             for rule in lanes
         }
-        self._closing = threading.Event()
+        self.stopping = threading.Event()
+        """Set once this process has been asked to stop: what takes long ends early, and the next process does it."""
         self._flight = threading.Condition()
         self._flying: set[str] = set()
         self._suspects = threading.Lock()
@@ -128,18 +130,13 @@ class Engine:
         ]
         for thread in self._threads:
             thread.start()
-        hears = (self._closing, self._relieve)
+        hears = (self.stopping, self._relieve)
         threading.Thread(target=self._roster.listen, args=hears, name="listener", daemon=True).start()
-
-    @property
-    def closing(self) -> bool:
-        """True once this process has been asked to stop: work of many steps leaves the rest to the next."""
-        return self._closing.is_set()
 
     def close(self, timeout: float = 15.0) -> None:
         """Stop taking, finish the calls in flight within ``timeout`` seconds, and hand the rest over at once."""
         deadline = time.monotonic() + timeout
-        self._closing.set()
+        self.stopping.set()
         for lane in self._lanes.values():
             lane.close()
         if not self._answers():
@@ -185,9 +182,9 @@ class Engine:
     # ---- decide ---------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def transaction(self, now: float) -> Iterator[Tx]:
+    def transaction(self, now: float, turn: Turn = Turn.SOON) -> Iterator[Tx]:
         """Decide and write down; after the commit the lanes start what is owed, most urgent first."""
-        with self.store.write() as c:
+        with self.store.write(turn) as c:
             tx = Tx(c, now)
             yield tx
         started = sorted(tx.started, key=lambda one: one[0].urgency)
@@ -213,7 +210,7 @@ class Engine:
     def _try_politely(self, key: str, attempt: int) -> None:
         """As ``_try``, but for at most a second it lets alerts come in and pages go out."""
         until = time.monotonic() + 1.0
-        while self.pressed() and time.monotonic() < until and not self._closing.wait(0.02):
+        while self.pressed() and time.monotonic() < until and not self.stopping.wait(0.02):
             pass
         self._try(key, attempt)
 
@@ -259,7 +256,7 @@ class Engine:
         ours = any(lane.holds(key, attempt) for lane in self._lanes.values())
         if row.tried and not self.store.sqlite and not (ours and row.attempt == attempt - 1):
             # The try before was another process's, and it may live: what it sent last may arrive only now.
-            self._closing.wait(min(IN_FLIGHT, max(0.0, row.tried_at + IN_FLIGHT - time.time())))
+            self.stopping.wait(min(IN_FLIGHT, max(0.0, row.tried_at + IN_FLIGHT - time.time())))
             row = self._patiently(lambda: self._load(key))
             if row is None or State(row.state) in FINAL or row.attempt >= attempt:
                 return {"state": State.SKIPPED.value}
@@ -268,7 +265,7 @@ class Engine:
         # Taken over from the dead, and it may be why they died: the longer it waits the more often, and all else goes
         # first. Those that have died before go one at a time, or an innocent one would be counted with the cause.
         if row.deaths:
-            self._closing.wait(min(8.0, 2.0 ** (row.deaths - 1)))
+            self.stopping.wait(min(8.0, 2.0 ** (row.deaths - 1)))
         with self._suspects if row.deaths else nullcontext():
             now = self._patiently(lambda: self._load(key)) if row.deaths else row
             if now is None or State(now.state) in FINAL:
@@ -365,7 +362,7 @@ class Engine:
         values |= {"due_at": due, "pause": pause, "deaths": 0}
         if done.state in FINAL:
             values["done_at"] = now
-        with self.transaction(now) as tx:
+        with self.transaction(now, Turn.LATER) as tx:
             fresh = t.c.attempt < done.attempt
             if done.state is not State.DONE:
                 # It was cancelled while this try ran: only what was done after all changes that.
@@ -386,11 +383,11 @@ class Engine:
             try:
                 return work()
             except (sa.exc.DBAPIError, sa.exc.TimeoutError, OSError) as e:
-                if self._closing.is_set() or not away(e):
+                if self.stopping.is_set() or not away(e):
                     raise
                 said = str(getattr(e, "orig", e)).splitlines()[:1]
                 log.warning("the database does not answer, trying again in %.1f s: %s", pause, "".join(said))
-                self._closing.wait(pause)
+                self.stopping.wait(pause)
                 pause = min(2.0, pause * 2)
 
     # ---- clock --------------------------------------------------------------------------------------------------------
@@ -464,7 +461,7 @@ class Engine:
             keys = lane.kept_back() if lane.down else []
             for start in range(0, len(keys), 200):
                 now = time.time()
-                with self.transaction(now) as tx:
+                with self.transaction(now, Turn.LATER) as tx:
                     fresh = t.c.key.in_(keys[start : start + 200]) & (t.c.state == State.OWED.value)
                     for row in tx.c.execute(sa.select(t).where(fresh)).all():
                         reason = f"{lane.rule.title} does not answer; I keep asking, and this goes as soon as it does"
@@ -508,7 +505,7 @@ class Engine:
         for chore in self.chores:
             chore(self.lease)
         # What still waits for something settled: of two transactions at once neither saw the other.
-        with self.transaction(time.time()) as tx:
+        with self.transaction(time.time(), Turn.LATER) as tx:
             tx.let_go()
 
     def _relieve(self) -> None:
@@ -519,7 +516,7 @@ class Engine:
             chore(RELIEF)
 
     def _regularly(self, work: Callable[[], None]) -> None:
-        while not self._closing.wait(self.lease / 3):
+        while not self.stopping.wait(self.lease / 3):
             try:
                 work()
             except sa.exc.SQLAlchemyError as e:

@@ -167,7 +167,10 @@ class Intake(Generic[T]):
                 self._wake.wait()
             if self._closed:
                 return []
-            taken = [heapq.heappop(self._heap) for _ in range(min(self._batch, len(self._heap)))]
+            taken = [heapq.heappop(self._heap)]
+            # Of one urgency: the worst must not wait until what is less bad has been decided with it.
+            while len(taken) < self._batch and self._heap and self._heap[0][0] == taken[0][0]:
+                taken.append(heapq.heappop(self._heap))
             self._busy += [item for _, _, item in taken if item not in self._busy]
             return taken
 

@@ -11,15 +11,19 @@ from bot.grammar import Command
 from bot.integrations.slack import SlackSettings
 from handlers.incidents import declare
 from handlers.subjects import SUBJECTS
+from handlers.timeline import hear
 
 SCOPES = (
-    "channels:history",  # to look for a message of ours whose fate is unknown
+    "channels:history",  # to look for a message of ours whose fate is unknown, to read marked ones and hear of their edits
     "channels:read",
     "chat:write",
     "chat:write.public",
     "commands",
     "files:write",
-    "groups:history",
+    "groups:history",  # the same in private channels
+    "groups:read",  # the name of a private channel
+    "pins:read",  # what is pinned goes into the timeline
+    "reactions:read",  # so does what is marked with an emoji; another one opens an incident
     "usergroups:read",  # whose roles are by user group
     "users:read",
     "users:read.email",
@@ -36,7 +40,7 @@ def render(settings: SlackSettings | None, public_url: str) -> str:
     slashes += [_slash(subject, [c for c in known.values() if c.subject == subject]) for subject in SUBJECTS]
     if not socket:
         slashes = [{**slash, "url": url} for slash in slashes]
-    events: dict[str, object] = {"bot_events": ["app_home_opened"]}
+    events: dict[str, object] = {"bot_events": ["app_home_opened", *hear.EVENTS]}
     interactivity: dict[str, object] = {"is_enabled": True}
     if not socket:
         events["request_url"] = url
@@ -44,7 +48,12 @@ def render(settings: SlackSettings | None, public_url: str) -> str:
     made = {
         "display_information": {"name": "Release Captain"},
         "features": {
-            "app_home": {"home_tab_enabled": True, "messages_tab_enabled": False},
+            "app_home": {
+                "home_tab_enabled": True,
+                # Without this tab Slack refuses direct messages of the app; people need not write into it.
+                "messages_tab_enabled": True,
+                "messages_tab_read_only_enabled": True,
+            },
             "bot_user": {"display_name": "Release Captain", "always_online": True},
             "slash_commands": slashes,
             "shortcuts": [

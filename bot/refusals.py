@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlmodel import Field, SQLModel
 
+from bot.gate import Turn
 from bot.grammar import plain
 from bot.store import GroupCommit, Store
 from bot.tally import Count, Tally
@@ -86,7 +87,7 @@ class Refusals:
         self._shares: dict[tuple[str, bool], _Window] = {}
         self._lock = threading.Lock()
         # Nobody's page waits for these: the alerts that are taken go first.
-        self._commits = GroupCommit(store, _write, lambda _results: None, first=False)
+        self._commits = GroupCommit(store, _write, lambda _results: None, turn=Turn.LATER)
         self._sums: Tally[tuple[str, int, str]] = Tally(store, _write_sums, name="refusals", every=window, most=OFTEN)
 
     def start(self) -> None:

@@ -19,7 +19,20 @@ A_TRANSACTION = 500
 """Rows deleted in one transaction: nobody who waits to write waits long."""
 WORKFLOW_DAYS = 7.0
 """Most days a finished workflow is kept: the ledger holds what came of it."""
-SAID = ("panel", "note", "asked", "remind", "reply", "flag-panel", "flag-note", "flag-calm")
+SAID = (
+    "panel",
+    "note",
+    "asked",
+    "remind",
+    "reply",
+    "flag-panel",
+    "flag-note",
+    "flag-calm",
+    "mark",
+    "mark-sweep",
+    "whisper",
+    "export",
+)
 """Kinds of effects that only said something. What an incident was paged, ticketed and opened with stays with it for good."""
 SHOWN = ("digest-edit", "home", "oncall-look")
 """Kinds that only kept something true that is shown."""

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from slack_bolt import App, BoltRequest
+from slack_bolt import App, BoltRequest, BoltResponse
 from slack_bolt.adapter.socket_mode.builtin import SocketModeHandler
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk import WebClient
@@ -31,9 +31,11 @@ from bot.refusals import Refusal
 from bot.store import now
 from handlers import forms
 from handlers.incidents import declare
+from handlers.timeline import hear
 
 log = logging.getLogger(__name__)
 ANY = re.compile(".*")
+ABOUT_MESSAGES = re.compile("message|(pin|reaction)_(added|removed)")
 NOT_STORED = (
     "I could not write your request down, so nothing was done: my database does not answer. "
     "Please try again in a moment; paging itself is in PagerDuty."
@@ -75,6 +77,7 @@ class SlackEar:
         self.app.shortcut(ANY)(self._shortcut)
         self.app.view(ANY)(self._submit)
         self.app.event("app_home_opened")(self._home)
+        self.app.event(ABOUT_MESSAGES)(self._event)
         self.app.event(ANY)(_ignore)
 
     # ---- what people do ---------------------------------------------------------------------------------------------
@@ -157,6 +160,18 @@ class SlackEar:
         if body["event"].get("tab", "home") == "home":
             key = f"slack:{body.get('event_id', '')}"
             self._captain.take(inbox.Request(key, now(), "home", {"user": body["event"]["user"]}))
+
+    def _event(self, ack: Callable[..., Any], body: dict[str, Any]) -> BoltResponse | None:
+        """Something happened to a message; nearly always that is nothing to us."""
+        told = hear.read(self._captain.settings.incidents, body["event"])
+        if told is not None and not self._captain.take(
+            inbox.Request(f"slack:{body.get('event_id', '')}", now(), "event", told)
+        ):
+            # Not acknowledged: Slack sends it again.
+            log.error("an event could not be stored: %s", told)
+            return BoltResponse(status=503)
+        ack()
+        return None
 
     @staticmethod
     def _asked(body: dict[str, Any], user: str, name: str, channel: str, line: str) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from bot.errors import ConfigError
 from bot.files import Lock
+from bot.gate import Gate, Turn
 
 log = logging.getLogger(__name__)
 
@@ -77,48 +78,6 @@ def driver_url(url: str) -> URL:
     if parsed.get_backend_name() == "postgresql":
         return parsed.set(drivername="postgresql+psycopg")
     return parsed
-
-
-class Gate:
-    """One writer at a time, in turns: what people and alerts wait for does not stand behind what nobody waits for.
-
-    Whoever says ``first`` goes before the others, but never twice in a row while another waits.
-    """
-
-    def __init__(self) -> None:
-        self._change = threading.Condition()
-        self._held = False
-        self._firsts = 0
-        self._others = 0
-        self._others_turn = False
-
-    @contextmanager
-    def turn(self, *, first: bool) -> Iterator[None]:
-        """Hold the gate."""
-        with self._change:
-            self._count(first, 1)
-            while self._held or self._yields(first):
-                self._change.wait()
-            self._count(first, -1)
-            self._held = True
-        try:
-            yield
-        finally:
-            with self._change:
-                self._held = False
-                self._others_turn = first
-                self._change.notify_all()
-
-    def _count(self, first: bool, by: int) -> None:
-        if first:
-            self._firsts += by
-        else:
-            self._others += by
-
-    def _yields(self, first: bool) -> bool:
-        if first:
-            return self._others_turn and self._others > 0
-        return not self._others_turn and self._firsts > 0
 
 
 @dataclass(frozen=True)
@@ -225,16 +184,13 @@ class Store:
             self._lock.take(replace=replace)
 
     @contextmanager
-    def write(self, *, first: bool = False) -> Iterator[Connection]:
-        """A transaction that commits when the block ends and rolls back when it raises.
-
-        ``first``: somebody waits for this commit. Not to be entered twice by one thread.
-        """
+    def write(self, turn: Turn = Turn.LATER) -> Iterator[Connection]:
+        """A transaction that commits when the block ends and rolls back when it raises. Not to be entered twice by one thread."""
         if not self.sqlite:
             with self.engine.begin() as c:
                 yield c
             return
-        with self._gate.turn(first=first), self.engine.connect() as c:
+        with self._gate.turn(turn), self.engine.connect() as c:
             c.info["write"] = True
             try:
                 with c.begin():
@@ -337,7 +293,7 @@ class GroupCommit:
 
     ``apply(connection, entries)`` writes a batch and returns one result for each entry, in order.
     ``done(results)`` is called once a batch, after the commit: before the callers hear of it, or after that with
-    ``answer_first``. ``first``: somebody waits for these commits.
+    ``answer_first``. ``turn``: whether somebody waits for these commits.
     """
 
     def __init__(
@@ -347,10 +303,10 @@ class GroupCommit:
         done: Callable[[Sequence[Any]], None],
         *,
         answer_first: bool = False,
-        first: bool = True,
+        turn: Turn = Turn.FIRST,
     ) -> None:
         self._answer_first = answer_first
-        self._first = first
+        self._turn = turn
         self._store = store
         self._apply = apply
         self._done = done
@@ -393,7 +349,7 @@ class GroupCommit:
 
     def _commit(self, batch: list[_Entry], *, again: bool = True) -> None:
         try:
-            with self._store.write(first=self._first) as c:
+            with self._store.write(self._turn) as c:
                 results = self._apply(c, [entry.rows for entry in batch])
         except Exception as e:  # noqa: BLE001 - this one thread takes everything in: no entry may end it
             if again and isinstance(e, sa.exc.DBAPIError) and e.connection_invalidated:

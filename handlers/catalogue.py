@@ -5,11 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
 from handlers.incidents.rules import Reminder, Severity
 
 ROUTING_KEY = re.compile(r"[A-Za-z0-9]{32}")
+
+
+def _emoji(name: str) -> str:
+    """An emoji's name as Slack's events have it: without colons and skin tone."""
+    bare = name.strip().strip(":").partition("::")[0]
+    if not re.fullmatch(r"[a-z0-9_+'-]{1,100}", bare):
+        raise ValueError(f"'{name[:40]}' must be an emoji's name such as pushpin, as Slack shows it between colons")
+    return bare
 
 
 class Service(BaseModel):
@@ -141,6 +149,31 @@ class Policy(BaseModel):
         "0 leaves that to PagerDuty's policy",
     )
     checks_deadline: float = Field(60.0, gt=0, le=900, description="seconds an incident's checks may take")
+    mark_emoji: str = Field(
+        "pushpin",
+        description="emoji by which people put a message into an incident's timeline; empty leaves it to pins",
+    )
+    declare_emoji: Mapping[str, Severity] = Field(
+        default_factory=dict, description="emoji → severity: it opens an incident from a message; one alone means sev2"
+    )
+
+    @field_validator("mark_emoji")
+    @classmethod
+    def _mark_emoji(cls, value: str) -> str:
+        return _emoji(value) if value else ""
+
+    @field_validator("declare_emoji", mode="before")
+    @classmethod
+    def _one_emoji(cls, value: object) -> object:
+        return {value: Severity.SEV2} if isinstance(value, str) and value else value or {}
+
+    @field_validator("declare_emoji")
+    @classmethod
+    def _declare_emoji(cls, value: Mapping[str, Severity], info: ValidationInfo) -> Mapping[str, Severity]:
+        made = {_emoji(name): severity for name, severity in value.items()}
+        if info.data.get("mark_emoji") in made:
+            raise ValueError("must be another emoji than mark_emoji, or every mark would open an incident")
+        return made
 
     @field_validator("roles")
     @classmethod

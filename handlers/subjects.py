@@ -21,11 +21,13 @@ from handlers.incidents import declare, learned, pager, postmortem, reconcile, u
 from handlers.incidents import effects as incident_effects
 from handlers.oncall import commands as oncall_commands
 from handlers.status import commands as status_commands
+from handlers.timeline import commands as timeline_commands
+from handlers.timeline import declared, marks, sweep
 from handlers.watchdogs.look import look
 from handlers.why import commands as why_commands
 
 SUBJECTS: Mapping[str, Mapping[str, Verb]] = {
-    "incident": incident_commands.VERBS,
+    "incident": {**incident_commands.VERBS, **timeline_commands.VERBS},
     "flag": flag_commands.VERBS,
     "why": why_commands.VERBS,
     "oncall": oncall_commands.VERBS,
@@ -44,6 +46,10 @@ PERFORMERS: Sequence[Callable[[Desk], list[Performer]]] = (
     pager.performers,
     reconcile.performers,
     flag_effects.performers,
+    marks.performers,
+    declared.performers,
+    sweep.performers,
+    timeline_commands.performers,
     heartbeat.performers,
 )
 """What each subject knows to do outside."""
@@ -68,6 +74,7 @@ TICKS: Sequence[Tick] = (
     Tick("digest", digest_sweep.LINE, digest_sweep.tick, lambda desk: bool(desk.policy.digest)),
     Tick("reconcile", "*/3 * * * *", reconcile.tick),
     Tick("flags", flag_care.LINE, flag_care.tick),
+    Tick("marks", sweep.LINE, sweep.tick, lambda desk: desk.outside.chat is not None),
 )
 """What the subjects do by the clock; each slot is done once, however many replicas hear it."""
 

@@ -28,6 +28,9 @@ SENTENCES = {
     "cant_update_message": "Only one's own message can be edited.",
     "cant_delete_message": "Only one's own message can be deleted.",
     "invalid_name": "There is no such emoji.",
+    "already_pinned": "That message is pinned already.",
+    "no_pin": "That message is not pinned.",
+    "not_pinnable": "That message cannot be pinned.",
     "already_reacted": "That person has already reacted so.",
     "no_reaction": "That person has not reacted so.",
     "operation_timeout": "The bot did not answer within three seconds, which is what Slack calls operation_timeout.",
@@ -52,6 +55,7 @@ class ChatActs:
             "close_view": self.close_view,
             "shortcut": self.shortcut,
             "react": self.react,
+            "pin": self.pin,
             "edit": self.edit,
             "delete": self.delete,
             "open_home": self.open_home,
@@ -137,6 +141,10 @@ class ChatActs:
     def react(self, body: Body) -> Done:
         channel, ts, name = _need(body, "channel"), _need(body, "ts"), _need(body, "name")
         return _checked(self.slack.react(channel, ts, _user(body), name, remove=bool(body.get("remove"))))
+
+    def pin(self, body: Body) -> Done:
+        channel, ts = _need(body, "channel"), _need(body, "ts")
+        return _checked(self.slack.pin(channel, ts, _user(body), remove=bool(body.get("remove"))))
 
     def edit(self, body: Body) -> Done:
         text = self._with_ids(_need(body, "text"))

@@ -109,7 +109,7 @@ def write_config(path: Path, held: Secrets, *, port: int, bot_port: int, service
             }
             for name in services
         },
-        "incidents": {"digest": "#incidents"},
+        "incidents": {"declare_emoji": {"rotating_light": "sev2"}, "digest": "#incidents"},
         "flags": {
             f"{name}-bypass": {
                 "service": name,

@@ -19,6 +19,7 @@ from handlers.flags import rules, table, words
 from handlers.flags.kinds import LOUD_AFTER, Spot
 from handlers.flags.rules import OVER, Do, Event, Mark, Seen, Status, Way
 from handlers.flags.table import FLAGS, key_of
+from handlers.incidents import table as incidents
 from handlers.incidents.rules import incident_uid
 from handlers.incidents.words import duration
 
@@ -117,6 +118,7 @@ def applied(desk: Desk, tx: Tx, uid: str) -> None:
     if row.on_at is None:
         tx.c.execute(FLAGS().update().where(FLAGS().c.uid == uid).values(on_at=tx.now))
         _record(tx, row, "flag is on", None, {"object": str(table.spot_of(row).target)})
+        _told(tx, row, f"the flag {row.name} is on, asked by {row.asked_by}{f': {row.reason}' if row.reason else ''}")
     move(desk, tx, row, Event.APPLIED)
 
 
@@ -125,6 +127,7 @@ def changed_by_others(desk: Desk, tx: Tx, uid: str, seen: Seen) -> None:
     row = table.kept(tx.c, uid)
     if move(desk, tx, row, Event.END, by=OTHERS):
         say(desk, tx, row, f"changed:{row.term}", words.changed(row, seen))
+        _told(tx, row, f"the flag {row.name} was changed by {OTHERS}")
 
 
 def begin_undo(desk: Desk, uid: str, term: int, *, now: float) -> Any:
@@ -154,6 +157,7 @@ def undone(desk: Desk, tx: Tx, uid: str, term: int, way: Way, seen: Seen) -> Non
         return
     if row.on_at is not None:
         _record(tx, row, "flag is off", None, {"by": row.off_by, "way": way.value})
+        _told(tx, row, f"the flag {row.name} is off, by {row.off_by}")
     if way is Way.LEAVE and row.off_by != OTHERS:
         say(desk, tx, row, f"left:{term}", words.left(row, seen))
     alarm = key_of(uid, f"alarm:{term}")
@@ -330,6 +334,12 @@ def say(desk: Desk, tx: Tx, row: Any, name: str, text: str) -> None:
 def _owed(tx: Tx, key: str) -> bool:
     t = EFFECTS()
     return tx.c.execute(sa.select(t.c.key).where(t.c.key == key)).first() is not None
+
+
+def _told(tx: Tx, row: Any, text: str) -> None:
+    """Put what became of a flag into the timeline of whatever burns in its service."""
+    for number in incidents.open_of(tx.c, row.service):
+        incidents.add_event(tx.c, incident=number, at=tx.now, kind="flag", actor="Release Captain", text=text)
 
 
 def _record(tx: Tx, row: Any, action: str, asker: Asker | None, detail: Mapping[str, Any]) -> None:

@@ -45,7 +45,7 @@ def show(desk: Desk, asker: Asker, incident: str = "") -> Reply:
     """Show one incident: panel, effects and timeline."""
     with desk.store.read() as c:
         row = _find(c, asker, incident)
-        effects, events = table.effects_about(c, row.number), table.timeline(c, row.number)
+        effects, events = table.effects_about(c, row.number), table.latest_events(c, row.number, limit=200)
         asked, roles = findings.questions(c, row.number), table.roles(c, row.number)
     text, blocks = words.detail(row, effects, events, asked, roles)
     owed = [{"key": e.key, "kind": e.kind, "state": e.state, "attempt": e.attempt, "reason": e.reason} for e in effects]
@@ -203,7 +203,7 @@ def postmortem_(desk: Desk, asker: Asker, incident: str = "") -> Reply:
         row = _find(c, asker, incident, (Status.RESOLVED, Status.CLOSED))
         text = postmortem.draft(postmortem.facts(c, row))
     if asker.door != "slack" or desk.outside.chat is None:
-        return Reply(text, data={"incident": row.number, "markdown": text})
+        return Reply(escape(text), data={"incident": row.number, "markdown": text})
     with desk.engine.transaction(time.time()) as tx:
         owing.postmortem(desk, tx, table.locked(tx.c, row.number), asked=asker.key)
     return Reply(f"The post-mortem draft of INC-{row.number} follows in its thread.", data={"incident": row.number})
@@ -285,6 +285,11 @@ def _find(c: Any, asker: Asker, ref: str, among: Sequence[Status] = ()) -> Any:
     raise Refused(
         f"Which one? {what.capitalize()} {'here ' if here else ''}are {numbers}. Name it, for example INC-{found[0].number}."
     )
+
+
+def meant(c: Any, asker: Asker, ref: str, among: Sequence[Status] = ()) -> Any:
+    """The incident that a verb of another file is about, as here. Raises Refused."""
+    return _find(c, asker, ref, among)
 
 
 def _clear(c: Any, asker: Asker, among: Sequence[Status] = ()) -> Any:

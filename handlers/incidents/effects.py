@@ -82,10 +82,9 @@ def page(desk: Desk, task: Task) -> Outcome:
     def apply(tx: Tx) -> None:
         t = INCIDENTS()
         first = (t.c.number == row.number) & t.c.paged_at.is_(None)
-        if tx.c.execute(t.update().where(first).values(paged_at=tx.now)).rowcount:
-            table.add_event(
-                tx.c, incident=row.number, at=tx.now, kind="paged", actor="PagerDuty", text="PagerDuty took the page"
-            )
+        again = "" if tx.c.execute(t.update().where(first).values(paged_at=tx.now)).rowcount else " again"
+        said = f"PagerDuty took the page{again}"
+        table.add_event(tx.c, incident=row.number, at=tx.now, kind="paged", actor="PagerDuty", text=said)
         if desk.policy.escalate_after and _pager(desk).reads:
             now = table.by_number(tx.c, row.number)
             if now.status == Status.TRIGGERED.value:

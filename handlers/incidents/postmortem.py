@@ -73,6 +73,11 @@ def cell(text: object) -> str:
     return MARKS.sub(r"\\\1", cut)
 
 
+def escaped(text: object) -> str:
+    """The same, however long it is."""
+    return MARKS.sub(r"\\\1", " ".join(UNSEEN.sub(" ", str(text)).split()))
+
+
 def draft(found: Facts) -> str:
     """The draft as Markdown."""
     row = found.row
@@ -142,7 +147,9 @@ def people(found: Facts) -> list[tuple[str, str]]:
 def _timeline(found: Facts) -> list[str]:
     lines = [(_instant(event.at), cell(event.kind), cell(event.actor), cell(event.text)) for event in found.events]
     more = (
-        ["", f"And {found.more} later lines, which `captain incident show` does not hold either."] if found.more else []
+        ["", f"And {found.more} later lines: `captain incident export INC-{found.row.number}` has all."]
+        if found.more
+        else []
     )
     return _rows("time", "what", "who", "said", lines) + more
 

@@ -145,7 +145,7 @@ def run(desk: Desk, *, turn: int = 0, seconds: float = RUN_S, only: int | None =
     """
     until = time.monotonic() + seconds
     told = Told()
-    line = _Line(told, lambda: time.monotonic() > until or desk.engine.closing)
+    line = _Line(told, lambda: time.monotonic() > until or desk.engine.stopping.is_set())
     with desk.store.read() as c:
         rows, told.left = _rows(c, turn=turn, now=time.time(), only=only)
         ours = _ours(c, rows)

@@ -149,6 +149,13 @@ def open_incidents(c: Connection, *, limit: int = 50) -> Sequence[Any]:
     return c.execute(sa.select(t).where(t.c.open_key.is_not(None)).order_by(t.c.number.desc()).limit(limit)).all()
 
 
+def open_of(c: Connection, service: str) -> Sequence[int]:
+    """The numbers of a service's open incidents, oldest first."""
+    t = INCIDENTS()
+    mine = sa.select(t.c.number).where(t.c.service == service, t.c.open_key.is_not(None))
+    return c.execute(mine.order_by(t.c.number)).scalars().all()
+
+
 def latest_incidents(c: Connection, *, limit: int = 20, among: Sequence[Status] = ()) -> Sequence[Any]:
     """The newest incidents, open or not; with ``among`` only those of these statuses."""
     t = INCIDENTS()
@@ -203,6 +210,13 @@ def timeline(c: Connection, number: int, *, limit: int = 200) -> Sequence[Any]:
     """The timeline of an incident, oldest first."""
     t = TIMELINE()
     return c.execute(sa.select(t).where(t.c.incident == number).order_by(t.c.at, t.c.id).limit(limit)).all()
+
+
+def latest_events(c: Connection, number: int, *, limit: int) -> Sequence[Any]:
+    """The newest lines of a timeline, oldest first."""
+    t = TIMELINE()
+    mine = sa.select(t).where(t.c.incident == number)
+    return c.execute(mine.order_by(t.c.at.desc(), t.c.id.desc()).limit(limit)).all()[::-1]
 
 
 def events_of(c: Connection, number: int, kind: str) -> int:

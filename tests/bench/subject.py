@@ -249,8 +249,8 @@ class Product(Child):
         outside.reset()
 
     def settled(self, *, timeout: float) -> bool:
-        """True once nothing at all is owed to the outside."""
-        sql = "select count(*) from effects where state not in ('done', 'skipped', 'gave_up')"
+        """True once nothing at all is owed to the outside; what is to be asked of people comes in hours."""
+        sql = "select count(*) from effects where lane != 'reminders' and state not in ('done', 'skipped', 'gave_up')"
         return self.drained(timeout=timeout) and until(lambda: self.count(sql) == 0, timeout=timeout)
 
     def fingerprints(self) -> set[str]:

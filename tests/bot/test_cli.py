@@ -84,7 +84,15 @@ def test_the_manifest_lists_every_slash_command_and_scope(town: Town):
     made = yaml.safe_load(captain("slack", "manifest", "--config", str(town.write())).stdout)
     commands = {slash["command"] for slash in made["features"]["slash_commands"]}
     assert {"/captain", "/incident"} <= commands
-    assert "chat:write" in made["oauth_config"]["scopes"]["bot"]
+    scopes, heard = made["oauth_config"]["scopes"]["bot"], made["settings"]["event_subscriptions"]["bot_events"]
+    assert "chat:write" in scopes
+    wanted = {
+        "message.channels": "channels:history", "message.groups": "groups:history", "pin_added": "pins:read",
+        "pin_removed": "pins:read", "reaction_added": "reactions:read", "reaction_removed": "reactions:read",
+    }  # fmt: skip
+    assert set(heard) == {"app_home_opened", *wanted}
+    assert set(wanted.values()) <= set(scopes)
+    assert made["features"]["app_home"]["messages_tab_enabled"] is True
     assert made["settings"]["socket_mode_enabled"] is False
 
 

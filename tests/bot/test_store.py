@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import sqlite3
 import subprocess
@@ -16,10 +17,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from ground.waiting import until
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bot.errors import ConfigError
+from bot.gate import Gate, Turn
 from bot.intake import Intake, Later
-from bot.store import BATCH, Gate, GroupCommit, Store, away
+from bot.store import BATCH, GroupCommit, Store, away
 
 
 @pytest.fixture
@@ -169,6 +173,34 @@ def test_the_most_urgent_goes_first_and_the_newest_among_equals(store: Store):
     until(lambda: len(decided) == 6)
     taken.stop(time.monotonic() + 5)
     assert decided[1:] == ["1 new", "1 old", "2 new", "2 old", "3"]
+
+
+def test_the_worst_does_not_wait_for_what_is_less_bad_to_be_decided_with_it(store: Store):
+    decided, gate = [], threading.Event()
+
+    def decide(items: list[str]) -> None:
+        gate.wait(5)
+        decided.append(list(items))
+
+    taken: Intake[str] = Intake(
+        store,
+        name="notes",
+        write=insert,
+        decide=decide,
+        urgency=lambda item: (int(item[0]),),
+        undecided=lambda _c, _before: [],
+        batch=3,
+    )
+    taken.start()
+    taken.put(["9 holds the thread"], Heard())
+    until(lambda: taken.waiting() == 0 and taken._busy)
+    for row in ("2 a", "2 b", "2 c", "2 d", "1"):
+        taken.put([row], Heard())
+    until(lambda: taken.waiting() == 5)
+    gate.set()
+    until(lambda: sum(len(batch) for batch in decided) == 6)
+    taken.stop(time.monotonic() + 5)
+    assert decided[1:] == [["1"], ["2 d", "2 c", "2 b"], ["2 a"]]
 
 
 def test_an_item_that_breaks_is_told_and_does_not_stop_the_others(store: Store):
@@ -345,21 +377,55 @@ def test_a_batch_in_which_one_item_breaks_is_decided_one_by_one(store: Store):
     taken.stop(time.monotonic() + 5)
 
 
-def test_the_gate_lets_first_ones_pass_but_starves_nobody():
-    gate, order, ready = Gate(), [], threading.Event()
+def test_the_gate_lets_those_pass_whom_somebody_waits_for_but_starves_nobody():
+    gate, order = Gate(), []
 
-    def enter(name, first):
-        with gate.turn(first=first):
-            order.append(name)
+    def enter(turn):
+        with gate.turn(turn):
+            order.append(turn.name)
 
-    with gate.turn(first=False):
-        threads = [threading.Thread(target=enter, args=(f"other {n}", False)) for n in range(3)]
-        threads += [threading.Thread(target=enter, args=(f"first {n}", True)) for n in range(3)]
+    with gate.turn(Turn.LATER):
+        threads = [threading.Thread(target=enter, args=(turn,)) for turn in (*[Turn.LATER] * 3, *[Turn.SOON] * 3)]
+        threads += [threading.Thread(target=enter, args=(Turn.FIRST,)) for _ in range(5)]
         for thread in threads:
             thread.start()
-        until(lambda: gate._firsts == 3 and gate._others == 3)
-        ready.set()
+        until(lambda: sum(len(waiting) for waiting in gate._waiting.values()) == 11)
     for thread in threads:
         thread.join(5)
-    kinds = [name.split()[0] for name in order]
-    assert kinds == ["first", "other", "first", "other", "first", "other"]
+    assert order == ["FIRST", "SOON", "FIRST", "LATER", "FIRST", "SOON", "FIRST", "LATER", "FIRST", "SOON", "LATER"]
+
+
+@given(st.lists(st.sampled_from(Turn), max_size=40))
+def test_whoever_waits_at_the_gate_is_passed_by_few(turns):
+    """Everybody gets through, alone, and no turn goes twice in a row while one that it goes before waits."""
+    gate, order, inside = Gate(), [], threading.Lock()
+
+    def enter(turn):
+        with gate.turn(turn):
+            assert inside.acquire(blocking=False), "two at once"
+            order.append(turn)
+            inside.release()
+
+    with gate.turn(Turn.LATER):
+        threads = [threading.Thread(target=enter, args=(turn,)) for turn in turns]
+        for thread in threads:
+            thread.start()
+        until(lambda: sum(len(waiting) for waiting in gate._waiting.values()) == len(turns))
+    for thread in threads:
+        thread.join(5)
+    assert sorted(order) == sorted(turns)
+    for i, (one, next_) in enumerate(itertools.pairwise(order)):
+        if one is next_ is Turn.FIRST:
+            assert set(order[i:]) == {Turn.FIRST}
+    others = [turn for turn in order if turn is not Turn.FIRST]
+    for i, (one, next_) in enumerate(itertools.pairwise(others)):
+        if one is next_ is Turn.SOON:
+            assert Turn.LATER not in others[i:]
+
+
+def test_a_writer_that_raises_hands_the_gate_on():
+    gate = Gate()
+    with pytest.raises(ValueError, match="mine"), gate.turn(Turn.SOON):
+        raise ValueError("mine")
+    with gate.turn(Turn.LATER):
+        pass

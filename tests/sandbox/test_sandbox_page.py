@@ -284,6 +284,21 @@ def test_one_can_edit_react_to_and_delete_ones_own_message(open_page, there):
     mine.wait_for(state="detached")
 
 
+def test_a_message_can_be_marked_for_the_timeline_and_pinned(open_page, there):
+    said = there.act("say", {"channel": "#incidents", "text": "the index is gone", "user": "bob"})
+    page = open_page()
+    shown = message(page, said["ts"])
+    shown.hover()
+    shown.get_by_role("button", name="React with pushpin").click()
+    shown.locator(".reaction.mine").wait_for()
+    shown.hover()
+    shown.get_by_role("button", name="Pin to the channel").click()
+    shown.get_by_text("pinned").wait_for()
+    shown.hover()
+    shown.get_by_role("button", name="Unpin").click()
+    until(lambda: not there.state()["slack"]["messages"][-1]["pinned"])
+
+
 def test_everything_on_the_way_of_an_incident_works_by_keyboard(open_page, there):
     ts = incident(there, "no mouse today")
     page = open_page()

@@ -6,7 +6,7 @@ Texts are Slack mrkdwn already escaped; blocks are Block Kit dicts, at most 50 a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -70,6 +70,26 @@ class Posted:
 
 
 @dataclass(frozen=True)
+class Message:
+    """A message as it stands in Slack now. ``text`` is mrkdwn as Slack keeps it, escaped.
+
+    ``thread_ts``: the head of its thread, empty outside of one. ``user``: its author's id. ``name``: what a bot calls
+    itself, empty for people. ``reactions``: emoji (without colons and skin tone) → by how many. ``ours``: the bot's own.
+    """
+
+    channel: str
+    ts: str
+    text: str
+    thread_ts: str = ""
+    user: str = ""
+    name: str = ""
+    files: Sequence[str] = ()
+    reactions: Mapping[str, int] = field(default_factory=dict)
+    pinned: bool = False
+    ours: bool = False
+
+
+@dataclass(frozen=True)
 class Person:
     """A Slack user. ``email`` is empty where the scope or the address is missing."""
 
@@ -126,6 +146,18 @@ class Chat(Protocol):
         ...
 
     def permalink(self, channel: str, ts: str) -> str: ...
+
+    def message(self, channel: str, ts: str) -> Message | None:
+        """A message as it stands now; None when there is none, or it was deleted."""
+        ...
+
+    def messages(self, channel: str, *, since: float, thread_ts: str | None = None) -> Sequence[Message]:
+        """What was said in a thread, its head first, or in a channel outside of threads, at or after ``since`` (UNIX s)."""
+        ...
+
+    def channel_name(self, channel: str) -> str:
+        """The name of a channel by its id, without #."""
+        ...
 
     def ping(self) -> str:
         """One cheap call (auth.test) that proves the token works; returns the bot's user id."""

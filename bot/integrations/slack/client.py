@@ -8,7 +8,7 @@ import re
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 from urllib.error import URLError
@@ -20,7 +20,8 @@ from slack_sdk.web import SlackResponse
 from slack_sdk.webhook import WebhookClient
 
 from bot.errors import GiveUp, Problem, Retry, in_time
-from bot.integrations.slack import Edit, Ephemeral, Person, Post, Posted, Respond, SlackSettings
+from bot.integrations.slack import Edit, Ephemeral, Message, Person, Post, Posted, Respond, SlackSettings
+from bot.integrations.slack.said import read_message
 from bot.integrations.slack.words import fit, fit_view
 
 EVENT_TYPE = "captain_message"
@@ -53,6 +54,7 @@ _SAYS = {
     "not_found": "the dialog was closed meanwhile. Open it again.",
     "hash_conflict": "the dialog changed meanwhile. Open it again.",
 }
+_GONE = {"thread_not_found", "message_not_found"}
 _UNKNOWN_BOT = {
     "invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired", "not_allowed_token_type",
 }  # fmt: skip
@@ -79,6 +81,7 @@ class SlackClient:
             self._web.proxy = None  # The SDK takes HTTPS_PROXY from the environment and knows no NO_PROXY.
         self._lock = threading.Lock()
         self._ids: dict[str, str] = {}
+        self._me = ""
 
     def post(self, ask: Post) -> Posted:
         blocks, text = fit(ask.blocks, ask.text)
@@ -237,6 +240,41 @@ class SlackClient:
             f"link to a message in {channel}", lambda: self._web.chat_getPermalink(channel=where, message_ts=ts)
         )
         return str(answer["permalink"])
+
+    def message(self, channel: str, ts: str) -> Message | None:
+        where = self._channel(channel)
+        try:
+            # Of a message in a thread Slack gives the head as well; of one without a thread the message alone.
+            answer = _asking(
+                f"read a message in {channel}",
+                lambda: self._web.conversations_replies(
+                    channel=where, ts=ts, oldest=ts, latest=ts, inclusive=True, limit=PAGE
+                ),
+            )
+        except GiveUp as no:
+            if isinstance(no.__cause__, SlackApiError) and _code(no.__cause__) in _GONE:
+                return None
+            raise
+        found = next((one for one in answer["messages"] if one.get("ts") == ts), None)
+        return (
+            None if found is None or found.get("subtype") == "tombstone" else read_message(where, found, self._self())
+        )
+
+    def messages(self, channel: str, *, since: float, thread_ts: str | None = None) -> Sequence[Message]:
+        where, me = self._channel(channel), self._self()
+        found = self._messages(where, f"{max(0.0, since - SKEW):.6f}", thread_ts)
+        return [read_message(where, one, me) for one in found if one.get("subtype") != "tombstone"]
+
+    def channel_name(self, channel: str) -> str:
+        return str(
+            _asking(f"look up {channel}", lambda: self._web.conversations_info(channel=channel))["channel"]["name"]
+        )
+
+    def _self(self) -> str:
+        """The bot's own user id, asked once."""
+        if not self._me:
+            self._me = self.ping()
+        return self._me
 
     def ping(self) -> str:
         return str(_asking("say who we are", self._web.auth_test)["user_id"])

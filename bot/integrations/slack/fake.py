@@ -284,6 +284,9 @@ class FakeSlack:
     def react(self, channel: str, ts: str, user: str, emoji: str, *, remove: bool = False) -> Done:
         return self._do(self.people.react, channel, ts, user, emoji, remove=remove)
 
+    def pin(self, channel: str, ts: str, user: str, *, remove: bool = False) -> Done:
+        return self._do(self.people.pin, channel, ts, user, remove=remove)
+
     def open_home(self, user: str) -> Done:
         return self._do(self.people.open_home, user)
 

@@ -48,6 +48,8 @@ def message_json(world: World, message: Message, *, metadata: bool = False) -> d
     }
     out |= {name: value for name, value in optional.items() if value}
     channel = world.channels[message.channel]
+    if message.deleted:
+        out["subtype"], out["hidden"] = "tombstone", True
     if message.ts in channel.pins:
         out["pinned_to"] = [channel.id]
     replies = world.thread(message.channel, message.ts)
@@ -252,6 +254,7 @@ def add_reaction(world: World, ask: Ask) -> dict[str, Any]:
         raise SlackError("already_reacted")
     who.append(world.bot_user)
     world.touch()
+    world.tell(reaction_event(world, message, name, world.bot_user), world.channels[message.channel])
     return {}
 
 
@@ -261,7 +264,45 @@ def remove_reaction(world: World, ask: Ask) -> dict[str, Any]:
         raise SlackError("no_reaction")
     unreact(message, name, world.bot_user)
     world.touch()
+    event = reaction_event(world, message, name, world.bot_user, removed=True)
+    world.tell(event, world.channels[message.channel])
     return {}
+
+
+def reaction_event(world: World, message: Message, name: str, user: str, *, removed: bool = False) -> dict[str, Any]:
+    """What the app hears of a reaction: which message, never what it says."""
+    return {
+        "type": "reaction_removed" if removed else "reaction_added",
+        "user": user,
+        "reaction": name,
+        "item": {"type": "message", "channel": message.channel, "ts": message.ts},
+        "item_user": message.user,
+        "event_ts": world.next_ts(),
+    }
+
+
+def pin_event(world: World, message: Message, user: str, *, removed: bool = False) -> dict[str, Any]:
+    """What the app hears of a pin, with the message as it was then."""
+    channel, now = world.channels[message.channel], world.next_ts()
+    shown = message_json(world, message) | {"permalink": world.permalink(message)}
+    seconds = int(float(now))
+    event = {
+        "type": "pin_removed" if removed else "pin_added",
+        "user": user,
+        "channel_id": channel.id,
+        "item": {
+            "type": "message",
+            "channel": channel.id,
+            "created": seconds,
+            "created_by": user,
+            "message": shown,
+        },
+        "item_user": message.user,
+        "pin_count": len(channel.pins),
+        "pinned_info": {"channel": channel.id, "pinned_by": user, "pinned_ts": seconds},
+        "event_ts": now,
+    }
+    return event | ({"has_pins": bool(channel.pins)} if removed else {})
 
 
 def unreact(message: Message, name: str, user: str) -> None:
@@ -291,6 +332,7 @@ def add_pin(world: World, ask: Ask) -> dict[str, Any]:
         raise SlackError("already_pinned")
     channel.pins.append(message.ts)
     world.touch()
+    world.tell(pin_event(world, message, world.bot_user), channel)
     return {}
 
 
@@ -300,6 +342,7 @@ def remove_pin(world: World, ask: Ask) -> dict[str, Any]:
         raise SlackError("no_pin")
     channel.pins.remove(message.ts)
     world.touch()
+    world.tell(pin_event(world, message, world.bot_user, removed=True), channel)
     return {}
 
 

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from bot.integrations.slack.fake_api import SlackError
-from bot.integrations.slack.fake_chat import EMOJI, message_json, unreact
+from bot.integrations.slack.fake_chat import EMOJI, message_json, pin_event, reaction_event, unreact
 from bot.integrations.slack.fake_delivery import INTERACTIVE, SLASH, Delivery
 from bot.integrations.slack.fake_hooks import new_hook, respond
 from bot.integrations.slack.fake_inputs import action_of, find_element, initial_inputs
@@ -15,7 +15,10 @@ from bot.integrations.slack.fake_world import Channel, Hook, Message, User, Worl
 
 Done = dict[str, Any]
 """``ok``, and ``error`` where it is False; more as each action says."""
-EVENTS = ("app_home_opened", "app_mention", "message", "reaction_added", "reaction_removed")
+EVENTS = (
+    "app_home_opened", "app_mention", "message", "pin_added", "pin_removed", "reaction_added", "reaction_removed",
+)  # fmt: skip
+TOMBSTONE = "This message was deleted."
 
 
 class NotPossible(Exception):
@@ -36,6 +39,7 @@ class People:
         self.events = set(EVENTS)
         """The event types the app has subscribed to; others are not sent."""
         self._last_event: dict[str, Any] | None = None
+        world.tell = lambda event, channel: self.emit(event, channel=channel)
 
     # Looking things up.
 
@@ -163,7 +167,7 @@ class People:
         return {"ok": True, "channel": place.id, "ts": ts}
 
     def delete(self, channel: str, ts: str, user: str) -> Done:
-        """Delete one's own message."""
+        """Delete one's own message; of the head of a thread its place stays, as long as somebody has answered."""
         world = self.world
         with world.changing():
             person = self._who(user)
@@ -172,14 +176,23 @@ class People:
             if message.user != person.id:
                 raise NotPossible("cant_delete_message")
             before = message_json(world, message)
-            world.drop(message)
+            told: dict[str, Any] = {"subtype": "message_deleted", "deleted_ts": ts, "previous_message": before}
+            if world.thread(place.id, ts):
+                message.text, message.user, message.deleted = TOMBSTONE, "USLACKBOT", True
+                message.blocks, message.attachments, message.files, message.reactions = [], [], [], {}
+                place.pins = [pin for pin in place.pins if pin != ts]
+                world.touch()
+                shown = message_json(world, message)
+                told = {"subtype": "message_changed", "message": shown, "previous_message": before}
+            else:
+                world.drop(message)
             now = world.next_ts()
-        self._hidden(place, now, {"subtype": "message_deleted", "deleted_ts": ts, "previous_message": before})
+        self._hidden(place, now, told)
         return {"ok": True, "channel": place.id, "ts": ts}
 
     def _hidden(self, place: Channel, ts: str, more: dict[str, Any]) -> None:
         event = {"type": "message", "hidden": True, "channel": place.id, "ts": ts, "event_ts": ts}
-        self.emit(event | {"channel_type": "channel"} | more, channel=place)
+        self.emit(event | {"channel_type": "group" if place.is_private else "channel"} | more, channel=place)
 
     def react(self, channel: str, ts: str, user: str, emoji: str, *, remove: bool = False) -> Done:
         world = self.world
@@ -198,17 +211,27 @@ class People:
             else:
                 message.reactions.setdefault(name, []).append(person.id)
             world.touch()
-            now = world.next_ts()
-        kind = "reaction_removed" if remove else "reaction_added"
-        item = {"type": "message", "channel": place.id, "ts": ts}
-        event = {
-            "type": kind,
-            "user": person.id,
-            "reaction": name,
-            "item": item,
-            "item_user": message.user,
-            "event_ts": now,
-        }
+            event = reaction_event(world, message, name, person.id, removed=remove)
+        self.emit(event, channel=place)
+        return {"ok": True}
+
+    def pin(self, channel: str, ts: str, user: str, *, remove: bool = False) -> Done:
+        """Pin a message to its channel, or take the pin off; anybody in the channel may do both."""
+        world = self.world
+        with world.changing():
+            person = self._who(user)
+            place = self._where(channel, person)
+            message = self._message(place, ts, person)
+            if message.ephemeral_to or message.deleted:
+                raise NotPossible("not_pinnable")
+            if (ts in place.pins) is not remove:
+                raise NotPossible("no_pin" if remove else "already_pinned")
+            if remove:
+                place.pins.remove(ts)
+            else:
+                place.pins.append(ts)
+            world.touch()
+            event = pin_event(world, message, person.id, removed=remove)
         self.emit(event, channel=place)
         return {"ok": True}
 
@@ -329,6 +352,8 @@ def _event_scope(kind: str, channel: Channel | None) -> str:
         return "app_mentions:read"
     if kind.startswith("reaction_"):
         return "reactions:read"
+    if kind.startswith("pin_"):
+        return "pins:read"
     if kind == "message" and channel is not None:
         return "im:history" if channel.is_im else "groups:history" if channel.is_private else "channels:history"
     return ""

@@ -91,6 +91,8 @@ class Message:
     edited: dict[str, str] | None = None
     reactions: dict[str, list[str]] = field(default_factory=dict)
     ephemeral_to: str = ""
+    deleted: bool = False
+    """A thread's head that somebody deleted: Slack keeps its place, without what it said."""
     files: list[str] = field(default_factory=list)
     inputs: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     """What each person has chosen in it so far: person, then ``block_id action_id``, then the value."""
@@ -157,12 +159,18 @@ def stable_id(prefix: str, seed: str) -> str:
     return f"{prefix}0" + "".join(letters[number // 36**i % 36] for i in range(9))
 
 
+def _nobody(_event: dict[str, Any], _channel: Channel) -> None:
+    """Nobody listens yet."""
+
+
 class World:
     """Everything one workspace holds. Take ``changing()`` around whatever writes."""
 
     def __init__(self, *, domain: str = "release-captain", bot_name: str = "captain") -> None:
         self.lock = threading.RLock()
         self.changed: list[Callable[[], None]] = []
+        self.tell: Callable[[dict[str, Any], Channel], None] = _nobody
+        """Who hears of what the bot itself does to messages: (event, where)."""
         self.dirty = False
         self._depth = 0
         self.last_us = 0

@@ -22,3 +22,6 @@ def upgrade() -> None:
     op.add_column("incidents", sa.Column("update_at", sa.Float))
     op.add_column("incidents", sa.Column("update_by", sa.String, nullable=False, server_default=""))
     op.add_column("incidents", sa.Column("next_update_at", sa.Float))
+    # Every edit and deletion in Slack asks whether its message is in a timeline; only marked messages have a channel.
+    said = sa.text("channel IS NOT NULL")
+    op.create_index("ix_timeline_said", "timeline", ["channel", "ts"], sqlite_where=said, postgresql_where=said)

@@ -17,3 +17,6 @@ export const emoji = (name) => EMOJI.get(name.split("::")[0]) ?? null;
 
 /** What the reaction picker offers. */
 export const COMMON = ["+1", "white_check_mark", "eyes", "tada", "rocket", "x"];
+
+/** What the bot listens to: a mark for the timeline, and a new incident from a message. */
+export const MARKS = ["pushpin", "rotating_light"];

@@ -3,7 +3,7 @@
 import { blocks } from "./blocks.js";
 import { $, fill, h, icon, lazy } from "./dom.js";
 import { selected } from "./elements.js";
-import { COMMON, emoji } from "./emoji.js";
+import { COMMON, emoji, MARKS } from "./emoji.js";
 import { confirm } from "./modal.js";
 import { mrkdwn } from "./mrkdwn.js";
 import { act, choose, isReply, nameOf, slack, ui, userOf, visible } from "./store.js";
@@ -123,7 +123,8 @@ function tools(m, reply) {
   const react = (name) => h("button.tool", { type: "button", "aria-label": `React with ${name}`, title: `:${name}:`,
     onclick: () => act("react", { channel: m.channel, ts: m.ts, user: ui.user, name }) }, emoji(name));
   return h("div.tools", {},
-    m.ephemeral_to ? null : COMMON.slice(0, 3).map(react),
+    m.ephemeral_to ? null : [...COMMON.slice(0, 3), ...MARKS].map(react),
+    m.ephemeral_to ? null : button(m.pinned ? "Unpin" : "Pin to the channel", "M7 3h6l-1 5 3 3H5l3-3ZM10 11v6", () => act("pin", { channel: m.channel, ts: m.ts, user: ui.user, remove: Boolean(m.pinned) })),
     reply ? button("Reply in thread", "M4 5h12v8H9l-4 3v-3H4Z", () => openThread(m)) : null,
     mine ? button("Edit", "M4 16l1-4 8-8 3 3-8 8Z", () => choose({ editing: m.ts })) : null,
     mine ? button("Delete", "M5 6h10M8 6V4h4v2M6.500 6l.7 10h5.600l.7-10", () => confirm({ title: { text: "Delete this message?" }, text: { text: "It goes for everybody." }, confirm: { text: "Delete" }, deny: { text: "Keep" }, style: "danger" },

@@ -1,0 +1,103 @@
+"""Looks every few minutes at the threads themselves: what was marked while nobody listened gets into the timeline, too."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from bot.effects import EFFECTS, FINAL, Effect, Outcome, Performer, Task
+from bot.errors import GiveUp, Retry
+from bot.integrations.slack import Message
+from bot.integrations.slack.said import mentioned
+from handlers.desk import Desk
+from handlers.incidents.table import INCIDENTS, TIMELINE
+from handlers.posts import chat_of
+from handlers.timeline import marks, rules
+
+log = logging.getLogger(__name__)
+KIND, LINE = "mark-sweep", "*/5 * * * *"
+OVER_FOR = 86400.0
+"""Seconds after its end for which an incident's thread is still looked at: its post-mortem is written in them."""
+MOST = 30
+"""Incidents that one run looks at, the newest; Slack lets an app read some fifty threads a minute."""
+RUN_S = 60.0
+"""Seconds after which a run begins no more calls."""
+
+
+def tick(desk: Desk, slot: float) -> None:
+    """Owe one run, and forget the runs before."""
+    e = EFFECTS()
+    with desk.engine.transaction(time.time()) as tx:
+        tx.owe(Effect(f"{KIND}:{slot:.0f}", KIND, "reconcile", None, {"slot": slot}, urgency=9))
+        before = [f"{KIND}:{slot - n * 300:.0f}" for n in range(1, 13)]
+        old = e.c.key.in_(before) & e.c.state.in_([state.value for state in FINAL])
+        tx.c.execute(e.delete().where(old))
+
+
+def performers(desk: Desk) -> list[Performer]:
+    """What this file knows to do outside."""
+    return [Performer(KIND, lambda task: run(desk, task))]
+
+
+def run(desk: Desk, _task: Task) -> Outcome:
+    """Compare threads and timelines, and owe a look at every message in which they differ."""
+    chat, began = chat_of(desk), time.monotonic()
+    with desk.store.read() as c:
+        places = [(row, *place) for row in _lately(c, now=time.time()) for place in _places(row)]
+    found = 0
+    for row, where, thread_ts in places:
+        if time.monotonic() - began > RUN_S:
+            break
+        try:
+            seen = chat.messages(where, since=row.opened_at, thread_ts=thread_ts)
+        except Retry as e:
+            log.warning("marked messages: %s", e.reason)
+            break  # the next run looks again
+        except GiveUp as e:
+            log.warning("marked messages of INC-%d: %s", row.number, e.reason)
+            continue
+        with desk.store.read() as c:
+            kept = _kept(c, row.number, where)
+        for ts in differing(seen, kept, desk.policy.mark_emoji, whole=where != row.room):
+            marks.ask(desk, where, ts, "", edit=False, now=time.time())
+            found += 1
+    return Outcome({"looks": found})
+
+
+def differing(seen: Sequence[Message], kept: Mapping[str, str], emoji: str, *, whole: bool) -> Iterator[str]:
+    """The ts of messages about which Slack and the timeline differ. ``kept``: ts → text in the timeline.
+
+    ``whole``: ``seen`` is all there is; of a channel it lacks the answers in threads.
+    """
+    for message in seen:
+        marked, text = rules.is_marked(message, emoji), kept.get(message.ts)
+        if marked is not (text is not None):
+            yield message.ts
+        elif marked and not mentioned(message.text) and text != rules.said(message, {}):
+            yield message.ts  # whom it mentions is not known here by name
+    if whole:
+        there = {message.ts for message in seen}
+        yield from (ts for ts, text in kept.items() if ts not in there and text != rules.DELETED)
+
+
+def _places(row: Any) -> list[tuple[str, str | None]]:
+    """(channel, thread) where its messages are: its thread, and its own channel where it has one."""
+    return [(row.channel, row.thread_ts), *([(row.room, None)] if row.room else [])]
+
+
+def _lately(c: Connection, *, now: float) -> Sequence[Any]:
+    t = INCIDENTS()
+    wanted = t.c.open_key.is_not(None) | (t.c.resolved_at > now - OVER_FOR)
+    asked = sa.select(t.c.number, t.c.channel, t.c.thread_ts, t.c.room, t.c.opened_at)
+    return c.execute(asked.where(wanted, t.c.thread_ts != "").order_by(t.c.number.desc()).limit(MOST)).all()
+
+
+def _kept(c: Connection, number: int, channel: str) -> dict[str, str]:
+    t = TIMELINE()
+    mine = (t.c.incident == number) & (t.c.kind == rules.MESSAGE) & (t.c.channel == channel)
+    return {row.ts: row.text for row in c.execute(sa.select(t.c.ts, t.c.text).where(mine))}
