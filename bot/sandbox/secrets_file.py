@@ -111,7 +111,7 @@ def write_config(path: Path, held: Secrets, *, port: int, bot_port: int, service
             }
             for name in services
         },
-        "incidents": {"declare_emoji": {"rotating_light": "sev2"}},
+        "incidents": {"declare_emoji": {"rotating_light": "sev2"}, "digest": "#incidents"},
         "flags": {
             f"{name}-bypass": {
                 "service": name,

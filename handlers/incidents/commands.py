@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from bot.config import nearest
 from bot.errors import Refused
-from bot.grammar import Asker, Reply, Verb
+from bot.grammar import Asker, Duration, Reply, Verb
 from bot.integrations.slack.words import escape
 from handlers.desk import Desk
 from handlers.incidents import (
@@ -27,6 +27,7 @@ from handlers.incidents import (
     table,
     words,
 )
+from handlers.incidents import update as updates
 from handlers.incidents.learned import stats_
 from handlers.incidents.rules import Deed, Severity, Status
 
@@ -115,6 +116,15 @@ def title(desk: Desk, asker: Asker, *title: str, of: Annotated[str, "INCIDENT"] 
     """Give an incident another title."""
     number = _number(desk, asker, of)
     return _after(desk, number, change.title(desk, asker, number, " ".join(title), now=time.time()))
+
+
+def update(desk: Desk, asker: Asker, *text: str, of: Annotated[str, "INCIDENT"] = "", next_: Duration = "") -> Reply:
+    """Tell how it stands: thread, ticket and digest; --next 30m promises when they hear more. In Slack, alone: a form."""
+    said, promised = " ".join(text), updates.promised(next_)
+    if REF.fullmatch(said):
+        raise Refused(f'Say how it stands: `incident update "latency falls" --of {said}`. Nobody was told anything.')
+    number = _number(desk, asker, of)
+    return _after(desk, number, updates.update(desk, asker, number, said, promised=promised, now=time.time()))
 
 
 def role(desk: Desk, asker: Asker, role: str, person: str, incident: str = "") -> Reply:
@@ -339,6 +349,14 @@ def _candidates(desk: Desk, c: Any, asker: Asker, among: Sequence[Status] = ()) 
     return here or rows, bool(here)
 
 
+def meant_by_form(desk: Desk, c: Any, asker: Asker, ref: str) -> Any:
+    """The incident a form is to be about: the one named, or the one that can be meant; None when several can. Raises Refused."""
+    if ref:
+        return _find(desk, c, asker, ref)
+    found, _ = _candidates(desk, c, asker)
+    return found[0] if len(found) == 1 else None if found else _find(desk, c, asker, "")
+
+
 def _channel(channel: str) -> str:
     return channel if channel.startswith("#") else f"<#{channel}>"
 
@@ -349,7 +367,7 @@ def _plain(row: Any) -> dict[str, Any]:
         "number", "uid", "service", "environment", "severity", "title", "status", "source", "opened_at", "opened_by",
         "paged_at", "acked_at", "acked_by", "mitigated_at", "mitigated_by", "resolved_at", "resolved_by", "closed_at",
         "closed_by", "reopened_at", "channel", "thread_ts", "ticket_key",
-        "ticket_url", "checks", "test", "private", "room",
+        "ticket_url", "checks", "test", "private", "room", "update_text", "update_at", "update_by", "next_update_at",
     )  # fmt: skip
     return {name: getattr(row, name) for name in kept}
 
@@ -367,6 +385,7 @@ VERBS: Mapping[str, Verb] = {
     "service": service,
     "environment": environment,
     "title": title,
+    "update": update,
     "role": role,
     "repair": repair,
     "page": page,

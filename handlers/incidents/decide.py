@@ -22,6 +22,7 @@ from handlers.alerts.journal import Entry
 from handlers.alerts.payload import Alert
 from handlers.buckets import EDITS, events, posts
 from handlers.desk import Desk
+from handlers.digest.follow import follow
 from handlers.incidents import findings, owing, remind, rules, table, verdicts, words
 from handlers.incidents.compare import Kind
 from handlers.incidents.rules import Deed, Severity, Status
@@ -415,7 +416,12 @@ def say(desk: Desk, tx: Tx, row: Any, name: str, text: str, blocks: Sequence[Map
 
 
 def show(desk: Desk, tx: Tx, number: int) -> None:
-    """Owe one edit of the panel; changes that come in the meantime ride along."""
+    """Owe one edit of the panel and one of the line in the digest; changes that come in the meantime ride along."""
+    follow(desk, tx, number)
+    _panel(desk, tx, number)
+
+
+def _panel(desk: Desk, tx: Tx, number: int) -> None:
     t = INCIDENTS()
     if desk.outside.chat is None:
         return
@@ -428,13 +434,13 @@ def show(desk: Desk, tx: Tx, number: int) -> None:
 
 def settled(desk: Desk, tx: Tx, done: Settled) -> None:
     """An effect was tried: the panel tells the truth about it."""
-    if done.about is None or done.kind in ("panel", "reply", remind.KIND):
+    if done.about is None or done.kind in ("panel", "reply", "digest", "digest-edit", remind.KIND):
         return
     if done.state is State.GAVE_UP:
         text = f"{done.kind} could not be done: {done.reason}"
         table.add_event(tx.c, incident=done.about, at=tx.now, kind="effect", actor="Release Captain", text=text)
     if done.kind not in ("root", "note", "asked") or done.state is not State.DONE:
-        show(desk, tx, done.about)
+        _panel(desk, tx, done.about)
 
 
 def _open(desk: Desk, tx: Tx, values: dict[str, Any]) -> int | None:
@@ -457,6 +463,8 @@ def _open(desk: Desk, tx: Tx, values: dict[str, Any]) -> int | None:
     if desk.outside.chat is not None:
         bucket = posts(desk, service)
         tx.owe(Effect(f"{uid}:root", "root", "slack", number, urgency=severity.rank + 1, bucket=bucket))
+        if desk.policy.digest:
+            follow(desk, tx, number)
     if desk.outside.tracker is not None and entry.jira and not row["test"]:
         tx.owe(Effect(f"{uid}:ticket", "ticket", "jira", number, urgency=severity.rank + 1))
     remind.begin(desk, tx, number, uid)

@@ -17,6 +17,7 @@ from bot.integrations.pagerduty import Pager, PageRef, Trigger
 from bot.integrations.slack import Edit, Post
 from handlers.checks import check_service
 from handlers.desk import Desk
+from handlers.digest.follow import follow
 from handlers.incidents import decide, findings, owing, private, remind, table, words
 from handlers.incidents.phone import PREFIX
 from handlers.incidents.rules import Severity, Status
@@ -49,8 +50,12 @@ def performers(desk: Desk) -> list[Performer]:
         Performer("ticket-reopen", lambda task: ticket_reopen(desk, task)),
         Performer("ticket-done", lambda task: ticket_done(desk, task)),
         Performer("checks", lambda task: checks(desk, task)),
-        Performer(remind.KIND, lambda task: remind.remind(desk, task, functools.partial(decide.say, desk))),
+        Performer(remind.KIND, lambda task: _remind(desk, task)),
     ]
+
+
+def _remind(desk: Desk, task: Task) -> Outcome:
+    return remind.remind(desk, task, functools.partial(decide.say, desk), functools.partial(decide.show, desk))
 
 
 def page(desk: Desk, task: Task) -> Outcome:
@@ -126,6 +131,8 @@ def root(desk: Desk, task: Task) -> Outcome:
         t = INCIDENTS()
         where = {"channel": posted.channel, "thread_ts": posted.ts}
         tx.c.execute(t.update().where(t.c.number == row.number).values(**where))
+        if row.digest_ts:
+            follow(desk, tx, row.number)  # its line was posted without a link to this
         if task.key != f"{row.uid}:root":
             # What changed and what was said while the old one was gone had no message to be shown in.
             decide.show(desk, tx, row.number)

@@ -23,6 +23,7 @@ from handlers.tickets.effects import HELD, held_back
 
 UNLISTED = (
     "panel",
+    "digest-edit",
     "postmortem",
     "postmortem-ticket",
     "ticket-heard",
