@@ -374,8 +374,9 @@ class Captain:
         """A request broke on a fault of ours: the person hears of it instead of waiting."""
         text = "That did not work, and the fault is mine, not yours. It is in my log; please tell whoever runs me."
         text += forms.typed(request.payload)
-        # Of an event nobody asked, so nobody waits for its answer.
-        answer = None if request.kind == "event" else {"text": text, "blocks": [], "in_channel": False}
+        # Of an event and of a webhook nobody asked, so nobody waits for its answer.
+        asked = request.kind not in ("event", "pagerduty", "jira")
+        answer = {"text": text, "blocks": [], "in_channel": False} if asked else None
         self._close(request, answer, "broke on a fault of mine, see my log")
 
     def _reply(self, task: Task) -> Outcome:
