@@ -63,6 +63,12 @@ def sees(desk: Desk, c: Connection, row: Any, asker: Asker) -> bool:
     return desk.access is not None and desk.access.sees_private(asker)
 
 
+def ask_first(desk: Desk, asker: Asker) -> None:
+    """Have Slack asked who somebody is before a transaction begins: asked in it, Slack would hold it as long as it likes."""
+    if desk.access is not None and asker.door == "slack":
+        desk.access.sees_private(asker)
+
+
 def check(desk: Desk, c: Connection, row: Any, asker: Asker) -> None:
     """Raises Refused when somebody may not see an incident; it says nothing of it."""
     if not sees(desk, c, row, asker):
