@@ -289,7 +289,10 @@ def _clear(c: Any, asker: Asker, among: Sequence[Status] = ()) -> Any:
 
 
 def _candidates(c: Any, asker: Asker, among: Sequence[Status] = ()) -> tuple[Sequence[Any], bool]:
-    """The open incidents of this channel, or all that are open; True for those of the channel. ``among``: see _find."""
+    """The incident whose own channel this is; else the open ones of this channel, or all that are open; True for those of the channel. ``among``: see _find."""
+    mine = table.by_room(c, asker.channel)
+    if mine is not None:
+        return [mine], True
     rows = table.latest_incidents(c, among=among) if among else table.open_incidents(c)
     here = [row for row in rows if asker.channel and row.channel == asker.channel]
     return here or rows, bool(here)
@@ -304,7 +307,7 @@ def _plain(row: Any) -> dict[str, Any]:
     kept = (
         "number", "uid", "service", "environment", "severity", "title", "status", "source", "opened_at", "opened_by",
         "paged_at", "acked_at", "acked_by", "mitigated_at", "mitigated_by", "resolved_at", "resolved_by", "closed_at",
-        "closed_by", "reopened_at", "channel", "thread_ts", "ticket_key",
+        "closed_by", "reopened_at", "channel", "thread_ts", "room", "ticket_key",
         "ticket_url", "checks", "test",
     )  # fmt: skip
     return {name: getattr(row, name) for name in kept}
