@@ -20,7 +20,7 @@ from bot.config import CaptainSettings
 from bot.effects import FINAL, Effect, Outcome, Performer, Settled, State, Task, Tx
 from bot.engine import Engine
 from bot.errors import ConfigError, GiveUp, Refused, Retry
-from bot.grammar import Asker, Reply
+from bot.grammar import Asker, Command, Reply
 from bot.inbox import Request
 from bot.intake import Intake
 from bot.integrations import connect
@@ -36,6 +36,7 @@ from bot.refusals import Refusals
 from bot.store import Store
 from bot.tally import Tally
 from bot.yaml_lines import Place
+from handlers import forms
 from handlers.access import Access, Permissions
 from handlers.access import misfits as access_misfits
 from handlers.alerts import journal, payload
@@ -46,9 +47,12 @@ from handlers.flags import decide as flag_decide
 from handlers.flags import table as flag_table
 from handlers.flags.kinds import Flag
 from handlers.flags.kinds import misfits as flag_misfits
-from handlers.incidents import decide, declare, home, phone, table, verdicts
+from handlers.home import facts, turns, view
+from handlers.incidents import decide, phone, table, verdicts
 from handlers.posts import post_once
 from handlers.subjects import PERFORMERS, SUBJECTS, TICKS, lanes
+from handlers.tickets import hear as ticket_hear
+from handlers.tickets import owed as ticket_owed
 from handlers.timeline import hear, marks, written
 from handlers.watchdogs import table as watchdog_table
 from handlers.watchdogs.hear import Ear
@@ -164,6 +168,7 @@ class Captain:
             cluster=connect.kubernetes(settings.kubernetes),
             heartbeat=connect.heartbeat(settings.heartbeat),
         )
+        self.access = Access(settings.permissions, self.outside.chat)
         self.desk = Desk(
             store=self.store,
             engine=self.engine,
@@ -176,11 +181,12 @@ class Captain:
             command=settings.slack.command if settings.slack else "/captain",
             watchdogs=settings.watchdogs,
             heartbeat=settings.heartbeat,
+            tickets=settings.jira,
             flags=settings.flags,
+            access=self.access,
         )
         self.watchdogs = Ear(self.store, settings.watchdogs)
         self.commands = grammar.commands(SUBJECTS)
-        self.access = Access(settings.permissions, self.outside.chat)
         self.alerts: Intake[Entry] = Intake(
             self.store,
             name="alerts",
@@ -222,9 +228,10 @@ class Captain:
             self.store.restored = backup.last_restore(c)
         for performers in PERFORMERS:
             self.engine.perform(performers(self.desk))
-        self.engine.perform([Performer("reply", self._reply)])
+        self.engine.perform([Performer("reply", self._reply), Performer("home", self._home_anew)])
         self.engine.settled.append(lambda tx, done: decide.settled(self.desk, tx, done))
         self.engine.settled.append(lambda tx, done: flag_decide.settled(self.desk, tx, done))
+        self.engine.settled.append(lambda tx, done: ticket_owed.settled(self.desk, tx, done))
         self.engine.settled.append(lambda tx, done: marks.settled(self.desk, tx, done))
         self.engine.settled.append(written.settled)
         self.engine.settled.append(self._meter)
@@ -293,6 +300,8 @@ class Captain:
 
     def run(self, line: str, asker: Asker) -> Reply:
         """Carry out one line of the grammar. Raises Refused with what to do instead."""
+        if asker.door == "slack":
+            self.access.sees_private(asker)  # may ask Slack, and what asks later holds a transaction
         words = grammar.split(line)
         if words[:1] == ["help"] or not words:
             prefix = f"{self.desk.command} " if asker.door == "slack" else "captain "
@@ -320,12 +329,14 @@ class Captain:
         answer: Mapping[str, Any] | None = None
         verdict = "done"
         if request.kind == "home":
-            self._home(str(given["user"]))
+            self._home(str(given["user"]), request.key)
         elif request.kind == "modal":
             with self.engine.transaction(time.time()) as tx:
-                declare.ask(tx, request.key, given)
+                forms.ask(tx, request.key, given)
         elif request.kind == "pagerduty":
             verdict = phone.hear(self.desk, given["event"])
+        elif request.kind == "jira":
+            verdict = ticket_hear.hear(self.desk, given["event"])
         elif request.kind == "event":
             opens = self.commands["incident", "open"]
             verdict = hear.hear(self.desk, given, lambda asker: self.access.check(asker, opens))
@@ -337,13 +348,16 @@ class Captain:
                 answer = {"text": reply.text, "blocks": list(reply.blocks), "in_channel": reply.in_channel}
             except Refused as e:
                 verdict = str(e)
-                answer = {"text": verdict, "blocks": list(e.blocks), "in_channel": False}
+                answer = {"text": verdict + forms.typed(given), "blocks": list(e.blocks), "in_channel": False}
         self._close(request, answer, verdict)
 
     def _submitted(self, asker: Asker, form: Mapping[str, Any]) -> Reply:
         """What a filled form asks for, under the same permission as the command it stands for."""
-        self.access.check(asker, self.commands["incident", "open"])
-        return declare.submitted(self.desk, asker, form)
+        return forms.submitted(self.desk, asker, form, check=lambda line: self.access.check(asker, self._command(line)))
+
+    def _command(self, name: str) -> Command:
+        subject, _, verb = name.partition(" ")
+        return self.commands[subject, verb]
 
     def _close(self, request: Request, answer: Mapping[str, Any] | None, verdict: str) -> None:
         at, url = time.time(), request.payload.get("response_url")
@@ -352,11 +366,14 @@ class Captain:
                 # What was pressed on the Home tab has no address to answer to: its person gets a direct message.
                 args = {"url": url, "user": request.payload.get("user", ""), **answer}
                 tx.owe(Effect(f"reply:{request.key}", "reply", "replies", None, args, urgency=1))
+            if request.payload.get("home"):
+                turns.again(tx, str(request.payload["user"]), request.key)
             inbox.done(tx.c, request.key, at=at, verdict=verdict)
 
     def _sorry(self, request: Request) -> None:
         """A request broke on a fault of ours: the person hears of it instead of waiting."""
         text = "That did not work, and the fault is mine, not yours. It is in my log; please tell whoever runs me."
+        text += forms.typed(request.payload)
         # Of an event nobody asked, so nobody waits for its answer.
         answer = None if request.kind == "event" else {"text": text, "blocks": [], "in_channel": False}
         self._close(request, answer, "broke on a fault of mine, see my log")
@@ -373,14 +390,24 @@ class Captain:
         chat.respond(Respond(told["url"], told["text"], blocks, in_channel=told["in_channel"]))
         return Outcome()
 
-    def _home(self, user: str) -> None:
-        if self.outside.chat is None:
-            return
+    def _home(self, user: str, key: str) -> None:
+        """Show the tab as it is known here, and again when PagerDuty has said who is on call."""
         try:
-            self.outside.chat.publish_home(user, home.view(self.desk, user, may=self._may(user)))
+            self._publish(user)
         except (Retry, GiveUp) as e:
             # Opening the tab again asks again; nothing is owed for a page that is only looked at.
             log.warning("App Home of %s: %s", user, e.reason)
+        with self.engine.transaction(time.time()) as tx:
+            turns.refresh(self.desk, tx, user, key)
+
+    def _publish(self, user: str) -> None:
+        if self.outside.chat is not None:
+            drawn = view.view(facts.gather(self.desk, user, may=self._may(user)))
+            self.outside.chat.publish_home(user, drawn)
+
+    def _home_anew(self, task: Task) -> Outcome:
+        self._publish(str(task.args["user"]))
+        return Outcome()
 
     def _may(self, user: str) -> Callable[[str, str], bool]:
         """Whether a person in Slack may use a command, by its subject and verb."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -48,6 +48,14 @@ def append(
     seal = _seal(before, at, actor, door, action, subject, text)
     row = {"at": at, "actor": actor, "door": door, "action": action, "subject": subject, "detail": text}
     c.execute(t.insert().values(**row, before=before, seal=seal))
+
+
+def done_by(c: Connection, ident: str, subjects: Sequence[str]) -> Sequence[Any]:
+    """What one person did to these subjects, oldest first: rows with subject, action and actor. ``ident``: as the door has it."""
+    t = AuditEntry.__table__  # type: ignore[attr-defined]
+    mine = t.c.subject.in_(subjects) & t.c.actor.endswith(f" ({ident})", autoescape=True)
+    found: Sequence[Any] = c.execute(sa.select(t.c.subject, t.c.action, t.c.actor).where(mine).order_by(t.c.id)).all()
+    return found
 
 
 def verify(c: Connection) -> tuple[int, str]:

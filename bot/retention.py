@@ -34,6 +34,8 @@ SAID = (
     "export",
 )
 """Kinds of effects that only said something. What an incident was paged, ticketed and opened with stays with it for good."""
+SHOWN = ("digest-edit", "home", "oncall-look")
+"""Kinds that only kept something true that is shown."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def _old(before: float) -> dict[str, tuple[sa.FromClause, sa.ColumnElement[bool]
         "requests": (requests, requests.c.received_at < before),
         "messages": (
             effects,
-            settled & effects.c.kind.in_(SAID) & (effects.c.about.is_(None) | effects.c.about.in_(over)),
+            settled & effects.c.kind.in_((*SAID, *SHOWN)) & (effects.c.about.is_(None) | effects.c.about.in_(over)),
         ),
         "events": (events, (events.c.at < before) & events.c.incident.in_(over)),
         "findings": (findings, findings.c.settled_at < before),

@@ -16,8 +16,9 @@ import uvicorn
 
 from bot import audit, clock, config, manifest, web
 from bot.app import Captain, Settings, build, load
-from bot.errors import ConfigError
+from bot.errors import ConfigError, GiveUp, Retry
 from bot.files import whole
+from bot.integrations import connect
 from bot.slack import SlackEar
 from bot.store import Store
 
@@ -123,13 +124,43 @@ class Serving:
             self._captain.stop()
 
 
-def check(config_file: ConfigOption = DEFAULT_CONFIG) -> None:
+def check(
+    config_file: ConfigOption = DEFAULT_CONFIG,
+    ask: Annotated[
+        bool, typer.Option("--ask", help="also ask Jira whether it has the projects, fields, priorities and statuses")
+    ] = False,
+) -> None:
     """Read captain.yml and the runbooks and say every mistake in them; nothing is started."""
     try:
         settings, runbooks = load(config_file, config.environment())
     except ConfigError as e:
         _fail(str(e))
     typer.echo(f"{config_file} is right: {len(settings.services)} services, {len(runbooks)} runbooks.")
+    if ask:
+        _ask_jira(settings)
+
+
+def _ask_jira(settings: Settings) -> None:
+    """Say what Jira does not have of what captain.yml names, or that all of it is there."""
+    jira, tracker = settings.jira, connect.jira(settings.jira)
+    if jira is None or tracker is None:
+        _fail("there is no jira: section in captain.yml, so there is nobody to ask")
+    projects = sorted({service.jira for service in settings.services.values() if service.jira} | set(jira.projects))
+    try:
+        who = tracker.ping()
+        fits = {project: tracker.fit(project, jira.rules(project)) for project in projects}
+    except (Retry, GiveUp) as e:
+        _fail(e.reason)
+    for project, fit in fits.items():
+        for name, known in (("statuses", fit.statuses), ("priorities", fit.priorities)):
+            if known:
+                typer.echo(f"{project}: {name} {', '.join(f'{called} ({ident})' for ident, called in known.items())}")
+    found = [line for fit in fits.values() for line in fit.problems]
+    if found:
+        _fail("\n".join(found))
+    typer.echo(f"Jira ({who}) has what captain.yml names in {', '.join(projects) or 'no project'}.")
+    if jira.webhook_secret is None:
+        typer.echo("jira.webhook_secret is not set: what people do in Jira is not heard.")
 
 
 def slack_manifest(config_file: ConfigOption = DEFAULT_CONFIG) -> None:

@@ -11,7 +11,6 @@ import logging
 import re
 import threading
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from slack_bolt import App, BoltRequest, BoltResponse
@@ -19,6 +18,7 @@ from slack_bolt.adapter.socket_mode.builtin import SocketModeHandler
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
@@ -29,6 +29,7 @@ from bot.integrations.slack import SlackSettings
 from bot.integrations.slack.words import unescape
 from bot.refusals import Refusal
 from bot.store import now
+from handlers import forms
 from handlers.incidents import declare
 from handlers.timeline import hear
 
@@ -87,7 +88,7 @@ class SlackEar:
         line = text if body["command"] == self._settings.command else f"{name} {text}"
         key = f"slack:{body.get('trigger_id') or body['response_url']}"
         payload = self._asked(body, body["user_id"], body.get("user_name", ""), body.get("channel_id", ""), line)
-        kind = "modal" if " ".join(line.split()).lower() == declare.CALLBACK else "command"
+        kind = "modal" if forms.shows(line) else "command"
         if self._captain.take(inbox.Request(key, now(), kind, payload)):
             ack()
         else:
@@ -104,7 +105,9 @@ class SlackEar:
         channel = body.get("channel", {}).get("id", "")
         name = user.get("name") or user.get("username", "")
         payload = self._asked(body, user["id"], name, channel, line)
-        kind = "modal" if action["action_id"] == declare.CALLBACK else "press"
+        if (body.get("view") or {}).get("type") == "home":
+            payload |= {"home": True}  # it is drawn anew when what was pressed is done
+        kind = "modal" if action["action_id"] in forms.forms() else "press"
         if not self._captain.take(inbox.Request(key, now(), kind, payload)):
             # Not acknowledged: Slack shows a warning beside the button, and the person presses again.
             log.error("a button press of %s could not be stored: %s", user["id"], line)
@@ -130,10 +133,15 @@ class SlackEar:
     def _submit(self, ack: Callable[..., Any], body: dict[str, Any]) -> None:
         """A form that was filled in: what is wrong is said beside the field; what is right is stored, once for each form."""
         form, user = body["view"], body["user"]
-        if form.get("callback_id") != declare.CALLBACK:
+        if form.get("callback_id") not in forms.forms():
             ack()
             return
-        filled, wrong = declare.read(self._captain.desk, form)
+        try:
+            filled, wrong = forms.read(self._captain.desk, form)
+        except (SQLAlchemyError, OSError) as e:
+            log.warning("a form of %s could not be read: %s", user["id"], e)
+            ack(response_action="errors", errors=_unstored(form))
+            return
         if filled is None:
             ack(response_action="errors", errors=wrong)
             return
@@ -141,11 +149,11 @@ class SlackEar:
         payload = self._asked(
             told, user["id"], user.get("name") or user.get("username", ""), told.get("channel", ""), ""
         )
-        payload |= {"form": asdict(filled)}
+        payload |= {"form": filled, "home": bool(told.get("home"))}
         if self._captain.take(inbox.Request(f"slack:{form['id']}", now(), "form", payload)):
             ack()
         else:
-            ack(response_action="errors", errors={"title": NOT_STORED[:150]})
+            ack(response_action="errors", errors=_unstored(form))
 
     def _home(self, ack: Callable[..., Any], body: dict[str, Any]) -> None:
         ack()
@@ -221,6 +229,11 @@ class SlackEar:
             hanging_up = threading.Thread(target=self._socket.close, name="slack-close", daemon=True)
             hanging_up.start()
             hanging_up.join(0.5)
+
+
+def _unstored(form: dict[str, Any]) -> dict[str, str]:
+    """What is said beside a form's first field; it stays open, with what was typed."""
+    return {next(iter(form["state"]["values"])): NOT_STORED[:150]}
 
 
 def _authorize(token: str) -> Callable[..., AuthorizeResult]:

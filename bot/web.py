@@ -31,6 +31,7 @@ from handlers.alerts.journal import Entry, Identity
 from handlers.alerts.payload import Alert, BadPayload, Body
 from handlers.incidents import phone
 from handlers.status import page, seal
+from handlers.tickets import events as ticket_events
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -44,6 +45,11 @@ REFUSED_ALERTS = 20
 """Refused alerts of one accepted body that are journaled each on its own; the rest are one row."""
 STATUS_PATIENCE = 5.0
 """Seconds the status page waits for the database."""
+UNSIGNED = (
+    "the webhook is not signed and shows no secret: in Jira Cloud set its secret to jira.webhook_secret of captain.yml, "
+    "in Data Center end its address with /webhooks/jira/SECRET"
+)
+WRONGLY_SIGNED = "the signature does not match jira.webhook_secret of captain.yml"
 STRANGERS = (401, 404)
 """The answers to whoever has not shown the secret: nothing of what they sent is kept."""
 
@@ -54,6 +60,8 @@ def build(captain: Captain, slack: Callable[[Request], Awaitable[Response]] | No
     routes = [
         Route("/webhooks/alertmanager", ear.alertmanager, methods=["POST"]),
         Route("/webhooks/pagerduty", ear.pagerduty, methods=["POST"]),
+        Route("/webhooks/jira", ear.jira, methods=["POST"]),
+        Route("/webhooks/jira/{secret}", ear.jira, methods=["POST"]),
         Route("/api/command", ear.command, methods=["POST"]),
         Route("/api/commands", ear.commands, methods=["GET"]),
         Route(seal.PATH, ear.status, methods=["GET"]),
@@ -186,6 +194,27 @@ class _Ear:
             return await self._refuse("pagerduty", e, body, at)
         meter.webhooks.labels("pagerduty", "202").inc()
         return JSONResponse({"accepted": 1}, 202)
+
+    async def jira(self, request: Request) -> Response:
+        """Store a webhook of Jira, then answer 202: what was done to a ticket drives its incident and shows in its thread."""
+        meter, settings = self._captain.meter, self._captain.settings.jira
+        secret, at, body = settings.webhook_secret if settings else None, time.time(), b""
+        try:
+            if secret is None:
+                raise BadPayload(404, "jira.webhook_secret is not set in captain.yml")
+            body = await _whole(request)
+            signature = request.headers.get("x-hub-signature")
+            if not ticket_events.allowed(body, signature, _shown(request), secret.get_secret_value()):
+                raise BadPayload(401, UNSIGNED if signature is None else WRONGLY_SIGNED)
+            event = ticket_events.read(body)
+            if event is not None:
+                asked = inbox.Request(f"jira:{event['id']}", at, "jira", {"event": event})
+                if not await run_in_threadpool(self._captain.take, asked):
+                    raise BadPayload(503, "the database does not answer; send it again")
+        except BadPayload as e:
+            return await self._refuse("jira", e, body, at)
+        meter.webhooks.labels("jira", "202").inc()
+        return JSONResponse({"accepted": int(event is not None)}, 202)
 
     async def command(self, request: Request) -> Response:
         """One line of the grammar from the CLI: {"line", "as"} → {"text", "data"} or {"error"}."""
@@ -326,6 +355,13 @@ async def _body(request: Request) -> bytes:
             raise _TooLarge
         chunks.append(chunk)
     return b"".join(chunks)
+
+
+def _shown(request: Request) -> str:
+    """The secret as Data Center shows it, which signs nothing: in the address, or as a bearer token."""
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    bearer = token.strip() if kind.lower() == "bearer" else ""
+    return request.path_params.get("secret") or request.query_params.get("secret") or bearer
 
 
 def _bearer(request: Request, secret: SecretStr) -> bool:

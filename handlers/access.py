@@ -55,6 +55,7 @@ class Permissions(BaseModel):
     """The ``permissions:`` section of captain.yml. What ``needs`` does not name is for everybody.
 
     ``needs``: a command ("flag on") or a subject ("flag") and the roles of which one is needed; the command counts.
+    ``sees_private``: the roles that see private incidents they have no part in; nobody, unless it is said.
     ``tokens``: an e-mail address and the token by which the CLI and the API prove it.
     """
 
@@ -62,7 +63,13 @@ class Permissions(BaseModel):
 
     roles: Mapping[str, Role] = Field(default_factory=dict)
     needs: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+    sees_private: tuple[str, ...] = ()
     tokens: Mapping[str, SecretStr] = Field(default_factory=dict)
+
+    @field_validator("sees_private", mode="before")
+    @classmethod
+    def _role_or_roles(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
 
     @field_validator("needs", mode="before")
     @classmethod
@@ -79,12 +86,13 @@ class Permissions(BaseModel):
 def misfits(made: Permissions, commands: Sequence[Command], *, slack: bool) -> Iterator[tuple[Place, str]]:
     """Mistakes in ``permissions:`` that its model cannot see. ``slack``: whether there is a Slack to ask."""
     known = sorted({one.name for one in commands} | {one.subject for one in commands})
+    for one in made.sees_private:
+        yield from _unknown(made, one, ("permissions", "sees_private"))
     for name, roles in made.needs.items():
         if name not in known:
             yield ("permissions", "needs", name), f"is no command and no subject.{nearest(name, known)}"
         for one in roles:
-            if one not in made.roles:
-                yield ("permissions", "needs", name), f"there is no role '{one}'.{nearest(one, list(made.roles))}"
+            yield from _unknown(made, one, ("permissions", "needs", name))
         if not roles:
             yield ("permissions", "needs", name), "names no role, so nobody could ask for it; leave it out, or name one"
     for name, role in made.roles.items():
@@ -95,6 +103,11 @@ def misfits(made: Permissions, commands: Sequence[Command], *, slack: bool) -> I
     for email in made.tokens:
         if "@" not in email:
             yield ("permissions", "tokens", email), "must be an e-mail address"
+
+
+def _unknown(made: Permissions, role: str, place: Place) -> Iterator[tuple[Place, str]]:
+    if role not in made.roles:
+        yield place, f"there is no role '{role}'.{nearest(role, list(made.roles))}"
 
 
 @dataclass
@@ -130,6 +143,13 @@ class Access:
             return not wanted or any(self._has(asker, role) for role in wanted)
         except Refused:
             return True
+
+    def sees_private(self, asker: Asker) -> bool:
+        """Whether somebody sees every private incident; False when that cannot be told now."""
+        try:
+            return any(self._has(asker, role) for role in self.permissions.sees_private)
+        except Refused:
+            return False
 
     # ---- inside ---------------------------------------------------------------------------------------------------
 

@@ -39,9 +39,7 @@ class Service(BaseModel):
     @field_validator("channel")
     @classmethod
     def _channel(cls, value: str) -> str:
-        if not re.fullmatch(r"#[^\s#]{1,80}|[CG][A-Z0-9]{2,}", value):
-            raise ValueError("must be a channel id such as C012AB3CD or a name such as #docs-api")
-        return value
+        return _a_channel(value)
 
     @field_validator("pagerduty")
     @classmethod
@@ -129,6 +127,10 @@ class Policy(BaseModel):
         description="severities whose incidents get a Slack channel of their own; `incident channel` makes one",
     )
     remind: Remind = Remind()
+    digest: str = Field("", description="channel with one line for each open incident: an id (C…, safest) or #name")
+    digest_severities: Sequence[Severity] = Field(
+        default=tuple(Severity), description="severities that have a line in the digest"
+    )
     reopen_within: float = Field(
         1800.0,
         ge=0,
@@ -186,3 +188,14 @@ class Policy(BaseModel):
             if not said.strip() or "\n" in said.strip() or len(said) > 300:
                 raise ValueError(f"what '{name}' does must be one line of at most 300 characters")
         return value
+
+    @field_validator("digest")
+    @classmethod
+    def _digest(cls, value: str) -> str:
+        return _a_channel(value) if value else value
+
+
+def _a_channel(value: str) -> str:
+    if not re.fullmatch(r"#[^\s#]{1,80}|[CG][A-Z0-9]{2,}", value):
+        raise ValueError("must be a channel id such as C012AB3CD or a name such as #docs-api")
+    return value

@@ -10,12 +10,13 @@ from pydantic import SecretStr
 from bot.engine import Engine
 from bot.integrations.alertmanager import Alerts
 from bot.integrations.heartbeat import Heartbeat, HeartbeatSettings
-from bot.integrations.jira import Tracker
+from bot.integrations.jira import JiraSettings, Tracker
 from bot.integrations.kubernetes import Cluster
 from bot.integrations.pagerduty import Pager
 from bot.integrations.prometheus import Metrics
 from bot.integrations.slack import Chat
 from bot.store import Store
+from handlers.access import Access
 from handlers.catalogue import Policy, Service, Watchdog
 from handlers.flags.kinds import Flag
 from runbooks import Runbook
@@ -49,4 +50,6 @@ class Desk:
     command: str = "/captain"
     watchdogs: Mapping[str, Watchdog] = field(default_factory=dict)
     heartbeat: HeartbeatSettings | None = None
+    tickets: JiraSettings | None = None
     flags: Mapping[str, Flag] = field(default_factory=dict)
+    access: Access | None = None

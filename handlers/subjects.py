@@ -10,16 +10,21 @@ from bot.grammar import Verb
 from bot.lanes import LaneRule
 from handlers import heartbeat
 from handlers.desk import Desk
+from handlers.digest import effects as digest_effects
+from handlers.digest import sweep as digest_sweep
 from handlers.flags import care as flag_care
 from handlers.flags import commands as flag_commands
 from handlers.flags import effects as flag_effects
+from handlers.home import turns
 from handlers.incidents import commands as incident_commands
-from handlers.incidents import declare, learned, pager, postmortem, reconcile
+from handlers.incidents import declare, learned, pager, postmortem, reconcile, update_form
 from handlers.incidents import effects as incident_effects
 from handlers.oncall import commands as oncall_commands
 from handlers.rooms import commands as room_commands
 from handlers.rooms import effects as room_effects
 from handlers.status import commands as status_commands
+from handlers.tickets import effects as ticket_effects
+from handlers.tickets import hear as ticket_hear
 from handlers.timeline import commands as timeline_commands
 from handlers.timeline import declared, marks, sweep
 from handlers.watchdogs.look import look
@@ -36,9 +41,14 @@ SUBJECTS: Mapping[str, Mapping[str, Verb]] = {
 PERFORMERS: Sequence[Callable[[Desk], list[Performer]]] = (
     incident_effects.performers,
     declare.performers,
+    update_form.performers,
+    digest_effects.performers,
+    turns.performers,
     learned.performers,
     postmortem.performers,
     pager.performers,
+    ticket_effects.performers,
+    ticket_hear.performers,
     reconcile.performers,
     room_effects.performers,
     flag_effects.performers,
@@ -67,6 +77,7 @@ class Tick:
 TICKS: Sequence[Tick] = (
     Tick("watchdogs", "* * * * *", look, lambda desk: bool(desk.watchdogs)),
     Tick("heartbeat", "* * * * *", heartbeat.beat, lambda desk: desk.heartbeat is not None),
+    Tick("digest", digest_sweep.LINE, digest_sweep.tick, lambda desk: bool(desk.policy.digest)),
     Tick("reconcile", "*/3 * * * *", reconcile.tick),
     Tick("flags", flag_care.LINE, flag_care.tick),
     Tick("marks", sweep.LINE, sweep.tick, lambda desk: desk.outside.chat is not None),
@@ -89,5 +100,7 @@ def lanes(*, slack_pace: float = 1.0) -> list[LaneRule]:
         LaneRule("checks", workers=4, cap=60.0, patience_h=1.0, trips=0),
         LaneRule("reconcile", workers=1, cap=30.0, patience_h=0.05, trips=0),
         LaneRule("reminders", workers=1, trips=0),
+        # What a Home tab waits for; half a minute later its person has looked elsewhere.
+        LaneRule("looks", workers=2, cap=8.0, patience_h=0.01, trips=0),
         LaneRule("heartbeat", workers=2, first=2.0, cap=15.0, patience_h=0.5),
     ]

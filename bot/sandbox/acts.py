@@ -161,7 +161,7 @@ class Acts:
     def page_note(self, body: Body) -> Done:
         return self._page(lambda incident, user: self.world.pagerduty.note(incident, word(body, "text"), user), body)
 
-    def _page(self, do: Callable[[str, str], None], body: Body) -> Done:
+    def _page(self, do: Callable[[str, str], object], body: Body) -> Done:
         incident, user = word(body, "incident"), str(body.get("user") or "alice")
         for row in self.world.pagerduty.state()["incidents"]:
             if incident.removeprefix("#") == str(row["number"]):
@@ -184,7 +184,7 @@ class Acts:
     def ticket_comment(self, body: Body) -> Done:
         return self._ticket(lambda key, user: self.world.jira.comment(key, word(body, "text"), user), body)
 
-    def _ticket(self, do: Callable[[str, str], None], body: Body) -> Done:
+    def _ticket(self, do: Callable[[str, str], object], body: Body) -> Done:
         key, user = word(body, "key"), str(body.get("user") or "alice")
         try:
             do(key, user)

@@ -94,6 +94,8 @@ def write_config(path: Path, held: Secrets, *, port: int, bot_port: int, service
             "email": EMAIL,
             "api_token": held.jira_token,
             "webhook_secret": held.jira_webhook,
+            "statuses": {"acknowledged": "3", "resolved": "10001", "reopened": "10000"},
+            "priorities": {"sev1": "1", "sev2": "2", "sev3": "4"},
         },
         "prometheus": {"url": f"{here}/prometheus"},
         "alertmanager": {"url": f"{here}/alertmanager", "webhook_secret": held.alertmanager_webhook},
@@ -109,7 +111,7 @@ def write_config(path: Path, held: Secrets, *, port: int, bot_port: int, service
             }
             for name in services
         },
-        "incidents": {"declare_emoji": {"rotating_light": "sev2"}},
+        "incidents": {"declare_emoji": {"rotating_light": "sev2"}, "digest": "#incidents"},
         "flags": {
             f"{name}-bypass": {
                 "service": name,

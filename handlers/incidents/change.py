@@ -17,6 +17,7 @@ from handlers.incidents import decide, owing, remind, table, verdicts, words
 from handlers.incidents.rules import Severity, Status
 from handlers.incidents.table import INCIDENTS
 from handlers.rooms import owing as rooms
+from handlers.tickets import owed as tickets
 
 ENVIRONMENT = re.compile(r"[\w.-]{1,60}")
 MENTION = re.compile(r"<@([UW][A-Z0-9]{2,})(?:\|([^>]*))?>")
@@ -29,25 +30,29 @@ NOBODY = "none"
 def severity(desk: Desk, asker: Asker, number: int, new: Severity, *, now: float) -> str:
     """Raise or lower an incident's severity; what follows, as a sentence. Raising it to one that pages pages."""
     with desk.engine.transaction(now) as tx:
-        row = _row(tx, number)
-        old = Severity(row.severity)
-        if old is new:
-            return f"nothing changed: it is {new.value} already."
-        values: dict[str, Any] = {"severity": new.value}
-        wakes = table.is_open(row) and new.pages and not old.pages and not row.test and not _is_paged(tx, row)
-        if wakes and verdicts.pages(desk, new, row.service):
-            # Whoever took it took a ticket; a page is for the on-call, and somebody has to take it anew.
-            values |= table.ANEW
-            remind.arm(desk, tx, row, Status.TRIGGERED)
-            owing.page(tx, row, new, since=now)
-        what = f"severity {'raised' if new.rank < old.rank else 'lowered'} from {old.value} to {new.value}"
-        if wakes:
-            follows = verdicts.opened_by_itself(desk, new, row.service, f"it was raised to {new.value}")
-            table.add_event(tx.c, incident=number, at=now, kind="paging", actor=decide.ITSELF, text=follows)
-            follows = f"It {follows}."
-        else:
-            follows = _unpaged(row, new, paged=_is_paged(tx, row))
-        return _done(desk, tx, asker, row, "severity", what, follows, values, {"from": old.value, "to": new.value})
+        return set_severity(desk, tx, asker, _row(tx, number), new)
+
+
+def set_severity(desk: Desk, tx: Tx, asker: Asker, row: Any, new: Severity) -> str:
+    """The same, of an incident whose row is locked and that is not closed."""
+    old, number, now = Severity(row.severity), row.number, tx.now
+    if old is new:
+        return f"nothing changed: it is {new.value} already."
+    values: dict[str, Any] = {"severity": new.value}
+    wakes = table.is_open(row) and new.pages and not old.pages and not row.test and not _is_paged(tx, row)
+    if wakes and verdicts.pages(desk, new, row.service):
+        # Whoever took it took a ticket; a page is for the on-call, and somebody has to take it anew.
+        values |= table.ANEW
+        remind.arm(desk, tx, row, Status.TRIGGERED)
+        owing.page(tx, row, new, since=now)
+    what = f"severity {'raised' if new.rank < old.rank else 'lowered'} from {old.value} to {new.value}"
+    if wakes:
+        follows = verdicts.opened_by_itself(desk, new, row.service, f"it was raised to {new.value}")
+        table.add_event(tx.c, incident=number, at=now, kind="paging", actor=decide.ITSELF, text=follows)
+        follows = f"It {follows}."
+    else:
+        follows = _unpaged(row, new, paged=_is_paged(tx, row))
+    return _done(desk, tx, asker, row, "severity", what, follows, values, {"from": old.value, "to": new.value})
 
 
 def _unpaged(row: Any, new: Severity, *, paged: bool) -> str:
@@ -124,7 +129,7 @@ def title(desk: Desk, asker: Asker, number: int, new: str, *, now: float) -> str
         if row.title == said:
             return "nothing changed: that is its title already."
         what = f"title changed from “{row.title}” to “{said}”"
-        follows = "The panel shows it; page and ticket that are out keep the old one."
+        follows = "The panel and the ticket show it; a page that is out keeps the old one."
         return _done(desk, tx, asker, row, "title", what, follows, {"title": said}, {"from": row.title, "to": said})
 
 
@@ -210,6 +215,8 @@ def _done(
     text = f"{escape(what[0].upper() + what[1:])} by {escape(asker.name)}. {follows}"
     if kind == "role":
         text = f"{escape(what)}, says {escape(asker.name)}. {follows}"
+    if kind in ("severity", "title", "service"):
+        tickets.edited(desk, tx, row, kind)
     decide.say(desk, tx, row, f"{kind}:{table.events_of(tx.c, row.number, kind)}", text)
     decide.show(desk, tx, row.number)
     return said

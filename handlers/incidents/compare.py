@@ -152,7 +152,11 @@ def compare(ours: Ours, theirs: Theirs, *, now: float, patience: float) -> Compa
             resolve_page = page is not None and _outlived(ours, page)
     if theirs.ticket is not None and wants_tracker(ours, now=now, patience=patience):
         looked |= {Kind.TICKET_DONE, Kind.TICKET_GONE}
-        seen |= _ticket(ours, theirs.ticket.value)
+        ticket = theirs.ticket.value
+        if ticket is None:
+            seen |= ticket_gone(ours.ticket_key)
+        elif ticket.status_category == "done":
+            seen |= ticket_ended(ours.ticket_key, ticket)
     return Compared(seen, frozenset(looked), acked_by, resolve_page)
 
 
@@ -196,19 +200,18 @@ def _outlived(ours: Ours, page: Page) -> bool:
     return page.status != "resolved" and overtaken
 
 
-def _ticket(ours: Ours, ticket: TicketRef | None) -> dict[Kind, str]:
-    key = escape(ours.ticket_key)
-    if ticket is None:
-        return {
-            Kind.TICKET_GONE: f"*Jira no longer knows {key}:* somebody deleted it, or hid it from the bot. "
-            "Shall there be a new one?"
-        }
-    if ticket.status_category == "done":
-        link = f"<{escape(ticket.url)}|{key}>"
-        return {
-            Kind.TICKET_DONE: f"*{link} is {escape(ticket.status)} in Jira*, and this incident is open. Is it over?"
-        }
-    return {}
+def ticket_gone(key: str) -> dict[Kind, str]:
+    """The question about a ticket that Jira no longer knows."""
+    return {
+        Kind.TICKET_GONE: f"*Jira no longer knows {escape(key)}:* somebody deleted it, or hid it from the bot. "
+        "Shall there be a new one?"
+    }
+
+
+def ticket_ended(key: str, ticket: TicketRef) -> dict[Kind, str]:
+    """The question about a ticket that somebody has ended while its incident is open."""
+    link = f"<{escape(ticket.url)}|{escape(key)}>"
+    return {Kind.TICKET_DONE: f"*{link} is {escape(ticket.status)} in Jira*, and this incident is open. Is it over?"}
 
 
 @dataclass(frozen=True)

@@ -22,11 +22,13 @@ from handlers.alerts.journal import Entry
 from handlers.alerts.payload import Alert
 from handlers.buckets import EDITS, events, posts
 from handlers.desk import Desk
+from handlers.digest.follow import follow
 from handlers.incidents import findings, owing, remind, rules, table, verdicts, words
 from handlers.incidents.compare import Kind
 from handlers.incidents.rules import Deed, Severity, Status
 from handlers.incidents.table import INCIDENTS
 from handlers.rooms import owing as rooms
+from handlers.tickets import owed as tickets
 from handlers.watchdogs.rules import matching
 
 
@@ -150,6 +152,7 @@ def _back(desk: Desk, tx: Tx, number: int, entry: Entry, severity: Severity) -> 
         tx.c.execute(INCIDENTS().update().where(INCIDENTS().c.number == number).values(severity=severity.value))
         said = f"severity is {severity.value} now, it was {row.severity}"
         table.add_event(tx.c, incident=number, at=tx.now, kind="severity", actor=ALERTMANAGER, text=said)
+        tickets.edited(desk, tx, row, "severity")
         row = table.by_number(tx.c, number)
     reason, since = verdicts.label(desk, entry.alert, severity), entry.received_at
     return move(desk, tx, row, Deed.REOPEN, actor=ALERTMANAGER, text=text, since=since, reason=reason)
@@ -171,6 +174,7 @@ def _joined(desk: Desk, tx: Tx, row: Any, entry: Entry, severity: Severity) -> s
         tx.c.execute(INCIDENTS().update().where(INCIDENTS().c.number == row.number).values(**values))
         text = f"severity raised from {row.severity} to {severity.value} by {name}"
         table.add_event(tx.c, incident=row.number, at=tx.now, kind="severity", actor="Alertmanager", text=text)
+        tickets.edited(desk, tx, row, "severity")
         if wakes and verdicts.pages(desk, severity, row.service):
             owing.page(tx, row, severity, since=entry.received_at)
         rooms.raised(desk, tx, row.number)
@@ -249,10 +253,12 @@ def open_by_person(
     now: float,
     test: bool = False,
     link: str = "",
+    about: Mapping[str, str] | None = None,
 ) -> tuple[Any, bool]:
     """Open an incident for a person; (row, True when new). The same request asked twice opens one.
 
-    ``test``: it wakes nobody and makes no ticket. ``link``: the message it is about.
+    ``test``: it wakes nobody and makes no ticket. ``link``: the message it is about. ``about``: makes it a private one,
+    and says who may see it.
     """
     uid = rules.incident_uid("person", asker.key)
     with desk.engine.transaction(now) as tx:
@@ -266,8 +272,8 @@ def open_by_person(
             {
                 "uid": uid, "key": key, "open_key": key, "service": service, "source": "person", "opened_at": now,
                 "environment": desk.services[service].environment, "severity": severity.value, "title": title[:300],
-                "opened_by": asker.name, "test": test,
-                "about": json.dumps({"summary": title, "message": link}, ensure_ascii=False),
+                "opened_by": asker.name, "test": test, "private": bool(about),
+                "about": json.dumps({"summary": title, "message": link, **(about or {})}, ensure_ascii=False),
             },
             by=rooms.person(asker),
         )  # fmt: skip
@@ -327,12 +333,14 @@ def move(
     actor: str,
     text: str,
     tell_pager: bool = True,
+    tell_tracker: bool = True,
     since: float | None = None,
     reason: str = "",
 ) -> bool:
     """Make one move of the state machine and owe what follows from it; False when it does not apply.
 
-    ``tell_pager`` is False when PagerDuty itself told us: what it knows is not sent back. ``since``: UNIX s from which
+    ``tell_pager`` is False when PagerDuty itself told us: what it knows is not sent back. ``tell_tracker`` is False when
+    Jira did: the ticket is there already, and who moved it there knows it. ``since``: UNIX s from which
     the time to the page of a reopened incident counts; now without it. ``reason``: why that pages, or does not.
     """
     before, status = Status(row.status), rules.after(Status(row.status), deed)
@@ -341,7 +349,9 @@ def move(
         return False
     if before is Status.TRIGGERED and status is Status.MITIGATED:
         # Who mitigates has it, and PagerDuty need not call anybody else.
-        move(desk, tx, row, Deed.ACKNOWLEDGE, actor=actor, text=text, tell_pager=tell_pager)
+        move(
+            desk, tx, row, Deed.ACKNOWLEDGE, actor=actor, text=text, tell_pager=tell_pager, tell_tracker=tell_tracker
+        )  # fmt: skip
     t = INCIDENTS()
     values = {**table.changed(row, deed, actor=actor, now=tx.now), "status": status.value}
     tx.c.execute(t.update().where(t.c.number == row.number).values(**values))
@@ -352,8 +362,11 @@ def move(
     if tell_pager and deed in (Deed.ACKNOWLEDGE, Deed.RESOLVE):
         owing.page_follow_up(tx, row, "page-ack" if deed is Deed.ACKNOWLEDGE else "page-resolve")
     note = words.moved(before, deed, actor, text)
+    if tell_tracker:
+        tickets.moved(desk, tx, row, status, note, back=over)
     if deed is Deed.RESOLVE:
-        owing.ticket_follow_up(tx, row, "ticket-done")
+        if tell_tracker:
+            owing.ticket_follow_up(tx, row, "ticket-done")
         owing.postmortem(desk, tx, row)
         by_itself = actor in (ALERTMANAGER, ITSELF)
         findings.answer(tx, row, tuple(Kind), escape(note.removeprefix("✅ ")))
@@ -401,12 +414,21 @@ def still(c: Connection, row: Any) -> str:
 def say(desk: Desk, tx: Tx, row: Any, name: str, text: str, blocks: Sequence[Mapping[str, Any]] = ()) -> None:
     """Owe one message in the incident's thread; ``name`` is its own among the incident's."""
     args = {"text": text, "blocks": list(blocks)}
-    key, after, bucket = f"{row.uid}:note:{name}", f"{row.uid}:root", rooms.bucket(desk, row)
+    key, after, bucket = (
+        f"{row.uid}:note:{name}",
+        f"{row.uid}:room" if row.private else f"{row.uid}:root",
+        rooms.bucket(desk, row),
+    )
     tx.owe(Effect(key, "note", "slack", row.number, args, urgency=4, after=after, bucket=bucket))
 
 
 def show(desk: Desk, tx: Tx, number: int) -> None:
-    """Owe one edit of the panel; changes that come in the meantime ride along."""
+    """Owe one edit of the panel and one of the line in the digest; changes that come in the meantime ride along."""
+    follow(desk, tx, number)
+    _panel(desk, tx, number)
+
+
+def _panel(desk: Desk, tx: Tx, number: int) -> None:
     t = INCIDENTS()
     if desk.outside.chat is None:
         return
@@ -419,7 +441,7 @@ def show(desk: Desk, tx: Tx, number: int) -> None:
 
 def settled(desk: Desk, tx: Tx, done: Settled) -> None:
     """An effect was tried: the panel tells the truth about it."""
-    if done.about is None or done.kind in ("panel", "reply", remind.KIND):
+    if done.about is None or done.kind in ("panel", "reply", "digest", "digest-edit", remind.KIND):
         return
     if done.state is State.GAVE_UP:
         text = f"{done.kind} could not be done: {done.reason}"
@@ -427,7 +449,7 @@ def settled(desk: Desk, tx: Tx, done: Settled) -> None:
     if done.kind in ("root", "ticket") and done.state is State.DONE:
         rooms.link(tx, table.by_number(tx.c, done.about))
     if done.kind not in ("root", "note", "asked", *rooms.FILLING) or done.state is not State.DONE:
-        show(desk, tx, done.about)
+        _panel(desk, tx, done.about)
 
 
 def _open(desk: Desk, tx: Tx, values: dict[str, Any], *, by: str = "") -> int | None:
@@ -453,6 +475,8 @@ def _open(desk: Desk, tx: Tx, values: dict[str, Any], *, by: str = "") -> int | 
         bucket = posts(desk, service)
         tx.owe(Effect(f"{uid}:root", "root", "slack", number, urgency=severity.rank + 1, bucket=bucket))
         rooms.wanted(desk, tx, table.by_number(tx.c, number), by=by)
+        if desk.policy.digest:
+            follow(desk, tx, number)
     if desk.outside.tracker is not None and entry.jira and not row["test"]:
         tx.owe(Effect(f"{uid}:ticket", "ticket", "jira", number, urgency=severity.rank + 1))
     remind.begin(desk, tx, number, uid)

@@ -36,6 +36,7 @@ class Filled:
     title: str
     test: bool
     link: str
+    private: bool
 
 
 def view(desk: Desk, *, title: str = "", told: Mapping[str, str]) -> dict[str, Any]:
@@ -51,10 +52,13 @@ def view(desk: Desk, *, title: str = "", told: Mapping[str, str]) -> dict[str, A
         said["initial_value"] = title
     severities = [_option(words.SEVERITY_WORD[one], one.value) for one in Severity]
     chosen = {"type": "static_select", "action_id": "it", "options": severities, "initial_option": severities[1]}
-    test = {
+    kind = {
         "type": "checkboxes",
         "action_id": "it",
-        "options": [_option("Only a test: wakes nobody, makes no ticket", "test")],
+        "options": [
+            _option("Only a test: wakes nobody, makes no ticket", "test"),
+            _option("Private: only its own channel says what it is about", "private"),
+        ],
     }
     return fit_view(
         {
@@ -68,7 +72,7 @@ def view(desk: Desk, *, title: str = "", told: Mapping[str, str]) -> dict[str, A
                 _input("title", "What is wrong?", said),
                 _input("service", "Service", service),
                 _input("severity", "Severity", chosen, hint="sev1 and sev2 wake the on-call, sev3 makes a ticket."),
-                _input("test", "Test", test, optional=True),
+                _input("kind", "Is it special?", kind, optional=True),
             ],
         }
     )
@@ -90,8 +94,10 @@ def read(desk: Desk, form: Mapping[str, Any]) -> tuple[Filled | None, dict[str, 
     if wrong:
         return None, wrong
     told = json.loads(form.get("private_metadata") or "{}")
-    test = bool(given.get("test", {}).get("selected_options"))
-    return Filled(Severity(severity), service, title[:LONGEST_TITLE], test, str(told.get("link", ""))), {}
+    ticked = {str(one["value"]) for one in given.get("kind", {}).get("selected_options") or ()}
+    link = str(told.get("link", ""))
+    made = Filled(Severity(severity), service, title[:LONGEST_TITLE], "test" in ticked, link, "private" in ticked)
+    return made, {}
 
 
 def submitted(desk: Desk, asker: Asker, fields: Mapping[str, Any]) -> Reply:
@@ -99,7 +105,9 @@ def submitted(desk: Desk, asker: Asker, fields: Mapping[str, Any]) -> Reply:
     if fields["service"] not in desk.services:
         raise Refused(f"The service '{fields['service'][:80]}' is no longer in captain.yml. Nothing was opened.")
     severity, title, test = Severity(fields["severity"]), str(fields["title"]), bool(fields["test"])
-    return commands.opened(desk, asker, severity, fields["service"], title, test=test, link=str(fields["link"]))
+    hidden = bool(fields.get("private"))  # forms of before did not ask
+    link = str(fields["link"])
+    return commands.opened(desk, asker, severity, fields["service"], title, test=test, link=link, hidden=hidden)
 
 
 def ask(tx: Tx, key: str, payload: Mapping[str, Any]) -> None:

@@ -17,13 +17,17 @@ from bot.integrations.pagerduty import Pager, PageRef, Trigger
 from bot.integrations.slack import Declined, Edit, Post, Posted
 from handlers.checks import check_service
 from handlers.desk import Desk
-from handlers.incidents import decide, findings, owing, remind, table, words
+from handlers.digest.follow import follow
+from handlers.incidents import decide, findings, owing, private, remind, table, words
 from handlers.incidents.phone import PREFIX
 from handlers.incidents.rules import Severity, Status
 from handlers.incidents.table import INCIDENTS
 from handlers.posts import CLOCK_SLACK, chat_of, post_once
 from handlers.rooms import effects as rooms
 from handlers.rooms.place import place
+from handlers.tickets.effects import taken_to
+from handlers.tickets.rules import description, fields, settings, summary
+from handlers.tickets.rules import level as guard
 
 PAGERDUTY_SEVERITY: Mapping[Severity, Any] = {
     Severity.SEV1: "critical",
@@ -48,8 +52,12 @@ def performers(desk: Desk) -> list[Performer]:
         Performer("ticket-reopen", lambda task: ticket_reopen(desk, task)),
         Performer("ticket-done", lambda task: ticket_done(desk, task)),
         Performer("checks", lambda task: checks(desk, task)),
-        Performer(remind.KIND, lambda task: remind.remind(desk, task, functools.partial(decide.say, desk))),
+        Performer(remind.KIND, lambda task: _remind(desk, task)),
     ]
+
+
+def _remind(desk: Desk, task: Task) -> Outcome:
+    return remind.remind(desk, task, functools.partial(decide.say, desk), functools.partial(decide.show, desk))
 
 
 def page(desk: Desk, task: Task) -> Outcome:
@@ -66,13 +74,13 @@ def page(desk: Desk, task: Task) -> Outcome:
         Trigger(
             routing_key=_routing_key(desk, task, row),
             dedup_key=dedup_key(row),
-            summary=f"[{row.severity}] {row.service}: {row.title}",
+            summary=f"[{row.severity}] {row.service}: {private.about(row) if row.private else row.title}",
             source="release-captain",
             severity=PAGERDUTY_SEVERITY[Severity(row.severity)],
             component=row.service,
             group=row.environment,
             links=[(url, text) for text, url in words.links(row)],
-            details={"incident": f"INC-{row.number}", "opened_by": row.opened_by, **table.about(row)},
+            details={"incident": f"INC-{row.number}", **({} if row.private else _told(row))},
         )
     )
 
@@ -90,6 +98,11 @@ def page(desk: Desk, task: Task) -> Outcome:
                 owing.escalation(tx, row, newest, {"itself": True, "by": "Release Captain"}, delay=waits)
 
     return Outcome({"dedup_key": accepted.dedup_key}, apply)
+
+
+def _told(row: Any) -> Mapping[str, str]:
+    """What the page says of an incident beside its title."""
+    return {"opened_by": row.opened_by, **table.about(row)}
 
 
 def page_ack(desk: Desk, task: Task) -> Outcome:
@@ -122,6 +135,8 @@ def root(desk: Desk, task: Task) -> Outcome:
         t = INCIDENTS()
         where = {"channel": posted.channel, "thread_ts": posted.ts}
         tx.c.execute(t.update().where(t.c.number == row.number).values(**where))
+        if row.digest_ts:
+            follow(desk, tx, row.number)  # its line was posted without a link to this
         if task.key != f"{row.uid}:root":
             # What changed and what was said while the old one was gone had no message to be shown in.
             decide.show(desk, tx, row.number)
@@ -136,6 +151,8 @@ def note(desk: Desk, task: Task) -> Outcome:
     """Post one message in the incident's own channel, or in its thread where it has none or can no longer use it."""
     row = _row(desk, task)
     spot = place(row, thread=bool(task.args.get("thread")))
+    if spot is None and row.private:
+        raise GiveUp("its private channel is not there, and it is said nowhere else; it comes when the channel is made")
     if spot is None:
         return Outcome(skipped="there is no thread to post into: the root message was never posted")
     earlier = _said_in_thread(desk, task, row) if spot[0] == row.room else None
@@ -204,6 +221,9 @@ def ticket(desk: Desk, task: Task) -> Outcome:
     """Find the incident's ticket by our label, or create it."""
     row = _row(desk, task)
     tracker, project, label = _tracker(desk), desk.services[row.service].jira, f"captain-{row.uid}"
+    made_as, level = settings(desk).rules(project), guard(desk, row)
+    told = not row.private or bool(level)
+    title, priority = summary(row, open_=told), made_as.priorities.get(Severity(row.severity).value, "")
     found = tracker.find(project, label)
     if found is not None and found.key == task.args.get("gone") and tracker.get(found.key) is None:
         # Jira Cloud's search still knows the one that was deleted.
@@ -222,40 +242,43 @@ def ticket(desk: Desk, task: Task) -> Outcome:
                 by=task.acting(),
                 project=project,
                 key_label=label,
-                summary=f"[{row.severity}] {row.service}: {row.title}"[:255],
-                description=words.ticket_text(desk, row),
-                labels=["incident", row.severity],
+                summary=title,
+                description=description(desk, row, open_=told),
+                issue_type=made_as.issue_type or Ticket.issue_type,
+                priority_id=priority,
+                labels=["incident", row.severity, *made_as.labels],
+                components=made_as.components,
+                security=level,
+                fields=fields(made_as, row, open_=told),
             )
         )
 
     def apply(tx: Tx) -> None:
         t = INCIDENTS()
-        where = {"ticket_key": found.key, "ticket_url": found.url}
+        where = {"ticket_key": found.key, "ticket_url": found.url, "ticket_id": found.id}
         tx.c.execute(t.update().where(t.c.number == row.number).values(**where))
 
-    return Outcome({"key": found.key}, apply)
+    return Outcome({"key": found.key, "summary": found.summary or title, "priority": priority}, apply)
 
 
 def ticket_reopen(desk: Desk, task: Task) -> Outcome:
-    """Move the incident's ticket back to a status of the category "in progress"."""
+    """Move the incident's ticket back to the status for it, or to any of the category "in progress"."""
     row = _row(desk, task)
     if not table.is_open(row):
         return Outcome(skipped="resolved meanwhile")
     if not row.ticket_key:
         return Outcome(skipped="there is no ticket")
-    ref = _tracker(desk).move(row.ticket_key, "indeterminate")
-    return Outcome({"status": ref.status})
+    return taken_to(desk, row, "reopened")
 
 
 def ticket_done(desk: Desk, task: Task) -> Outcome:
-    """Move the incident's ticket to a status of the category "done"."""
+    """Move the incident's ticket to the status for it, or to any of the category "done"; what people ended stays as it is."""
     row = _row(desk, task)
     if not row.ticket_key:
         return Outcome(skipped="there is no ticket")
     if table.is_open(row):
         return Outcome(skipped="reopened meanwhile")
-    ref = _tracker(desk).move(row.ticket_key, "done")
-    return Outcome({"status": ref.status})
+    return taken_to(desk, row, "resolved")
 
 
 def checks(desk: Desk, task: Task) -> Outcome:

@@ -15,6 +15,7 @@ from handlers.buckets import events, posts
 from handlers.desk import Desk
 from handlers.incidents import table
 from handlers.incidents.rules import Severity
+from handlers.tickets.owed import MOVES
 
 NOTE = 20_000
 """Characters of a note; PagerDuty takes 25,000."""
@@ -62,9 +63,9 @@ def taken(tx: Tx, row: Any) -> None:
 
 
 def page_note(desk: Desk, tx: Tx, row: Any, asker: Asker, text: str) -> bool:
-    """Write what somebody says in Slack on the page, too; False where there is no page, or no token to write with."""
+    """Write what somebody says in Slack on the page, too; False without a page or a token, and of what is private."""
     page, pager = table.newest(tx.c, row.number, "page"), desk.outside.pager
-    if page is None or pager is None or not pager.reads:
+    if page is None or pager is None or not pager.reads or row.private:
         return False
     key, args = (
         table.another_key(tx.c, row, "page-note"),
@@ -81,7 +82,7 @@ def sender(asker: Asker) -> Mapping[str, str]:
 def ticket_follow_up(tx: Tx, row: Any, kind: str) -> None:
     """Move the ticket, where there is one to be. Not beside a move the other way: the last to arrive would win."""
     made = table.newest(tx.c, row.number, "ticket")
-    last = table.newest_of(tx.c, row.number, "ticket", "ticket-done", "ticket-reopen")
+    last = table.newest_of(tx.c, row.number, *MOVES)
     if made is not None:
         key = table.another_key(tx.c, row, kind)
         tx.owe(Effect(key, kind, "jira", row.number, urgency=4, after=last.key, bucket=made.bucket))

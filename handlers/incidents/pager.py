@@ -15,7 +15,7 @@ from bot.grammar import Asker
 from bot.integrations.pagerduty import Page, Pager, User
 from bot.integrations.slack.words import escape
 from handlers.desk import Desk
-from handlers.incidents import decide, owing, phone, remind, table
+from handlers.incidents import decide, owing, phone, private, remind, table
 from handlers.incidents.phone import PREFIX
 from handlers.incidents.rules import Severity, Status
 from handlers.incidents.table import ANEW, INCIDENTS
@@ -206,7 +206,7 @@ def responder(desk: Desk, task: Task) -> Outcome:
     else:
         sender = _sender(desk, pager, task)
         in_time(task.acting())
-        title = f"INC-{row.number} {row.service}: {row.title}"
+        title = private.about(row) if row.private else f"INC-{row.number} {row.service}: {row.title}"
         pager.request_responder(page.id, user, f"{task.args['by']} asks you to join {title}"[:1000], sender=sender)
 
     def apply(tx: Tx) -> None:

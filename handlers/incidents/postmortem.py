@@ -21,7 +21,19 @@ from handlers.incidents.words import duration
 from handlers.posts import chat_of, upload_once
 from handlers.rooms import effects as rooms
 from handlers.rooms.place import place
+from handlers.tickets.effects import HELD, held_back
 
+UNLISTED = (
+    "panel",
+    "digest-edit",
+    "postmortem",
+    "postmortem-ticket",
+    "ticket-heard",
+    "ticket-thread",
+    "ticket-page",
+    "ticket-link",
+)
+"""Effects that are no news to whoever learns from an incident."""
 BEFORE = 1800.0
 """Seconds before the opening in which a flag that was switched may be the cause."""
 MOST_EVENTS = 3000
@@ -158,7 +170,7 @@ def _timeline(found: Facts) -> list[str]:
 
 def _outside(found: Facts) -> list[str]:
     """What was paged, posted and ticketed, and how long it took. Edits of the panel are counted, not listed."""
-    kept = [one for one in found.effects if one.kind not in ("panel", "postmortem", "postmortem-ticket")]
+    kept = [one for one in found.effects if one.kind not in UNLISTED]
     edits = sum(one.kind == "panel" and one.state == State.DONE.value for one in found.effects)
     rows = [(_instant(one.created_at), cell(one.kind), cell(_outcome(one)), cell(one.reason or "")) for one in kept]
     made = _rows("owed at", "what", "became of it", "said", rows) if rows else ["Nothing."]
@@ -262,6 +274,8 @@ def _comment(desk: Desk, task: Task) -> Outcome:
         raise GiveUp("the jira: section is missing in captain.yml; add it and repair")
     if not row.ticket_key:
         return Outcome(skipped="there is no ticket")
+    if held_back(desk, row):
+        return Outcome(skipped=HELD)
     if task.tried and tracker.commented(row.ticket_key, str(task.args["mark"])):
         return Outcome()
     in_time(task.acting())

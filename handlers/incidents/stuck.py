@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ from bot.grammar import Asker
 from bot.integrations.slack.words import escape
 from handlers.buckets import posts
 from handlers.desk import Desk
+from handlers.digest import follow
 from handlers.incidents import decide, table, words
 from handlers.incidents.rules import Status
 from handlers.incidents.table import INCIDENTS
@@ -27,7 +27,7 @@ MOST = 200
 ANSWERS = "replies"
 ANSWERED_WITHIN = 1800.0
 """Seconds for which Slack takes an answer to a command: what was not delivered by then is no longer wanted."""
-PASSING = ("reconcile", "heartbeat")
+PASSING = ("reconcile", "heartbeat", "home", "oncall-look")
 """Kinds whose next turn makes good what the last one failed to do."""
 
 
@@ -133,6 +133,9 @@ def _try_again(
 
 
 def _revive(desk: Desk, tx: Tx, one: Stuck) -> bool:
+    if one.reason == follow.LINE_GONE:
+        follow.forget(tx, one.about or 0)
+        follow.follow(desk, tx, one.about or 0)
     if not _gone(one):
         return desk.engine.repair(tx, one.key)
     # An edit cannot bring back what it was to change: the message is posted anew, and the thread goes on below that.
@@ -193,14 +196,8 @@ NAMES: Mapping[str, str] = {
     "note": "Slack note",
     "asked": "Slack question's edit",
     "reply": "answer to a command",
+    "digest": "line in the digest",
+    "digest-edit": "digest line's edit",
+    "ticket-note": "comment on the ticket",
 }
 """What a reader calls each kind."""
-
-
-def listed(desk: Desk) -> tuple[list[Stuck], str, words.Blocks]:
-    """What is stuck now, and how it is shown."""
-    now = time.time()
-    with desk.store.read() as c:
-        found = stuck(c, now=now)
-    text, blocks = listing(found, now=now)
-    return found, text, blocks

@@ -19,6 +19,9 @@ class Incident(SQLModel, table=True):
     """One incident. Times are UNIX seconds. ``open_key`` is unique while it is open and NULL afterwards.
 
     ``channel`` and ``thread_ts``: where its panel and thread are; ``room``: the id of its own channel, when it has one.
+    ``ticket_id``: Jira's own, which stays when somebody moves the ticket; its key does not.
+    ``digest_channel`` without ``digest_ts``: its line in the digest was there, and somebody deleted it.
+    ``next_update_at``: when the next update is promised; None when it is not, or when the incident is over.
     """
 
     __tablename__ = "incidents"
@@ -51,10 +54,17 @@ class Incident(SQLModel, table=True):
     room: str = ""
     digest_channel: str = ""
     digest_ts: str = ""
+    digest: int = 0
+    digest_owed: bool = False
+    update_text: str = ""
+    update_at: float | None = None
+    update_by: str = ""
+    next_update_at: float | None = None
     channel: str = ""
     thread_ts: str = ""
     ticket_key: str = ""
     ticket_url: str = ""
+    ticket_id: str = ""
     checks: str = ""
     panel: int = 0
     panel_owed: bool = False
@@ -278,7 +288,7 @@ def changed(row: Any, deed: Deed, *, actor: str, now: float) -> Mapping[str, Any
     if deed is Deed.MITIGATE:
         return {"mitigated_at": now, "mitigated_by": actor}
     if deed is Deed.RESOLVE:
-        return {"resolved_at": now, "resolved_by": actor, "open_key": None}
+        return {"resolved_at": now, "resolved_by": actor, "open_key": None, "next_update_at": None}
     if deed is Deed.CLOSE:
         return {"closed_at": now, "closed_by": actor}
     return UNMITIGATED if is_open(row) else {**UNMITIGATED, **NOT_OVER, "reopened_at": now}
@@ -314,6 +324,8 @@ MADE_GOOD_BY: Mapping[str, Sequence[str]] = {
     "ticket": ("ticket",),
     "ticket-reopen": ("ticket-reopen", "ticket-done"),
     "ticket-done": ("ticket-done",),
+    "ticket-move": ("ticket-move", "ticket-done", "ticket-reopen"),
+    "ticket-edit": ("ticket-edit",),
     "checks": ("checks",),
     "postmortem": ("postmortem",),
     "room": ("room",),
@@ -322,6 +334,8 @@ MADE_GOOD_BY: Mapping[str, Sequence[str]] = {
     "room-topic": ("room-topic", "room"),
     "room-links": ("room-links", "room"),
     "room-oncall": ("room-oncall",),
+    "digest": ("digest",),
+    "digest-edit": ("digest-edit", "digest"),
 }
 """A later success of these kinds is all that was wanted of the one that was given up; a note is a message of its own."""
 WHILE_OPEN = (
@@ -331,6 +345,8 @@ WHILE_OPEN = (
     "escalate-to",
     "responder",
     "ticket-reopen",
+    "ticket-move",
+    "digest",
     "room",
     "room-invite",
     "room-oncall",

@@ -10,7 +10,7 @@ from typing import Any
 from bot.effects import State
 from bot.integrations.slack.words import escape, fit
 from handlers.desk import Desk
-from handlers.incidents import rules, table
+from handlers.incidents import latest, rules, table
 from handlers.incidents.rules import Deed, Severity, Status
 from runbooks import Outcome, Report, Result
 
@@ -56,6 +56,7 @@ SHOWN_EFFECTS = (
     ("ticket", "Jira"),
     ("ticket-reopen", "Jira reopen"),
     ("ticket-done", "Jira done"),
+    ("ticket-move", "Jira status"),
     ("checks", "Checks"),
     ("room", "Channel"),
     ("room-panel", "Channel's panel"),
@@ -105,6 +106,9 @@ def panel(row: Any, effects: Sequence[Any], asked: Sequence[Any] = (), roles: Se
     told = _told(row)
     if told:
         blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": told}})
+    last = latest.panel(row, now=time.time())
+    if last:
+        blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": last}})
     context = [{"type": "mrkdwn", "text": line} for line in (truth(row, effects), _when(row)) if line]
     blocks.append({"type": "context", "elements": context})
     buttons = _buttons(row, effects)
@@ -124,6 +128,8 @@ def _buttons(row: Any, effects: Sequence[Any]) -> Blocks:
         if deed is Deed.REOPEN and not status.open:
             one["confirm"] = _confirm("Reopen it?", f"{ref} is {status.value}. Reopening pages the on-call again.")
         made.append(one)
+    if status.open:
+        made.append(button("Update", "incident update", ref))
     if table.given_up(effects, open_=status.open):
         made.append(button("Repair", "incident repair", ref))
     return made
@@ -408,7 +414,9 @@ def detail(
         blocks.insert(
             -1, {"type": "section", "text": {"type": "mrkdwn", "text": "*Timeline (UTC)*\n" + "\n".join(lines)}}
         )
-    text = "\n".join([list_line(row), *has, *(one.text for one in asked), truth(row, effects), *lines])
+    text = "\n".join(
+        [list_line(row), *has, *latest.plain(row), *(one.text for one in asked), truth(row, effects), *lines]
+    )
     return fitted(text, blocks)
 
 

@@ -18,7 +18,7 @@ def channel(desk: Desk, asker: Asker, incident: str = "") -> Reply:
     if desk.outside.chat is None:
         raise Refused("The slack: section is missing in captain.yml, so there are no channels; add it.")
     with desk.store.read() as c:
-        number = commands.meant(c, asker, incident).number
+        number = commands.meant(desk, c, asker, incident).number
     with desk.engine.transaction(time.time()) as tx:
         row = table.locked(tx.c, number)
         if row.room:

@@ -51,6 +51,9 @@ def make(desk: Desk, task: Task) -> Outcome:
         now = table.by_number(tx.c, row.number)
         said = f"the channel #{called} was made"
         table.add_event(tx.c, incident=row.number, at=tx.now, kind="channel", actor=decide.ITSELF, text=said)
+        for waits in table.given_up(table.effects_about(tx.c, row.number)):
+            if row.private and waits.kind == "note":
+                desk.engine.repair(tx, waits.key)
         owing.fill(desk, tx, now, task.key, by=str(task.args.get("by") or ""))
         _in_thread(
             desk, tx, now, f"{task.key}:said", f"Go on in <#{found}>: what comes of it is written there from now on."

@@ -20,8 +20,11 @@ FILLING = (PANEL, PIN, TOPIC, LINKS, INVITE, ONCALL)
 
 
 def wanted(desk: Desk, tx: Tx, row: Any, *, by: str = "") -> None:
-    """Owe an incident its channel when its severity gets one by itself. ``by``: the Slack id of who opened it."""
-    automatic = Severity(row.severity) in desk.policy.channel_for and not row.test
+    """Owe an incident its channel when its severity gets one by itself, and a private one always.
+
+    ``by``: the Slack id of who opened it.
+    """
+    automatic = row.private or (Severity(row.severity) in desk.policy.channel_for and not row.test)
     if desk.outside.chat is not None and automatic and not has(tx, row):
         make(tx, row, by=by)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from handlers.desk import Desk
 from handlers.flags import table as flag_table
-from handlers.incidents import findings, table, words
+from handlers.incidents import findings, latest, private, table, words
 from handlers.incidents.rules import Severity
 
 MOST = 100
@@ -24,7 +24,7 @@ def draw(desk: Desk, *, now: float, until: float) -> str:
     """The whole page as it is at ``now``; ``until``: UNIX s when the link runs out."""
     with desk.store.read() as c:
         rows = table.open_incidents(c, limit=MOST + 1)
-        told = [(row, table.effects_about(c, row.number)) for row in rows[:MOST]]
+        told = [(private.masked(row), table.effects_about(c, row.number)) for row in rows[:MOST]]
         flags = flag_table.not_over(c)
     owed = desk.engine.owed()
     cards = "".join(_card(row, effects, now) for row, effects in sorted(told, key=_worst_first))
@@ -63,8 +63,14 @@ def _card(row: Any, effects: Sequence[Any], now: float) -> str:
         f'<article class="{escape(row.severity)}{" test" if row.test else ""}">'
         f'<h2>{test}<span class="tag">{escape(row.severity)}</span> INC-{row.number} <bdi>{escape(row.title)}</bdi></h2>'
         f"<p>{escape(row.service)} · {escape(row.environment)} · {who} · open for {words.duration(now - row.opened_at)}</p>"
-        f"<p>{truth}</p></article>"
+        f"{_told(row)}<p>{truth}</p></article>"
     )
+
+
+def _told(row: Any) -> str:
+    """The last update and the promise of the next; of a private incident neither."""
+    lines = [] if row.private else latest.plain(row)
+    return "".join(f"<p><bdi>{line}</bdi></p>" for line in lines)
 
 
 def _owed(owed: Mapping[str, tuple[int, float]]) -> str:

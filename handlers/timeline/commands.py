@@ -22,6 +22,8 @@ from handlers.desk import Desk
 from handlers.incidents import commands, decide, owing, table
 from handlers.incidents.rules import Status
 from handlers.posts import upload_once
+from handlers.tickets import owed as ticket_owed
+from handlers.tickets import rules as tickets
 from handlers.timeline import rules, words
 
 EXPORT = "export"
@@ -56,7 +58,7 @@ def note(
     if service:
         return _note_all(desk, asker, said, service, now=now)
     with desk.store.read() as c:
-        row = _meant(c, asker, of)
+        row = _meant(desk, c, asker, of)
     _note(desk, asker, row.number, said, now=now)
     return Reply(f"Noted in INC-{row.number}: {escape(said)}", data={"incidents": [row.number]})
 
@@ -86,12 +88,14 @@ def _note(desk: Desk, asker: Asker, number: int, said: str, *, now: float) -> No
         decide.say(desk, tx, row, name, words.noted(asker.name, said))
         if table.is_open(row) and not row.private:
             owing.page_note(desk, tx, row, asker, said)
+        if tickets.settings(desk).comments:
+            ticket_owed.ticket_note(tx, row, f"{asker.name}: {said}")
 
 
 def timeline(desk: Desk, asker: Asker, incident: str = "") -> Reply:
     """Show what happened, with absolute times, the newest lines; what people noted and marked is in it."""
     with desk.store.read() as c:
-        row = _meant(c, asker, incident)
+        row = _meant(desk, c, asker, incident)
         events, count, roles = (
             table.latest_events(c, row.number, limit=words.LINES),
             _count(c, row.number),
@@ -104,7 +108,7 @@ def timeline(desk: Desk, asker: Asker, incident: str = "") -> Reply:
 def export(desk: Desk, asker: Asker, incident: str = "", *, format_: Annotated[Format, "MD/JSON"] = Format.MD) -> Reply:
     """Take the whole timeline away as Markdown or JSON; in Slack as a file in the incident's thread."""
     with desk.store.read() as c:
-        row = _meant(c, asker, incident)
+        row = _meant(desk, c, asker, incident)
     if asker.door != "slack" or desk.outside.chat is None:
         text, told = _document(desk, row.number, format_)
         return Reply(escape(text), data=told)
@@ -155,22 +159,14 @@ def _where(row: Any) -> tuple[str, str | None] | None:
     return (row.channel, row.thread_ts) if row.thread_ts else None
 
 
-def _meant(c: Connection, asker: Asker, ref: str) -> Any:
+def _meant(desk: Desk, c: Connection, asker: Asker, ref: str) -> Any:
     """The incident meant: without a name an open one, or where none is open the one that is resolved. Raises Refused."""
     try:
-        row = commands.meant(c, asker, ref)
+        return commands.meant(desk, c, asker, ref)
     except Refused:
         if ref or table.open_incidents(c, limit=1):
             raise
-        row = commands.meant(c, asker, ref, OVER)
-    if row.private and not _sees(row, asker):
-        raise Refused(f"INC-{row.number} is private: what is written of it is shown in its own channel alone.")
-    return row
-
-
-def _sees(row: Any, asker: Asker) -> bool:
-    """Whether a private incident may be shown where it was asked for: in its own channel."""
-    return bool(row.room) and asker.channel == row.room
+        return commands.meant(desk, c, asker, ref, OVER)
 
 
 def _count(c: Connection, number: int) -> int:

@@ -51,7 +51,8 @@ def test_what_is_wrong_is_said_on_stderr_with_exit_code_2(town: Town, bot: Bot):
 
 def test_help_is_the_bots_own(town: Town, bot: Bot):
     assert (
-        "`captain incident open SEVERITY SERVICE TITLE… [--test]`" in captain("help", "--config", str(town.file)).stdout
+        "`captain incident open SEVERITY SERVICE TITLE… [--test] [--private]`"
+        in captain("help", "--config", str(town.file)).stdout
     )
 
 
@@ -78,6 +79,23 @@ def test_check_says_what_is_wrong_and_starts_nothing(town: Town):
     assert "services.docs-api.chanel is not known here" in answer.stderr
     town.config["services"]["docs-api"].pop("chanel")
     assert "is right: 2 services" in captain("check", "--config", str(town.write())).stdout
+
+
+def test_check_asks_jira_when_it_is_told_to(town: Town):
+    town.config["jira"] |= {"statuses": {"acknowledged": "3"}, "priorities": {"sev1": "1"}}
+    answer = captain("check", "--ask", "--config", str(town.write()))
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert "OPS: statuses To Do (10000), In Progress (3), Done (10001)" in answer.stdout
+    assert "OPS: priorities Highest (1)" in answer.stdout
+    assert "Jira (Release Captain) has what captain.yml names in OPS." in answer.stdout
+    assert "jira.webhook_secret is not set: what people do in Jira is not heard." in answer.stdout
+    town.config["jira"]["statuses"] = {"resolved": "77"}
+    answer = captain("check", "--ask", "--config", str(town.write()))
+    assert answer.returncode == 2
+    assert "jira.statuses.resolved: a Task in OPS has no status 77" in answer.stderr
+    town.config["jira"]["api_token"] = "wrong"
+    answer = captain("check", "--ask", "--config", str(town.write()))
+    assert (answer.returncode, "check the secret behind jira.api_token" in answer.stderr) == (2, True)
 
 
 def test_the_manifest_lists_every_slash_command_and_scope(town: Town):

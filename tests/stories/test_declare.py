@@ -33,14 +33,14 @@ def filled(title="search is slow", service="docs-api", severity="sev2", *, test=
         "title": {"it": title},
         "service": {"it": service},
         "severity": {"it": severity},
-        **({"test": {"it": ["test"]}} if test else {}),
+        **({"kind": {"it": ["test"]}} if test else {}),
     }
 
 
 def test_the_form_opens_an_incident_and_the_person_hears_what_follows(town: Town, bot):
     alice = user(town, "alice")
     shown = form(town)
-    assert [block["block_id"] for block in shown["blocks"]] == ["title", "service", "severity", "test"]
+    assert [block["block_id"] for block in shown["blocks"]] == ["title", "service", "severity", "kind"]
     assert town.slack.submit_view(shown["id"], alice, filled())["ok"]
     until(lambda: town.pages() and town.tickets() and town.roots())
     assert "INC-1 docs-api: search is slow" in town.roots()[0]["text"]

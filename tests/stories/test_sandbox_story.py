@@ -244,7 +244,7 @@ def test_the_world_is_broken_and_the_bot_killed_on_the_page_and_all_is_kept(sand
 
         # The Home tab tells the same.
         enter("Home")
-        shown.get_by_text("This is what is open now.").wait_for()
+        shown.get_by_text("On call now").wait_for()
         shown.get_by_text("INC-1").wait_for()
 
         # The burns end, and everything is closed without a person.

@@ -41,6 +41,11 @@ def test_slack_is_down_and_the_page_says_what_is_open_and_what_is_owed(lit: Town
     until(lambda: "PagerDuty ✔" in page(bot, link).text)
     bot.ask("incident ack")
     shown = page(bot, link).text
+    bot.ask('incident update "it is <b>warm</b>" --next 30m', "dora")
+    shown = page(bot, link).text
+    assert "Last update by dora" in shown
+    assert "it is &lt;b&gt;warm&lt;/b&gt;" in shown
+    assert "Next update by" in shown
     for said in ("INC-1", "docs-api burns its 99.9% budget", "sev2", "acknowledged by", "Still owed", "slack: "):
         assert said in shown, said
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,7 +16,20 @@ from urllib3.util import Timeout
 
 from bot.errors import GiveUp, Retry, in_time
 from bot.http_client import no_answer, retry_after
-from bot.integrations.jira import JiraSettings, Ticket, TicketRef
+from bot.integrations.jira import (
+    Account,
+    Fit,
+    Goal,
+    JiraSettings,
+    Link,
+    Ticket,
+    TicketRef,
+    TicketRules,
+    screen,
+    steps,
+)
+from bot.integrations.jira.screen import Screen
+from bot.integrations.jira.text import escaped
 
 MAX_SUMMARY = 255
 MAX_TEXT = 32_767
@@ -22,7 +37,10 @@ MAX_STEPS = 6
 """Transitions that one move may take; a workflow that needs more is for a person."""
 REMEMBERED = 500
 """Issues whose ids we remember, so that Cloud's search can be told to look at them as they are."""
-
+SCREEN_S = 300.0
+"""Seconds for which a create screen is remembered: whoever mends it in Jira need not start the bot anew."""
+FIELDS = "status,summary,priority,security"
+"""What of an issue is read."""
 
 UNREADABLE = "Jira's answer could not be read; is a proxy or a login page answering in its place?"
 ASKED = {
@@ -31,7 +49,11 @@ ASKED = {
     "read": "read",
     "move": "move the ticket",
     "comment": "comment",
+    "edit": "change the ticket",
+    "link": "link the ticket",
 }
+ONE = ("read", "move", "comment", "edit", "link")
+"""What is about one issue, so that 404 says it is gone."""
 
 
 class _Site(JIRA):  # type: ignore[misc]
@@ -51,12 +73,14 @@ class JiraClient:
         self._cloud = settings.personal_token is None
         self._idle: list[Any] = []
         self._ids: OrderedDict[str, str] = OrderedDict()
+        self._screens: dict[tuple[str, str], tuple[float, Screen]] = {}
+        self._me: Account | None = None
 
     def find(self, project: str, key_label: str) -> TicketRef | None:
         jql = f"project = {_quoted(project)} AND labels = {_quoted(key_label)} ORDER BY created ASC"
         with self._asking("search") as site:
             known = self._ids.get(key_label)
-            ask = {"fields": ["status"], "maxResults": 1, "json_result": True}
+            ask = {"fields": FIELDS.split(","), "maxResults": 1, "json_result": True}
             if self._cloud:
                 ids = [int(known)] if known else None
                 found = site.enhanced_search_issues(jql, reconcileIssues=ids, **ask)["issues"]
@@ -72,60 +96,124 @@ class JiraClient:
             "project": {"key": ask.project},
             "issuetype": {"name": ask.issue_type},
             "summary": _shorten(" ".join(ask.summary.split()), MAX_SUMMARY),
-            "description": _shorten(ask.description, MAX_TEXT),
+            "description": _shorten(escaped(ask.description), MAX_TEXT),
             "labels": [ask.key_label, *ask.labels],
         }
-        if ask.priority:
-            fields["priority"] = {"name": ask.priority}
+        if ask.priority or ask.priority_id:
+            fields["priority"] = {"id": ask.priority_id} if ask.priority_id else {"name": ask.priority}
         with self._asking("create", project=ask.project) as site:
+            if ask.fields or ask.components or ask.security:
+                made, wrong = screen.values(self._screen(site, ask.project, ask.issue_type), ask)
+                if wrong:
+                    raise GiveUp(f"no ticket can be made as captain.yml says: {'; '.join(wrong)}")
+                fields |= made
             in_time(ask.by)
             made = site.create_issue(fields=fields, prefetch=False)
             self._remember(ask.key_label, made.id)
-            return TicketRef(key=made.key, url=self._url(made.key))
+            return TicketRef(key=made.key, url=self._url(made.key), id=str(made.id))
 
     def get(self, key: str) -> TicketRef | None:
         try:
             with self._asking("read") as site:
-                return self._ref(site.issue(key, fields="status").raw)
+                return self._ref(site.issue(key, fields=FIELDS).raw)
         except _Missing:
             return None
 
-    def move(self, key: str, category: str) -> TicketRef:
+    def move(self, key: str, goal: Goal | str) -> TicketRef:
+        goal = goal if isinstance(goal, Goal) else Goal(goal)
         seen: set[str] = set()
+        passed: list[str] = []
         with self._asking("move") as site:
-            issue = site.issue(key, fields="status").raw
+            issue = site.issue(key, fields=FIELDS).raw
             for _ in range(MAX_STEPS):
                 status = issue["fields"]["status"]
-                if status["statusCategory"]["key"] == category:
-                    return self._ref(issue)
+                if steps.reached(goal, status):
+                    return self._ref(issue, passed)
                 seen.add(status["id"])
                 offered = site.transitions(key, expand="transitions.fields")
-                step = _step(offered, category, seen)
-                if step is None or not _leads_to(step, category):
+                step = steps.step(goal, offered, seen)
+                if step is None or not steps.leads(goal, step):
                     # What is offered may start where somebody else has moved it meanwhile: from done it leads back.
-                    again = site.issue(key, fields="status").raw
+                    again = site.issue(key, fields=FIELDS).raw
                     if again["fields"]["status"]["id"] != status["id"]:
                         issue = again
                         seen.discard(status["id"])
                         continue
                 if step is None:
-                    raise GiveUp(_no_way(key, status["name"], category, offered))
-                if not self._take(site, key, step):
+                    raise GiveUp(steps.no_way(key, status["name"], goal, offered))
+                if not self._take(site, key, step, goal):
                     seen.discard(status["id"])  # Somebody else moved it meanwhile: look again.
-                elif _leads_to(step, category):
-                    return self._ref({"key": issue["key"], "fields": {"status": step["to"]}})
-                issue = site.issue(key, fields="status").raw
-            if issue["fields"]["status"]["statusCategory"]["key"] == category:
-                return self._ref(issue)
-        raise GiveUp(f"{key} is not {category} after {MAX_STEPS} transitions; move it by hand and check its workflow.")
+                else:
+                    passed.append(step["to"]["id"])
+                    if steps.leads(goal, step):
+                        there = {**issue["fields"], "status": step["to"]}
+                        return self._ref({**issue, "fields": there}, passed)
+                issue = site.issue(key, fields=FIELDS).raw
+            if steps.reached(goal, issue["fields"]["status"]):
+                return self._ref(issue, passed)
+        raise GiveUp(
+            f"{key} is not where it should be after {MAX_STEPS} transitions; move it by hand and check its workflow."
+        )
+
+    def edit(self, key: str, *, summary: str = "", priority_id: str = "") -> None:
+        fields: dict[str, Any] = {}
+        if summary:
+            fields["summary"] = _shorten(" ".join(summary.split()), MAX_SUMMARY)
+        if priority_id:
+            fields["priority"] = {"id": priority_id}
+        with self._asking("edit") as site:
+            site._session.put(site._get_url(f"issue/{key}"), data=json.dumps({"fields": fields}))  # noqa: SLF001 - issue.update() reads it twice
+
+    def link(self, key: str, link: Link) -> None:
+        body = {
+            "globalId": link.name,
+            "application": {"type": "release-captain", "name": "Release Captain"},
+            "relationship": link.relation,
+            "object": {"url": link.url, "title": link.title},
+        }
+        with self._asking("link") as site:
+            # The package's own way asks for all application links first.
+            site._session.post(site._get_url(f"issue/{key}/remotelink"), data=json.dumps(body))  # noqa: SLF001 - as above
 
     def comment(self, key: str, text: str) -> None:
         with self._asking("comment") as site:
-            site.add_comment(key, _shorten(text, MAX_TEXT))
+            site.add_comment(key, _shorten(escaped(text), MAX_TEXT))
 
     def commented(self, key: str, mark: str) -> bool:
         with self._asking("read") as site:
-            return any(mark in str(one.body) for one in site.comments(key))
+            bodies = [str(one.body) for one in site.comments(key)]
+            return any(mark in body or escaped(mark) in body for body in bodies)
+
+    def me(self) -> Account:
+        if self._me is None:
+            with self._asking("read") as site:
+                user = site.myself()
+                self._me = Account(str(user["accountId" if self._cloud else "key"]), str(user["displayName"]))
+        return self._me
+
+    def fit(self, project: str, rules: TicketRules) -> Fit:
+        found: list[str] = []
+        kind = rules.issue_type or Ticket.issue_type
+        try:
+            with self._asking("read", project=project) as site:
+                shown = self._screen(site, project, kind)
+                known = {str(one["id"]): str(one["name"]) for one in site._get_json("priority")}  # noqa: SLF001 - no resource objects
+                kinds = site._get_json(f"project/{project}/statuses")  # noqa: SLF001 - as above
+        except GiveUp as e:
+            return Fit([f"{project}: {e.reason}"])
+        found += screen.literal(rules, shown)
+        found += screen.missing(shown, rules)
+        for rank, ident in rules.priorities.items():
+            if ident not in known:
+                found.append(f"jira.priorities.{rank}: there is no priority {ident}; there are {_listed(known)}")
+        categories = {
+            str(one["id"]): (str(one["name"]), str(one["statusCategory"]["key"]))
+            for each in kinds
+            if each["name"] == kind
+            for one in each["statuses"]
+        }
+        found += _status_problems(project, kind, rules, categories)
+        return Fit(found, {ident: name for ident, (name, _) in categories.items()}, known)
 
     def ping(self) -> str:
         with self._asking("read") as site:
@@ -133,10 +221,34 @@ class JiraClient:
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
-    def _take(self, site: Any, key: str, step: Mapping[str, Any]) -> bool:
+    def _screen(self, site: Any, project: str, kind: str) -> Screen:
+        """The create screen of an issue type, remembered for a while. Raises GiveUp when there is no such type."""
+        at, shown = self._screens.get((project, kind), (0.0, None))
+        if shown is not None and time.monotonic() - at < SCREEN_S:
+            return shown
+        where = f"issue/createmeta/{project}/issuetypes"
+        kinds = _paged(site, where, "issueTypes" if self._cloud else "values")
+        mine = next((one for one in kinds if str(one["name"]).lower() == kind.lower()), None)
+        if mine is None:
+            names = ", ".join(str(one["name"]) for one in kinds)
+            raise GiveUp(
+                f"jira.issue_type: {project} has no issue type '{kind}' for the bot's account; it has {names}."
+            )
+        rows = _paged(site, f"{where}/{mine['id']}", "fields" if self._cloud else "values")
+        shown = Screen(project, kind, {str(one["fieldId"]): one for one in rows}, self._cloud)
+        self._screens[project, kind] = time.monotonic(), shown
+        return shown
+
+    def _take(self, site: Any, key: str, step: Mapping[str, Any], goal: Goal) -> bool:
         """Take a transition. False when the issue has meanwhile left the status that offers it."""
         try:
-            site.transition_issue(key, step["id"], fields=_filled(step))
+            fields = steps.filled(step, goal)
+        except KeyError as e:
+            raise GiveUp(
+                f"jira.resolution: '{goal.resolution}' is not one that {step['name']} takes; it takes {e.args[0]}."
+            ) from e
+        try:
+            site.transition_issue(key, step["id"], fields=fields)
         except JIRAError as error:
             if error.status_code not in (400, 409):
                 raise
@@ -146,9 +258,21 @@ class JiraClient:
             return False
         return True
 
-    def _ref(self, issue: Mapping[str, Any]) -> TicketRef:
-        status = issue["fields"]["status"]
-        return TicketRef(issue["key"], self._url(issue["key"]), status["name"], status["statusCategory"]["key"])
+    def _ref(self, issue: Mapping[str, Any], passed: Sequence[str] = ()) -> TicketRef:
+        fields = issue["fields"]
+        status, level = fields["status"], fields.get("security") or {}
+        return TicketRef(
+            key=issue["key"],
+            url=self._url(issue["key"]),
+            status=status["name"],
+            status_category=status["statusCategory"]["key"],
+            id=str(issue["id"]),
+            status_id=str(status["id"]),
+            summary=str(fields.get("summary") or ""),
+            priority_id=str((fields.get("priority") or {}).get("id") or ""),
+            security=tuple(str(level[name]) for name in ("id", "name") if level.get(name)),
+            passed=tuple(passed),
+        )
 
     def _url(self, key: str) -> str:
         return f"{self._settings.url.rstrip('/')}/browse/{key}"
@@ -204,7 +328,7 @@ class JiraClient:
         if status is None or status in (408, 409) or status >= 500:
             # 503 is said at the door; after the others the change may have been made.
             return Retry(f"Jira answered {status}{said}.", after=after, unknown=status != 503)
-        if status == 404 and what in ("read", "move", "comment"):
+        if status == 404 and what in ONE and not project:
             return _Missing(f"Jira does not know this issue, or may not show it to the bot{said}.")
         return GiveUp(f"Jira refused to {ASKED[what]} ({status}){said}; {self._hint(status, said, project)}.")
 
@@ -235,50 +359,36 @@ class _Missing(GiveUp):
     """The issue does not exist, or is hidden from the bot."""
 
 
-def _step(offered: list[dict[str, Any]], category: str, seen: set[str]) -> dict[str, Any] | None:
-    """The transition to take next: straight to the category, else through an open status not seen yet.
-
-    Never through a done status on the way to an open one: that would tell everybody it is over.
-    """
-    usable = [t for t in offered if not _unfillable(t)]
-    straight = [t for t in usable if _leads_to(t, category)]
-    if straight:
-        return straight[0]
-    onward = [t for t in usable if t["to"]["statusCategory"]["key"] != "done" and t["to"]["id"] not in seen]
-    onward.sort(key=lambda t: t["to"]["statusCategory"]["key"] != "indeterminate")
-    return onward[0] if onward else None
+def _paged(site: Any, path: str, name: str) -> list[Any]:
+    """All rows of a list that comes in pages. Cloud and Data Center call the rows differently."""
+    rows: list[Any] = []
+    while True:
+        page = site._get_json(path, params={"startAt": len(rows), "maxResults": 100})  # noqa: SLF001 - the package knows one name
+        rows += page[name]
+        if not page[name] or len(rows) >= int(page.get("total", 0)):
+            return rows
 
 
-def _leads_to(transition: Mapping[str, Any], category: str) -> bool:
-    return bool(transition["to"]["statusCategory"]["key"] == category)
+def _status_problems(project: str, kind: str, rules: TicketRules, known: Mapping[str, tuple[str, str]]) -> list[str]:
+    """The configured statuses that this workflow does not have, or that end a ticket which is not to end."""
+    there = _listed({ident: name for ident, (name, _) in known.items()})
+    named: list[tuple[str, str, str]] = [
+        (f"jira.statuses.{step}", step, ident) for step, idents in rules.statuses.items() for ident in idents
+    ]
+    named += [("jira.through", "through", ident) for ident in rules.through]
+    found = []
+    for setting, step, ident in named:
+        if ident not in known:
+            found.append(f"{setting}: a {kind} in {project} has no status {ident}; it has {there}")
+        elif step != "resolved" and known[ident][1] == "done":
+            found.append(
+                f"{setting}: {known[ident][0]} ({ident}) is a done status, so I never move a ticket there for it"
+            )
+    return found
 
 
-def _required(transition: Mapping[str, Any]) -> dict[str, Any]:
-    fields = transition.get("fields") or {}
-    return {n: f for n, f in fields.items() if f.get("required") and not f.get("hasDefaultValue")}
-
-
-def _unfillable(transition: Mapping[str, Any]) -> list[str]:
-    """The required fields of a transition that we cannot answer for a person."""
-    return [n for n, f in _required(transition).items() if n != "resolution" or not f.get("allowedValues")]
-
-
-def _filled(transition: Mapping[str, Any]) -> dict[str, Any]:
-    """The resolution a screen insists on: Done or Fixed where there is one, else the first."""
-    filled = {}
-    for name, field in _required(transition).items():
-        allowed = field["allowedValues"]
-        best = [value for value in allowed if value.get("name", "").lower() in ("done", "fixed", "resolved")]
-        filled[name] = {"id": (best or allowed)[0]["id"]}
-    return filled
-
-
-def _no_way(key: str, status: str, category: str, offered: list[dict[str, Any]]) -> str:
-    names = ", ".join(t["name"] + (f" (needs {', '.join(_unfillable(t))})" if _unfillable(t) else "") for t in offered)
-    return (
-        f"{key} cannot be moved from {status} to a {category} status: its workflow offers {names or 'nothing'}; "
-        "move it by hand, or let the bot's account use that transition."
-    )
+def _listed(known: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} ({ident})" for ident, name in known.items())
 
 
 def _quoted(text: str) -> str:

@@ -121,8 +121,39 @@ class FakeJira:
             ways = [workflow.status(step.to) for step in workflow.offered(issue.status)]
             self.transition(key, min(ways, key=lambda status: order.index(status.category)).name, user)
 
-    def comment(self, key: str, text: str, user: str) -> None:
-        self.site.comment(self.site.issue(key), text, self.site.user(user).id)
+    def comment(self, key: str, text: str, user: str, only: str = "") -> str:
+        """``user`` comments on the issue, for the role ``only``; the comment's id."""
+        made = self.site.comment(self.site.issue(key), text, self.site.user(user).id, only)
+        self.announce()
+        return str(made["id"])
+
+    def edit_comment(self, key: str, ident: str, text: str, user: str) -> None:
+        self.site.edit_comment(self.site.issue(key), ident, text, self.site.user(user).id)
+        self.announce()
+
+    def delete_comment(self, key: str, ident: str, user: str) -> None:
+        self.site.delete_comment(self.site.issue(key), ident, self.site.user(user).id)
+        self.announce()
+
+    def prioritise(self, key: str, priority: str, user: str) -> None:
+        """``user`` sets the priority of that name."""
+        self.site.edit(self.site.issue(key), {"priority": priority}, self.site.user(user).id)
+        self.announce()
+
+    def rename(self, key: str, summary: str, user: str) -> None:
+        """``user`` gives the issue another summary."""
+        self.site.edit(self.site.issue(key), {"summary": summary}, self.site.user(user).id)
+        self.announce()
+
+    def move(self, key: str, project: str, user: str) -> str:
+        """``user`` takes the issue to another project; its new key."""
+        issue = self.site.issue(key)
+        self.site.move(issue, project, self.site.user(user).id)
+        self.announce()
+        return issue.key
+
+    def delete(self, key: str, user: str) -> None:
+        self.site.delete(self.site.issue(key), self.site.user(user).id)
         self.announce()
 
     def assign(self, key: str, to: str, user: str) -> None:
@@ -163,6 +194,9 @@ class FakeJira:
             "status_category": status.category,
             "priority": issue.priority,
             "issue_type": issue.issue_type,
+            "security": issue.security,
+            "components": list(issue.components),
+            "links": [{"name": one.get("globalId", ""), **one["object"]} for one in issue.links],
             "labels": list(issue.labels),
             "assignee": self._email(issue.assignee),
             "comments": [{"at": c["at"], "by": self._email(c["by"]), "text": c["text"]} for c in issue.comments],
@@ -180,7 +214,11 @@ class FakeJira:
             return
         views = Views(self.site, self.base_url, "2", cloud=self.cloud)
         body: dict[str, Any] = {"timestamp": int(time.time() * 1000), "webhookEvent": event}
-        body |= {"user": views.user(by), "issue": views.issue(issue)}
+        if "comment" not in extra:
+            body |= {"user": views.user(by), "issue": views.issue(issue)}
+        elif self.cloud:
+            # Who has commented is in the comment alone, and of the issue there is little. Data Center tells no issue.
+            body["issue"] = views.issue(issue, ("summary", "issuetype", "project", "assignee", "priority", "status"))
         if "change" in extra:
             change = extra["change"]
             body["issue_event_type_name"] = "issue_generic"

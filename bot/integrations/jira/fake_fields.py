@@ -7,11 +7,23 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
 
-from bot.integrations.jira.fake_site import PRIORITIES, RESOLUTIONS, Invalid, Issue, Project, Site
-from bot.integrations.jira.fake_views import plain
+from bot.integrations.jira.fake_site import PRIORITIES, RESOLUTIONS, Custom, Invalid, Issue, Project, Site
+from bot.integrations.jira.fake_views import component_id, level_id, option_id, plain
 
 MAX_TEXT = 32_767
-SCREEN = ("summary", "description", "priority", "labels", "assignee", "reporter", "duedate", "environment", "issuetype")
+SCREEN = (
+    "summary",
+    "description",
+    "priority",
+    "labels",
+    "assignee",
+    "reporter",
+    "duedate",
+    "environment",
+    "issuetype",
+    "security",
+    "components",
+)
 """Fields on the create and edit screens, beside the project."""
 
 
@@ -23,6 +35,7 @@ class Checker:
         self.version = version
         self.cloud = cloud
         self.errors: dict[str, str] = {}
+        self.project_of: Project | None = None
 
     def for_create(self, fields: Any) -> tuple[Project, dict[str, Any]]:
         """The project and the checked values. Raises Invalid with all that is wrong, by field."""
@@ -34,14 +47,16 @@ class Checker:
             raise Invalid(fields={"project": "valid project is required"})
         kind = self.issue_type(project, fields.get("issuetype"))
         rest = {name: value for name, value in fields.items() if name not in ("project", "issuetype")}
-        checked = self._checked(rest, SCREEN)
+        customs = tuple(one.id for one in project.customs)
+        self.project_of = project
+        checked = self._checked(rest, (*SCREEN, *customs))
         if "summary" not in fields:
             self.errors["summary"] = "You must specify a summary of the issue."
         for name in project.required:
             if not fields.get(name):
                 self.errors[name] = f"{name.capitalize()} is required."
         self._raise()
-        extra = {name: checked.pop(name) for name in ("duedate", "environment") if name in checked}
+        extra = {name: checked.pop(name) for name in ("duedate", "environment", *customs) if name in checked}
         return project, {**checked, "issue_type": kind, "extra": extra}
 
     def for_edit(self, issue: Issue, body: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -49,6 +64,7 @@ class Checker:
         fields, update = body.get("fields") or {}, body.get("update") or {}
         if not isinstance(fields, dict) or not isinstance(update, dict):
             raise Invalid("Can not deserialize the request body.")
+        self.project_of = self.site.projects[issue.project]
         both = set(fields) & set(update)
         for name in both:
             self.errors[name] = f"Field '{name}' cannot appear in both 'fields' and 'update'"
@@ -130,7 +146,11 @@ class Checker:
             "environment": lambda value: value,
             "issuetype": lambda value: value,
             "resolution": self._resolution,
+            "security": self._security,
+            "components": self._components,
         }
+        for one in self.project_of.customs if self.project_of else ():
+            checks[one.id] = lambda value, one=one: self._custom(one, value)  # type: ignore[misc]
         checked = {}
         for name, value in fields.items():
             if name not in screen or name not in checks:
@@ -168,6 +188,43 @@ class Checker:
             "The priority selected is invalid." if isinstance(value, dict) else "data was not an object"
         )
         return None
+
+    def _security(self, value: Any) -> str:
+        levels = self.project_of.levels if self.project_of else ()
+        for i, name in enumerate(levels):
+            if isinstance(value, dict) and (value.get("name") == name or str(value.get("id")) == level_id(i)):
+                return name
+        self.errors["security"] = "The security level is not valid."
+        return ""
+
+    def _components(self, value: Any) -> list[str]:
+        known = self.project_of.components if self.project_of else ()
+        ids = {component_id(i): name for i, name in enumerate(known)}
+        if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+            self.errors["components"] = "data was not an array"
+            return []
+        names = [str(one.get("name") or ids.get(str(one.get("id")), "")) for one in value]
+        if any(name not in known for name in names):
+            self.errors["components"] = "Component name is not valid"
+        return names
+
+    def _custom(self, field: Custom, value: Any) -> Any:
+        """The value as it is kept, or an error in the words of Jira."""
+        many = value if field.many else [value]
+        if not isinstance(many, list):
+            self.errors[field.id] = "data was not an array"
+            return None
+        for one in many:
+            if field.kind == "option":
+                names = {option_id(i): name for i, name in enumerate(field.options)}
+                good = isinstance(one, dict) and (one.get("value") in field.options or str(one.get("id")) in names)
+            elif field.kind == "user":
+                good = isinstance(one, dict) and ("accountId" if self.cloud else "name") in one
+            else:
+                good = isinstance(one, int | float) if field.kind == "number" else isinstance(one, str)
+            if not good:
+                self.errors[field.id] = f"Specify a valid value for {field.name}"
+        return value
 
     def _resolution(self, value: Any) -> str:
         for ident, name in RESOLUTIONS.items():

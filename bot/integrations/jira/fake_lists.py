@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from bot.integrations.jira.fake_fields import SCREEN
 from bot.integrations.jira.fake_jql import parse, search
 from bot.integrations.jira.fake_rest import Answer, Asked, Endpoint
 from bot.integrations.jira.fake_site import PRIORITIES, Invalid, Project, Site
-from bot.integrations.jira.fake_views import CATEGORIES
+from bot.integrations.jira.fake_views import CATEGORIES, Json, option_id
 
 FIELDS = (*SCREEN, "project", "status", "created", "updated", "resolution", "comment", "issuekey")
 GONE = "The requested API has been removed. Please migrate to the /rest/api/3/search/jql API."
@@ -142,12 +145,35 @@ class Lists:
         if not any(asked.views.issue_type(project, n)["id"] == asked.path("id") for n in project.issue_types):
             raise Invalid("Issue type not found.", status=404)
         must = {"summary", "project", "issuetype", *project.required}
-        rows = [
-            {"fieldId": n, "key": n, "name": n.capitalize(), "required": n in must, "hasDefaultValue": n == "priority"}
-            for n in ("project", *SCREEN)
-        ]
+        names = [n for n in ("project", *SCREEN) if n not in ("security", "components") or self._has(project, n)]
+        rows = [self._field(asked, project, n) | {"required": n in must} for n in names]
+        for one in project.customs:
+            kind = {"type": "array", "items": one.kind} if one.many else {"type": one.kind}
+            row: Json = {"fieldId": one.id, "key": one.id, "name": one.name, "required": one.id in must, "schema": kind}
+            if one.kind == "option":
+                row["allowedValues"] = [{"id": option_id(i), "value": v} for i, v in enumerate(one.options)]
+            rows.append(row | {"hasDefaultValue": False})
         name = "fields" if self.cloud else "values"
         return 200, {"startAt": 0, "maxResults": 50, "total": len(rows), "isLast": True, name: rows}
+
+    def _has(self, project: Project, name: str) -> bool:
+        return bool(project.levels if name == "security" else project.components)
+
+    def _field(self, asked: Asked, project: Project, name: str) -> Json:
+        """A system field as createmeta describes it."""
+        shown = {"security": "Security Level", "components": "Components", "issuetype": "Issue Type"}
+        kinds = {"priority": "priority", "security": "securitylevel", "assignee": "user", "reporter": "user"}
+        schema = {"type": kinds.get(name, "string"), "system": name}
+        row: Json = {"fieldId": name, "key": name, "name": shown.get(name, name.capitalize()), "schema": schema}
+        row["hasDefaultValue"] = name == "priority"
+        if name in ("labels", "components"):
+            row["schema"] = {"type": "array", "items": "string" if name == "labels" else "component", "system": name}
+        allowed: dict[str, Callable[[], list[Any]]] = {
+            "priority": lambda: [asked.views.priority(one) for one in PRIORITIES.values()],
+            "security": lambda: [asked.views.level(project, one) for one in project.levels],
+            "components": lambda: [asked.views.component(project, one) for one in project.components],
+        }
+        return row | ({"allowedValues": allowed[name]()} if name in allowed else {})
 
     def _project(self, asked: Asked) -> Project:
         key = asked.path("key")

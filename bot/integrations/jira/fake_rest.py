@@ -144,6 +144,8 @@ class Issues:
             ("GET", f"{one}/comment", self.comments),
             ("POST", f"{one}/comment", self.comment),
             ("GET", f"{one}/comment/{{id}}", self.one_comment),
+            ("PUT", f"{one}/comment/{{id}}", self.edit_comment),
+            ("DELETE", f"{one}/comment/{{id}}", self.delete_comment),
             ("PUT", f"{one}/assignee", self.assign),
             ("GET", f"{one}/properties", self.properties),
             ("GET", f"{one}/properties/{{key}}", self.get_property),
@@ -228,6 +230,15 @@ class Issues:
             if comment["id"] == asked.path("id"):
                 return 200, asked.views.comment(issue, comment)
         raise Invalid(f"Can not find a comment for the id: {asked.path('id')}.", status=404)
+
+    def edit_comment(self, asked: Asked) -> Answer:
+        text = asked.checker.text(_object(asked.body).get("body"))
+        self.site.edit_comment(self._one(asked), asked.path("id"), text, asked.by)
+        return self.one_comment(asked)
+
+    def delete_comment(self, asked: Asked) -> Answer:
+        self.site.delete_comment(self._one(asked), asked.path("id"), asked.by)
+        return 204, None
 
     def assign(self, asked: Asked) -> Answer:
         issue, body = self._one(asked), _object(asked.body)

@@ -71,8 +71,19 @@ class Workflow:
 
 
 @dataclass(frozen=True)
+class Custom:
+    """A field of a project's own. ``kind``: string, number, option or user; ``many``: it takes a list of them."""
+
+    id: str
+    name: str
+    kind: str = "string"
+    options: tuple[str, ...] = ()
+    many: bool = False
+
+
+@dataclass(frozen=True)
 class Project:
-    """``required``: fields a new issue must have beyond the usual ones."""
+    """``required``: fields a new issue must have beyond the usual ones. ``levels``: its security levels, by name."""
 
     key: str
     name: str = ""
@@ -80,6 +91,9 @@ class Project:
     issue_types: tuple[str, ...] = ("Task", "Bug", "Story", "Incident")
     workflow: Workflow = Workflow()
     required: tuple[str, ...] = ()
+    components: tuple[str, ...] = ()
+    levels: tuple[str, ...] = ()
+    customs: tuple[Custom, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,7 +118,10 @@ RESOLUTIONS = {"10000": "Done", "10001": "Won't Do", "10002": "Duplicate"}
 
 @dataclass
 class Issue:
-    """An issue. Times are UNIX seconds, people are user ids, ``status`` is a status id, ``priority`` a name."""
+    """An issue. Times are UNIX seconds, people are user ids, ``status`` is a status id, ``priority`` a name.
+
+    ``before``: the keys it had in other projects, by which it is still found.
+    """
 
     id: str
     key: str
@@ -127,8 +144,24 @@ class Issue:
     properties: dict[str, Any] = field(default_factory=dict)
     links: list[dict[str, Any]] = field(default_factory=list)
     history: list[dict[str, Any]] = field(default_factory=list)
+    security: str = ""
+    components: list[str] = field(default_factory=list)
+    before: list[str] = field(default_factory=list)
 
 
+ATTRIBUTES = (
+    "summary",
+    "description",
+    "priority",
+    "labels",
+    "assignee",
+    "resolution",
+    "issue_type",
+    "reporter",
+    "security",
+    "components",
+)
+"""What an edit may change; the rest of the fields are in ``extra``."""
 Item = dict[str, Any]
 Told = Callable[[str, Issue, str, Mapping[str, Any]], None]
 
@@ -154,10 +187,10 @@ class Site:
     # -- looking ----------------------------------------------------------------------------------------------------
 
     def issue(self, ident: str) -> Issue:
-        """By key (any case) or id. Raises Invalid (404)."""
+        """By key (any case), a key it had before, or id. Raises Invalid (404)."""
         found, key = self.issues.get(ident), ident.upper()
         if found is None:
-            found = next((issue for issue in self.issues.values() if issue.key == key), None)
+            found = next((issue for issue in self.issues.values() if key in (issue.key, *issue.before)), None)
         if found is None:
             raise no_issue()
         return found
@@ -240,16 +273,52 @@ class Site:
                 issue.resolved_at, issue.resolution = None, ""
             self._touch(issue, by, [item for item in items if item])
 
-    def comment(self, issue: Issue, text: str, by: str) -> dict[str, Any]:
+    def comment(self, issue: Issue, text: str, by: str, only: str = "") -> dict[str, Any]:
+        """``only``: the role that may read it; everybody who sees the issue without."""
         with self.lock:
             now = time.time()
             self._made += 1
-            made = {"id": str(self._made), "text": text, "by": by, "at": now}
+            made = {"id": str(self._made), "text": text, "by": by, "at": now} | ({"only": only} if only else {})
             issue.comments.append(made)
             issue.updated = now
             self._changed(issue)
             self._tell("comment_created", issue, by, comment=made)
             return made
+
+    def edit_comment(self, issue: Issue, ident: str, text: str, by: str) -> None:
+        with self.lock:
+            comment = self._comment(issue, ident)
+            comment |= {"text": text, "edited_by": by, "edited_at": time.time()}
+            self._changed(issue)
+            self._tell("comment_updated", issue, by, comment=comment)
+
+    def delete_comment(self, issue: Issue, ident: str, by: str) -> None:
+        with self.lock:
+            comment = self._comment(issue, ident)
+            issue.comments.remove(comment)
+            self._changed(issue)
+            self._tell("comment_deleted", issue, by, comment=comment)
+
+    def _comment(self, issue: Issue, ident: str) -> dict[str, Any]:
+        for comment in issue.comments:
+            if comment["id"] == ident:
+                return comment
+        raise Invalid(f"Can not find a comment for the id: {ident}.", status=404)
+
+    def move(self, issue: Issue, project: str, by: str) -> None:
+        """Take the issue to another project, where it has another key; the old one still finds it."""
+        with self.lock:
+            old, was = issue.key, self.projects[issue.project]
+            number = self._numbers.get(project, 0) + 1
+            self._numbers[project] = number
+            issue.before.append(old)
+            issue.key, issue.project = f"{project}-{number}", project
+            becomes = self.projects[project]
+            items = [
+                _item("project", was.id, was.name or was.key, becomes.id, becomes.name or becomes.key),
+                _item("Key", None, old, None, issue.key),
+            ]
+            self._touch(issue, by, items)
 
     def delete(self, issue: Issue, by: str) -> None:
         with self.lock:
@@ -284,7 +353,7 @@ class Site:
 
     def _set(self, issue: Issue, name: str, value: Any) -> Item | None:
         """Change one attribute; the line for the changelog, or None when it stays the same."""
-        if name in ("summary", "description", "priority", "labels", "assignee", "resolution", "issue_type", "reporter"):
+        if name in ATTRIBUTES:
             was = getattr(issue, name)
             setattr(issue, name, value)
         else:
@@ -295,7 +364,10 @@ class Site:
         if name in ("assignee", "reporter"):
             shown = [self.users[ident].name if ident in self.users else None for ident in (was, value)]
             return _item(name, was or None, shown[0], value or None, shown[1])
-        text = [" ".join(v) if isinstance(v, list) else v for v in (was, value)]
+        text = [" ".join(map(str, v)) if isinstance(v, list) else v for v in (was, value)]
+        if name == "priority":
+            ids = {known: ident for ident, known in PRIORITIES.items()}
+            return _item(name, ids[text[0]], text[0], ids[text[1]], text[1])
         return _item(name, None, text[0], None, text[1])
 
     def _touch(self, issue: Issue, by: str, items: list[Item]) -> None:

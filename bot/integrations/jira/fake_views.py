@@ -18,6 +18,20 @@ from bot.integrations.jira.fake_site import (
 )
 
 Json = dict[str, Any]
+
+
+def level_id(i: int) -> str:
+    return str(20_000 + i)
+
+
+def component_id(i: int) -> str:
+    return str(30_000 + i)
+
+
+def option_id(i: int) -> str:
+    return str(40_000 + i)
+
+
 CATEGORIES = {
     "new": (2, "To Do", "blue-gray"),
     "indeterminate": (4, "In Progress", "yellow"),
@@ -102,6 +116,17 @@ class Views:
         shape = {"id": project.id, "key": project.key, "name": project.name or project.key}
         return {"self": self.at(f"project/{project.id}"), **shape, "projectTypeKey": "software"}
 
+    def level(self, project: Project, name: str) -> Json | None:
+        """A security level; one that this project does not have is none: a moved issue loses it."""
+        if name not in project.levels:
+            return None
+        ident = level_id(project.levels.index(name))
+        return {"self": self.at(f"securitylevel/{ident}"), "id": ident, "name": name, "description": ""}
+
+    def component(self, project: Project, name: str) -> Json:
+        ident = component_id(project.components.index(name))
+        return {"self": self.at(f"component/{ident}"), "id": ident, "name": name}
+
     def resolution(self, name: str) -> Json | None:
         if not name:
             return None
@@ -109,14 +134,16 @@ class Views:
         return {"self": self.at(f"resolution/{ident}"), "id": ident, "name": name}
 
     def comment(self, issue: Issue, comment: Mapping[str, Any]) -> Json:
-        return {
+        role = comment.get("only")
+        seen_by = {"visibility": {"type": "role", "value": role, "identifier": role}} if role else {}
+        return seen_by | {
             "self": self.at(f"issue/{issue.id}/comment/{comment['id']}"),
             "id": comment["id"],
             "author": self.user(comment["by"]),
-            "updateAuthor": self.user(comment["by"]),
+            "updateAuthor": self.user(comment.get("edited_by", comment["by"])),
             "body": self.text(comment["text"]),
             "created": stamp(comment["at"]),
-            "updated": stamp(comment["at"]),
+            "updated": stamp(comment.get("edited_at", comment["at"])),
         }
 
     def comments(self, issue: Issue) -> Json:
@@ -142,8 +169,11 @@ class Views:
             "created": stamp(issue.created),
             "updated": stamp(issue.updated),
             "comment": self.comments(issue),
-            "duedate": issue.extra.get("duedate"),
-            "environment": issue.extra.get("environment"),
+            "duedate": None,
+            "environment": None,
+            **issue.extra,
+            "security": self.level(project, issue.security),
+            "components": [self.component(project, name) for name in issue.components if name in project.components],
             "issuelinks": [],
             "subtasks": [],
             "attachment": [],
