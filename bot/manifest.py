@@ -25,6 +25,7 @@ SCOPES = (
     "files:write",
     "groups:history",  # the same in private channels
     "groups:read",  # the name of a private channel
+    "groups:write",  # to make the channel of a private incident and ask people in
     "pins:read",  # what is pinned goes into the timeline
     "pins:write",  # the panel in an incident's own channel
     "reactions:read",  # so does what is marked with an emoji; another one opens an incident

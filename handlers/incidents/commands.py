@@ -282,10 +282,12 @@ def opened(
         f"its thread is in {_channel(entry.channel)}" if desk.outside.chat else "no thread (Slack is not configured)",
     ]
     if hidden:
-        follows[1] = "is private: only its own channel, to which you are invited, says what it is about"
+        follows.pop()
     elif desk.outside.tracker and entry.jira and not test:
         follows.append(f"its ticket is in {entry.jira}")
     text = f"Opened *INC-{row.number}* ({severity.value}, {service}): {escape(row.title)}\nIt {', '.join(follows)}."
+    if hidden:
+        text += " It is private: only its own channel, to which you are invited, says what it is about."
     return Reply(text, data=_plain(row))
 
 

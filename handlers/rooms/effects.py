@@ -9,13 +9,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bot.effects import EFFECTS, Effect, Outcome, Performer, State, Task, Tx
+from bot.effects import EFFECTS, Effect, Outcome, Performer, Settled, State, Task, Tx
 from bot.errors import GiveUp, Retry
 from bot.integrations.slack import Declined, Edit, Post
 from bot.integrations.slack.words import escape
 from handlers.buckets import posts
 from handlers.desk import Desk
-from handlers.incidents import decide, findings, table, words
+from handlers.incidents import decide, findings, private, table, words
 from handlers.incidents.phone import PREFIX
 from handlers.incidents.table import INCIDENTS
 from handlers.oncall.commands import answered
@@ -70,7 +70,7 @@ def _made(desk: Desk, task: Task, row: Any) -> tuple[str, str]:
         called = rules.name(row.number, *_called(row), again=again)
         found = rooms.create(called, private=row.private, by=task.acting())
         # A name that is taken may be ours: the answer to an earlier try was lost, or was not written down.
-        found = found or rooms.mine(called, since=since, mark=mark)
+        found = found or rooms.mine(called, private=row.private, since=since, mark=mark)
         if found:
             return found, called
         ago = time.time() - task.tried_at
@@ -212,6 +212,22 @@ def lost(desk: Desk, tx: Tx, row: Any, why: str) -> None:
     )
     _in_thread(desk, tx, now, f"{row.uid}:lost:{row.room}", text)
     decide.show(desk, tx, row.number)
+
+
+def settled(tx: Tx, done: Settled) -> None:
+    """A private channel that cannot be had: whoever declared it is told by direct message, since nothing is said elsewhere."""
+    if done.kind != owing.ROOM or done.state is not State.GAVE_UP or done.about is None:
+        return
+    row = table.by_number(tx.c, done.about)
+    who = table.about(row).get(private.DECLARED_BY, "")
+    if not row.private or not words.USER.fullmatch(who):
+        return
+    text = (
+        f"⚠ The private channel of INC-{row.number} could not be made: {escape(done.reason)} Nothing of it is said anywhere "
+        f"else. `incident repair INC-{row.number}` tries again; until then `incident show INC-{row.number}` is for you alone."
+    )
+    args = {"url": "", "user": who, "text": text, "blocks": [], "in_channel": False}
+    tx.owe(Effect(f"{done.key}:sorry:{done.attempt}", "reply", "replies", None, args, urgency=1))
 
 
 def _in_thread(desk: Desk, tx: Tx, row: Any, key: str, text: str) -> None:

@@ -122,10 +122,11 @@ class Rooms(Protocol):
         """A new channel's id; empty when its name is taken. Not asked any more after ``by`` (monotonic s)."""
         ...
 
-    def mine(self, name: str, *, since: float, mark: str) -> str:
+    def mine(self, name: str, *, private: bool, since: float, mark: str) -> str:
         """The id of a channel of this name that the bot itself made at or after ``since`` (UNIX s), or empty.
 
-        Only among the channels that the bot is in. One whose purpose says something else than ``mark`` is not meant.
+        Only among the channels that the bot is in. One whose purpose says something else than ``mark``,
+        or that is public where a ``private`` one is wanted, is not meant.
         """
         ...
 

@@ -48,14 +48,15 @@ class SlackRooms:
             raise
         return str(answer["channel"]["id"])
 
-    def mine(self, name: str, *, since: float, mark: str) -> str:
+    def mine(self, name: str, *, private: bool, since: float, mark: str) -> str:
         cursor: str | None = None
         for _ in range(PAGES):
             answer = self._ask("look among the bot's own channels", partial(self._own, cursor))
             for one in answer["channels"]:
                 said = unescape(str((one.get("purpose") or {}).get("value") or ""))
                 ours = one.get("creator") == self._me() and float(one.get("created") or 0) >= since - SKEW
-                if one.get("name") == name and ours and said in ("", mark):
+                hidden = bool(one.get("is_private")) is private  # what is private is never said in a public one
+                if one.get("name") == name and hidden and ours and said in ("", mark):
                     return str(one["id"])
             cursor = (answer.get("response_metadata") or {}).get("next_cursor") or None
             if cursor is None:
