@@ -247,7 +247,7 @@ def test_a_channel_that_takes_nothing_is_named_by_repair_and_holds_nothing_up(to
         bot.ask("incident open sev2 docs-api p95 up again")
     number = 2 if why == "scope" else 1
     is_stuck(bot, said)
-    assert len(town_pages(told, number)) == number
+    until(lambda: len(town_pages(told, number)) == number)
     if why == "scope":
         told.slack.scopes = scopes
         return
