@@ -48,7 +48,7 @@ from handlers.flags import table as flag_table
 from handlers.flags.kinds import Flag
 from handlers.flags.kinds import misfits as flag_misfits
 from handlers.home import facts, turns, view
-from handlers.incidents import decide, phone, table, verdicts
+from handlers.incidents import decide, phone, private, table, verdicts
 from handlers.posts import post_once
 from handlers.subjects import PERFORMERS, SUBJECTS, TICKS, lanes
 from handlers.tickets import hear as ticket_hear
@@ -300,8 +300,7 @@ class Captain:
 
     def run(self, line: str, asker: Asker) -> Reply:
         """Carry out one line of the grammar. Raises Refused with what to do instead."""
-        if asker.door == "slack":
-            self.access.sees_private(asker)  # may ask Slack, and what asks later holds a transaction
+        private.ask(self.desk, asker)
         words = grammar.split(line)
         if words[:1] == ["help"] or not words:
             prefix = f"{self.desk.command} " if asker.door == "slack" else "captain "

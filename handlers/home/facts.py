@@ -55,11 +55,11 @@ class Facts:
 
 def gather(desk: Desk, user: str, *, may: May) -> Facts:
     """Read them. ``user``: Slack user id."""
-    now = time.time()
+    now, me = time.time(), Asker(user, user, "slack", "")
+    private.ask(desk, me)
     with desk.store.read() as c:
         rows = sorted(table.open_incidents(c, limit=MOST), key=_worst_first)
         parts = _parts(c, user, rows)
-        me = Asker(user, user, "slack", "")
         hidden = {row.number for row in rows if not private.sees(desk, c, row, me)}
         found = private.hushed(desk, c, stuck.stuck(c, now=now), me)
         heard = watchdog_table.states(c, desk.watchdogs)
