@@ -201,7 +201,7 @@ class Captain:
             name="requests",
             write=inbox.write,
             decide=self._answer,
-            urgency=lambda _request: (0,),
+            urgency=_asked_by,
             undecided=inbox.undone,
             broke=self._sorry,
             workers=4,
@@ -464,6 +464,11 @@ class Captain:
             meter.watchdog_within.labels(row.name).set(self.settings.watchdogs[row.name].within)
         meter.flags_on.set(len(on))
         meter.flags_overdue.set(sum(flag_table.due(row) < time.time() for row in on))
+
+
+def _asked_by(request: Request) -> tuple[int, ...]:
+    """What a person waits for first: everybody who marks or edits a message makes an event, and nobody waits for those."""
+    return (1,) if request.kind == "event" and request.payload["what"] == hear.LOOK else (0,)
 
 
 def build(path: Path, environ: Mapping[str, str]) -> Captain:

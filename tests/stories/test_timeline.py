@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
+import time
+from contextlib import closing
 
 import pytest
 import requests
+import sqlalchemy as sa
 from ground.town import API_TOKEN, Town, channel, user
 from ground.waiting import until
 
+from bot.inbox import INBOX
 from bot.integrations.pagerduty.fake import API_TOKEN as PD_TOKEN
 from handlers.incidents.table import INCIDENTS
 from handlers.timeline import sweep
@@ -365,6 +370,26 @@ def test_an_incidents_own_channel_is_looked_at_as_well_as_its_thread(town: Town,
     town.slack.pin(room, town.slack.say(room, "bob", "in the channel")["ts"], "alice")
     sweep.tick(bot.captain.desk, 300.0)
     until(lambda: marked(bot) == [("bob", "in the thread"), ("bob", "in the channel")])
+
+
+def test_a_flood_of_marks_holds_up_nobodys_command(town: Town):
+    bot = town.start()
+    bot.stop()
+    town.bots.remove(bot)
+    now = time.time()
+    look = {"channel": "C0NOWHERE", "ts": "1.000000", "user": "U1", "at": "1.0", "what": "look", "edit": False}
+    asked = {"user": "U1", "name": "alice", "channel": "C1", "line": "incident list", "response_url": ""}
+    rows = [("command", now - 60, "command", json.dumps(asked))]
+    rows += [(f"event {n}", now - 50 + n / 100, "event", json.dumps(look)) for n in range(300)]
+    with closing(sqlite3.connect(town.folder / "bot.db")) as c, c:
+        c.executemany("insert into inbox (key, received_at, kind, payload, verdict) values (?, ?, ?, ?, '')", rows)
+    bot = town.start()
+    i = INBOX()
+    done = sa.select(i.c.key).where(i.c.done_at.is_not(None)).order_by(i.c.done_at)
+    until(lambda: bot.captain.requests.waiting() == 0)
+    with bot.captain.store.read() as c:
+        first = list(c.execute(done.limit(20)).scalars())
+    assert "command" in first, "somebody waits for it; for a mark nobody does"
 
 
 def test_a_mark_is_heard_by_socket_too(town: Town):
