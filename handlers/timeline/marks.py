@@ -33,6 +33,8 @@ OPENING = 60.0
 LONGEST_NAME = 80
 MOST_NAMES = 10
 """People mentioned in one message whose names are looked up; the others keep their ids."""
+NAMES_S = 1.0
+"""Seconds after which no more names are asked for where a page waits."""
 
 
 def ask(desk: Desk, channel: str, ts: str, user: str, *, edit: bool, now: float) -> str:
@@ -158,11 +160,13 @@ def _removed(tx: Tx, channel: str, ts: str) -> None:
 def names_in(chat: Chat, message: Message, *, wait: bool = True) -> dict[str, str]:
     """The names of a message's author and of whom it mentions, by id; who is unknown there is left out.
 
-    ``wait``: raise Retry when Slack does not say now; else the ids must do.
+    ``wait``: raise Retry when Slack does not say now; else the ids must do, also where it is slow.
     """
-    people = [message.user, *mentioned(message.text)[:MOST_NAMES]]
+    people, until = [message.user, *mentioned(message.text)[:MOST_NAMES]], time.monotonic() + NAMES_S
     names = {}
     for one in dict.fromkeys(people):
+        if not wait and time.monotonic() > until:
+            break
         try:
             names[one] = chat.person(one).name if one else ""
         except GiveUp:

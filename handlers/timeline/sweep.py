@@ -110,7 +110,7 @@ def _turn(rows: Sequence[Any], turn: int) -> list[Any]:
 
 
 def _kept(c: Connection, number: int, channel: str, *, since: float) -> dict[str, str]:
-    """ts → text of the messages in an incident's timeline that are no older than ``since`` (UNIX s)."""
+    """The messages in an incident's timeline, ts → text, that are no older than ``since`` (UNIX s)."""
     t = TIMELINE()
     mine = (t.c.incident == number) & (t.c.kind == rules.MESSAGE) & (t.c.channel == channel) & (t.c.at >= since)
     return {row.ts: row.text for row in c.execute(sa.select(t.c.ts, t.c.text).where(mine))}
