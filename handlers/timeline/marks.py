@@ -16,6 +16,7 @@ from bot.grammar import plain as storable
 from bot.integrations.slack import Chat, Ephemeral, Message, Post
 from bot.integrations.slack.said import mentioned
 from bot.integrations.slack.words import escape
+from handlers.buckets import LOOKS
 from handlers.desk import Desk
 from handlers.incidents.table import INCIDENTS, TIMELINE
 from handlers.posts import chat_of, post_once
@@ -50,7 +51,7 @@ def ask(desk: Desk, channel: str, ts: str, user: str, *, edit: bool, now: float)
     args = {"channel": channel, "ts": ts, "user": user}
     with desk.engine.transaction(now) as tx:
         # One after the other: an older look that ends last would undo what a newer one has written.
-        tx.owe(Effect(free, LOOK, "slack", None, args, urgency=URGENCY, after=pending))
+        tx.owe(Effect(free, LOOK, "slack", None, args, urgency=URGENCY, after=pending, bucket=LOOKS))
     return "it is looked at"
 
 

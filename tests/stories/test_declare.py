@@ -263,6 +263,19 @@ def test_a_page_does_not_wait_for_many_names_that_come_slowly(town: Town, emoji)
     assert len(asked) <= 4
 
 
+def test_when_slack_asks_for_fewer_looks_an_emoji_opens_an_incident_all_the_same(town: Town, emoji):
+    emoji.ask('incident open sev3 docs-api "first"')
+    root = until(lambda: town.roots())[0]
+    until(lambda: not any(n for n, _ in emoji.captain.engine.owed().values()))
+    inside = town.slack.say("#docs-api", "bob", "the replica lags", root["ts"])["ts"]
+    said = town.slack.say("#docs-api", "bob", "it burns")["ts"]
+    town.slack.faults.breaks("429", retry_after=8, times=1, only="conversations.replies")
+    town.slack.pin("#docs-api", inside, "alice")
+    until(lambda: not town.slack.faults.active())
+    town.slack.react("#docs-api", said, "alice", "rotating_light")
+    until(lambda: town.pages(), timeout=5)
+
+
 def test_an_emoji_is_heard_after_a_kill_and_opens_one_incident(town: Town):
     town.config["incidents"]["declare_emoji"] = "fire"
     town.config["slack"]["timeout"] = 1
