@@ -50,6 +50,7 @@ from handlers.flags.kinds import misfits as flag_misfits
 from handlers.home import facts, turns, view
 from handlers.incidents import decide, phone, private, table, verdicts
 from handlers.posts import post_once
+from handlers.rooms import effects as room_effects
 from handlers.subjects import PERFORMERS, SUBJECTS, TICKS, lanes
 from handlers.tickets import hear as ticket_hear
 from handlers.tickets import owed as ticket_owed
@@ -233,6 +234,7 @@ class Captain:
         self.engine.settled.append(lambda tx, done: flag_decide.settled(self.desk, tx, done))
         self.engine.settled.append(lambda tx, done: ticket_owed.settled(self.desk, tx, done))
         self.engine.settled.append(lambda tx, done: marks.settled(self.desk, tx, done))
+        self.engine.settled.append(room_effects.settled)
         self.engine.settled.append(written.settled)
         self.engine.settled.append(self._meter)
         self.engine.pressed = self.alerts.pressed

@@ -14,7 +14,10 @@ from handlers.subjects import SUBJECTS
 from handlers.timeline import hear
 
 SCOPES = (
+    "bookmarks:read",  # what stands above an incident's own channel already
+    "bookmarks:write",  # its ticket, thread, runbook and dashboard
     "channels:history",  # to look for a message of ours whose fate is unknown, to read marked ones and hear of their edits
+    "channels:manage",  # to make an incident's own channel and ask people in; see incidents.channel_for
     "channels:read",
     "chat:write",
     "chat:write.public",
@@ -22,7 +25,9 @@ SCOPES = (
     "files:write",
     "groups:history",  # the same in private channels
     "groups:read",  # the name of a private channel
+    "groups:write",  # to make the channel of a private incident and ask people in
     "pins:read",  # what is pinned goes into the timeline
+    "pins:write",  # the panel in an incident's own channel
     "reactions:read",  # so does what is marked with an emoji; another one opens an incident
     "usergroups:read",  # whose roles are by user group
     "users:read",

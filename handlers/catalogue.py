@@ -122,6 +122,10 @@ class Policy(BaseModel):
         default=(Severity.SEV1, Severity.SEV2),
         description="severities whose end puts a post-mortem draft into the thread; an empty list is never",
     )
+    channel_for: Sequence[Severity] = Field(
+        default=(),
+        description="severities whose incidents get a Slack channel of their own; `incident channel` makes one",
+    )
     remind: Remind = Remind()
     digest: str = Field("", description="channel with one line for each open incident: an id (C…, safest) or #name")
     digest_severities: Sequence[Severity] = Field(

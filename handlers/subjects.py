@@ -21,6 +21,8 @@ from handlers.incidents import commands as incident_commands
 from handlers.incidents import declare, learned, pager, postmortem, reconcile, update_form
 from handlers.incidents import effects as incident_effects
 from handlers.oncall import commands as oncall_commands
+from handlers.rooms import commands as room_commands
+from handlers.rooms import effects as room_effects
 from handlers.status import commands as status_commands
 from handlers.tickets import effects as ticket_effects
 from handlers.tickets import hear as ticket_hear
@@ -30,7 +32,7 @@ from handlers.watchdogs.look import look
 from handlers.why import commands as why_commands
 
 SUBJECTS: Mapping[str, Mapping[str, Verb]] = {
-    "incident": {**incident_commands.VERBS, **timeline_commands.VERBS},
+    "incident": {**incident_commands.VERBS, **timeline_commands.VERBS, **room_commands.VERBS},
     "flag": flag_commands.VERBS,
     "why": why_commands.VERBS,
     "oncall": oncall_commands.VERBS,
@@ -49,6 +51,7 @@ PERFORMERS: Sequence[Callable[[Desk], list[Performer]]] = (
     ticket_effects.performers,
     ticket_hear.performers,
     reconcile.performers,
+    room_effects.performers,
     flag_effects.performers,
     marks.performers,
     declared.performers,

@@ -16,6 +16,7 @@ from handlers.desk import Desk
 from handlers.incidents import decide, owing, remind, table, verdicts, words
 from handlers.incidents.rules import Severity, Status
 from handlers.incidents.table import INCIDENTS
+from handlers.rooms import owing as rooms
 from handlers.tickets import owed as tickets
 
 ENVIRONMENT = re.compile(r"[\w.-]{1,60}")
@@ -162,6 +163,7 @@ def role(desk: Desk, asker: Asker, number: int, name: str, who: str, *, now: flo
         before = f", it was {had.name}" if had is not None else ""
         detail = {"role": key, "from": had.name if had is not None else "", "to": shown}
         follows = f"{words.person(person, shown)}: {escape(roles[key])}"
+        rooms.invite(tx, row, [person])
         return _done(desk, tx, asker, row, "role", f"{shown} is {key} now{before}", follows, {}, detail)
 
 
@@ -203,6 +205,10 @@ def _done(
     t = INCIDENTS()
     if values:
         tx.c.execute(t.update().where(t.c.number == row.number).values(**values))
+    if kind == "severity":
+        rooms.raised(desk, tx, row.number)
+    elif "title" in values or "service" in values:
+        rooms.retitle(tx, row)
     table.add_event(tx.c, incident=row.number, at=tx.now, kind=kind, actor=asker.name, text=what)
     decide.record(tx, asker, f"incident {kind}", row.number, detail)
     said = f"{escape(what)}. {follows}"

@@ -286,10 +286,12 @@ def opened(
         f"its thread is in {_channel(entry.channel)}" if desk.outside.chat else "no thread (Slack is not configured)",
     ]
     if hidden:
-        follows[1] = "is private: only its own channel, to which you are invited, says what it is about"
+        follows.pop()
     elif desk.outside.tracker and entry.jira and not test:
         follows.append(f"its ticket is in {entry.jira}")
     text = f"Opened *INC-{row.number}* ({severity.value}, {service}): {escape(row.title)}\nIt {', '.join(follows)}."
+    if hidden:
+        text += " It is private: only its own channel, to which you are invited, says what it is about."
     return Reply(text, data=_plain(row))
 
 
@@ -346,7 +348,10 @@ def _clear(desk: Desk, c: Any, asker: Asker, among: Sequence[Status] = ()) -> An
 
 
 def _candidates(desk: Desk, c: Any, asker: Asker, among: Sequence[Status] = ()) -> tuple[Sequence[Any], bool]:
-    """The open incidents of this channel, or all that are open; True for those of the channel. ``among``: see _find."""
+    """The incident whose own channel this is; else the open ones of this channel, or all that are open; True for those of the channel. ``among``: see _find."""
+    mine = table.by_room(c, asker.channel)
+    if mine is not None and private.sees(desk, c, mine, asker):
+        return [mine], True
     found = table.latest_incidents(c, among=among) if among else table.open_incidents(c)
     rows = [row for row in found if private.sees(desk, c, row, asker)]
     here = [row for row in rows if asker.channel and asker.channel in (row.channel, row.room)]

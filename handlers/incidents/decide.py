@@ -27,6 +27,7 @@ from handlers.incidents import findings, owing, remind, rules, table, verdicts, 
 from handlers.incidents.compare import Kind
 from handlers.incidents.rules import Deed, Severity, Status
 from handlers.incidents.table import INCIDENTS
+from handlers.rooms import owing as rooms
 from handlers.tickets import owed as tickets
 from handlers.watchdogs.rules import matching
 
@@ -176,6 +177,7 @@ def _joined(desk: Desk, tx: Tx, row: Any, entry: Entry, severity: Severity) -> s
         tickets.edited(desk, tx, row, "severity")
         if wakes and verdicts.pages(desk, severity, row.service):
             owing.page(tx, row, severity, since=entry.received_at)
+        rooms.raised(desk, tx, row.number)
     show(desk, tx, row.number)
     return verdict
 
@@ -273,6 +275,7 @@ def open_by_person(
                 "opened_by": asker.name, "test": test, "private": bool(about),
                 "about": json.dumps({"summary": title, "message": link, **(about or {})}, ensure_ascii=False),
             },
+            by=rooms.person(asker),
         )  # fmt: skip
         if number is not None:
             detail = {"severity": severity.value, "service": service, "title": title[:300], "test": test}
@@ -411,7 +414,11 @@ def still(c: Connection, row: Any) -> str:
 def say(desk: Desk, tx: Tx, row: Any, name: str, text: str, blocks: Sequence[Mapping[str, Any]] = ()) -> None:
     """Owe one message in the incident's thread; ``name`` is its own among the incident's."""
     args = {"text": text, "blocks": list(blocks)}
-    key, after, bucket = f"{row.uid}:note:{name}", f"{row.uid}:root", posts(desk, row.service)
+    key, after, bucket = (
+        f"{row.uid}:note:{name}",
+        f"{row.uid}:room" if row.private else f"{row.uid}:root",
+        rooms.bucket(desk, row),
+    )
     tx.owe(Effect(key, "note", "slack", row.number, args, urgency=4, after=after, bucket=bucket))
 
 
@@ -439,12 +446,16 @@ def settled(desk: Desk, tx: Tx, done: Settled) -> None:
     if done.state is State.GAVE_UP:
         text = f"{done.kind} could not be done: {done.reason}"
         table.add_event(tx.c, incident=done.about, at=tx.now, kind="effect", actor="Release Captain", text=text)
-    if done.kind not in ("root", "note", "asked") or done.state is not State.DONE:
+    if done.kind in ("root", "ticket") and done.state is State.DONE:
+        rooms.link(tx, table.by_number(tx.c, done.about))
+    if done.kind not in ("root", "note", "asked", *rooms.FILLING) or done.state is not State.DONE:
         _panel(desk, tx, done.about)
 
 
-def _open(desk: Desk, tx: Tx, values: dict[str, Any]) -> int | None:
+def _open(desk: Desk, tx: Tx, values: dict[str, Any], *, by: str = "") -> int | None:
     """Write the incident and what is owed for it; its number, or None when it is open or was open already.
+
+    ``by``: the Slack id of whoever opens it.
 
     The order is the urgency: page first, and nothing waits for anything but the thread for its root message.
     """
@@ -463,6 +474,7 @@ def _open(desk: Desk, tx: Tx, values: dict[str, Any]) -> int | None:
     if desk.outside.chat is not None:
         bucket = posts(desk, service)
         tx.owe(Effect(f"{uid}:root", "root", "slack", number, urgency=severity.rank + 1, bucket=bucket))
+        rooms.wanted(desk, tx, table.by_number(tx.c, number), by=by)
         if desk.policy.digest:
             follow(desk, tx, number)
     if desk.outside.tracker is not None and entry.jira and not row["test"]:

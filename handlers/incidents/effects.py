@@ -14,7 +14,7 @@ from bot.effects import EFFECTS, Outcome, Performer, Task, Tx
 from bot.errors import GiveUp, Retry
 from bot.integrations.jira import Ticket, Tracker
 from bot.integrations.pagerduty import Pager, PageRef, Trigger
-from bot.integrations.slack import Edit, Post
+from bot.integrations.slack import Declined, Edit, Post, Posted
 from handlers.checks import check_service
 from handlers.desk import Desk
 from handlers.digest.follow import follow
@@ -22,7 +22,9 @@ from handlers.incidents import decide, findings, owing, private, remind, table, 
 from handlers.incidents.phone import PREFIX
 from handlers.incidents.rules import Severity, Status
 from handlers.incidents.table import INCIDENTS
-from handlers.posts import chat_of, post_once
+from handlers.posts import CLOCK_SLACK, chat_of, post_once
+from handlers.rooms import effects as rooms
+from handlers.rooms.place import place
 from handlers.tickets.effects import taken_to
 from handlers.tickets.rules import description, fields, settings, summary
 from handlers.tickets.rules import level as guard
@@ -124,6 +126,8 @@ def page_resolve(desk: Desk, task: Task) -> Outcome:
 def root(desk: Desk, task: Task) -> Outcome:
     """Post the incident's root message: the live panel its thread hangs from."""
     row = _row(desk, task)
+    if row.private:
+        return Outcome(skipped="it is private: it stands in its own channel alone")
     text, blocks = words.panel(row, *_truth(desk, task))
     posted = post_once(desk, task, Post(desk.services[row.service].channel, text, blocks, None, task.key))
 
@@ -144,14 +148,40 @@ def root(desk: Desk, task: Task) -> Outcome:
 
 
 def note(desk: Desk, task: Task) -> Outcome:
-    """Post one message in the incident's thread."""
+    """Post one message in the incident's own channel, or in its thread where it has none or can no longer use it."""
     row = _row(desk, task)
-    if not row.thread_ts:
+    spot = place(row, thread=bool(task.args.get("thread")))
+    if spot is None and row.private:
+        raise GiveUp("its private channel is not there, and it is said nowhere else; it comes when the channel is made")
+    if spot is None:
         return Outcome(skipped="there is no thread to post into: the root message was never posted")
+    earlier = _said_in_thread(desk, task, row) if spot[0] == row.room else None
+    if earlier is not None:
+        return Outcome({"channel": earlier.channel, "ts": earlier.ts})
     text = str(task.args["text"])
     blocks = task.args.get("blocks") or ()
-    posted = post_once(desk, task, Post(row.channel, text, blocks, row.thread_ts, task.key))
-    return Outcome({"channel": posted.channel, "ts": posted.ts})
+    gone = ""
+    try:
+        posted = post_once(desk, task, Post(spot[0], text, blocks, spot[1], task.key))
+    except Declined as no:
+        if not no.lost or spot[0] != row.room or row.private or not row.thread_ts:
+            raise
+        gone = no.reason
+        posted = post_once(desk, task, Post(row.channel, text, blocks, row.thread_ts, task.key))
+
+    def apply(tx: Tx) -> None:
+        if gone:
+            rooms.lost(desk, tx, row, gone)
+
+    return Outcome({"channel": posted.channel, "ts": posted.ts}, apply)
+
+
+def _said_in_thread(desk: Desk, task: Task, row: Any) -> Posted | None:
+    """What an earlier try may have put into the thread before there was a channel."""
+    if not task.tried or row.private or not row.thread_ts:
+        return None
+    since = min(task.created_at, time.time()) - CLOCK_SLACK
+    return chat_of(desk).find(row.channel, task.key, since=since, thread_ts=row.thread_ts)
 
 
 def asked(desk: Desk, task: Task) -> Outcome:
@@ -169,19 +199,22 @@ def asked(desk: Desk, task: Task) -> Outcome:
 
 
 def panel(desk: Desk, task: Task) -> Outcome:
-    """Edit the root message to what is true now. Whatever changes after this starts makes an edit of its own."""
+    """Edit the root message, and the panel in the incident's own channel, to what is true now. Whatever changes after this starts makes an edit of its own."""
     t = INCIDENTS()
     with desk.store.write() as c:
         c.execute(t.update().where(t.c.number == task.about).values(panel_owed=False))
     row = _row(desk, task)
-    if not row.thread_ts:
+    if not row.thread_ts and not row.room:
         return Outcome(skipped="there is no root message to edit")
     if task.key != f"{row.uid}:panel:{row.panel}":
         return Outcome(skipped="a newer edit is on its way")
+    gone = rooms.edit(desk, row)
+    if not row.thread_ts or row.private:
+        return Outcome(apply=gone)
     text, blocks = words.panel(row, *_truth(desk, task))
     if not chat_of(desk).edit(Edit(row.channel, row.thread_ts, text, blocks)):
         raise GiveUp(words.ROOT_GONE)
-    return Outcome()
+    return Outcome(apply=gone)
 
 
 def ticket(desk: Desk, task: Task) -> Outcome:

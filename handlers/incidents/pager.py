@@ -19,6 +19,7 @@ from handlers.incidents import decide, owing, phone, private, remind, table
 from handlers.incidents.phone import PREFIX
 from handlers.incidents.rules import Severity, Status
 from handlers.incidents.table import ANEW, INCIDENTS
+from handlers.rooms import owing as rooms
 
 SLACK_PERSON = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^>]*)?>")
 SLACK_ADDRESS = re.compile(r"<mailto:([^|>]+)(?:\|[^>]*)?>")
@@ -64,6 +65,7 @@ def add_responder(desk: Desk, asker: Asker, number: int, person: str, *, now: fl
         args = {"who": who, "person": slack.group(1) if slack else "", **owing.sender(asker)}
         key, rank = table.another_key(tx.c, row, "responder"), Severity(row.severity).rank
         tx.owe(Effect(key, "responder", "pagerduty", number, args, urgency=rank, after=page.key))
+        rooms.invite(tx, row, [slack.group(1)] if slack else (), [who] if "@" in who and not slack else ())
         decide.record(tx, asker, "incident add-responder", number, {"who": person[:200]})
     return f"I ask {escape(who) or person} to join; the thread says when PagerDuty has taken it."
 

@@ -19,6 +19,8 @@ from handlers.flags.table import FLAGS
 from handlers.incidents import findings, stats, table
 from handlers.incidents.words import duration
 from handlers.posts import chat_of, upload_once
+from handlers.rooms import effects as rooms
+from handlers.rooms.place import place
 from handlers.tickets.effects import HELD, held_back
 
 UNLISTED = (
@@ -240,23 +242,26 @@ def _send(desk: Desk, task: Task) -> Outcome:
     row = _row(desk, task)
     if table.is_open(row) and not task.args.get("asked"):
         return Outcome(skipped="reopened meanwhile")
-    if not row.thread_ts:
+    spot = place(row)
+    if spot is None:
         return Outcome(skipped="there is no thread to send it to: the root message was never posted")
     with desk.store.read() as c:
         text = draft(facts(c, row))
     title = f"Post-mortem draft of INC-{row.number}, version {task.args['version']}"
     name = f"postmortem-INC-{row.number}-v{task.args['version']}"
     upload_once(
-        desk, task, row.channel, name=name, suffix="md", content=text.encode(), title=title, text=escape(f"{title}."),
-        thread_ts=row.thread_ts,
+        desk, task, spot[0], name=name, suffix="md", content=text.encode(), title=title, text=escape(f"{title}."),
+        thread_ts=spot[1],
     )  # fmt: skip
-    link = chat_of(desk).permalink(row.channel, row.thread_ts)
+    head = spot[1] or rooms.panel_ts(desk, row)
+    link = chat_of(desk).permalink(spot[0], head) if head else ""
+    where = "thread" if spot[1] else "channel"
 
     def apply(tx: Tx) -> None:
         made = table.newest(tx.c, row.number, "ticket")
         if made is not None and desk.outside.tracker is not None:
             # The key of the draft marks its comment, so that one whose answer was lost is found.
-            args = {"text": f"{title} is in the incident's thread: {link}", "mark": f"{title} is in"}
+            args = {"text": f"{title} is in the incident's {where}: {link}", "mark": f"{title} is in"}
             key = f"{task.key}:ticket"
             tx.owe(Effect(key, "postmortem-ticket", "jira", row.number, args, urgency=7, after=made.key))
 

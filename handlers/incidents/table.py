@@ -135,6 +135,13 @@ def by_number(c: Connection, number: int) -> Any:
     return c.execute(sa.select(INCIDENTS()).where(INCIDENTS().c.number == number)).first()
 
 
+def by_room(c: Connection, channel: str) -> Any:
+    """The incident whose own channel this is, whatever its state; or None."""
+    if not channel:
+        return None
+    return c.execute(sa.select(INCIDENTS()).where(INCIDENTS().c.room == channel)).first()
+
+
 def locked(c: Connection, number: int) -> Any:
     """The incident's row, which nobody else changes until this transaction ends; or None."""
     return c.execute(sa.select(INCIDENTS()).where(INCIDENTS().c.number == number).with_for_update()).first()
@@ -321,11 +328,29 @@ MADE_GOOD_BY: Mapping[str, Sequence[str]] = {
     "ticket-edit": ("ticket-edit",),
     "checks": ("checks",),
     "postmortem": ("postmortem",),
+    "room": ("room",),
+    "room-panel": ("room-panel", "room"),
+    "room-pin": ("room-pin", "room"),
+    "room-topic": ("room-topic", "room"),
+    "room-links": ("room-links", "room"),
+    "room-oncall": ("room-oncall",),
     "digest": ("digest",),
     "digest-edit": ("digest-edit", "digest"),
 }
 """A later success of these kinds is all that was wanted of the one that was given up; a note is a message of its own."""
-WHILE_OPEN = ("page", "page-ack", "escalate", "escalate-to", "responder", "ticket-reopen", "ticket-move", "digest")
+WHILE_OPEN = (
+    "page",
+    "page-ack",
+    "escalate",
+    "escalate-to",
+    "responder",
+    "ticket-reopen",
+    "ticket-move",
+    "digest",
+    "room",
+    "room-invite",
+    "room-oncall",
+)
 """What nobody needs any more once the incident is resolved."""
 
 

@@ -115,7 +115,7 @@ def _comment(desk: Desk, tx: Tx, row: Any) -> str:
 
 def _places(desk: Desk, tx: Tx, row: Any, *, ticket: str) -> list[str]:
     """Where it is told."""
-    found = ["its thread"] if desk.outside.chat is not None else []
+    found = (["its channel"] if row.room else ["its thread"]) if desk.outside.chat is not None else []
     if ticket:
         found.append(escape(ticket))
     if follow.shown(desk, tx.c, row):

@@ -58,8 +58,18 @@ SHOWN_EFFECTS = (
     ("ticket-done", "Jira done"),
     ("ticket-move", "Jira status"),
     ("checks", "Checks"),
+    ("room", "Channel"),
+    ("room-panel", "Channel's panel"),
+    ("room-pin", "Channel's pin"),
+    ("room-topic", "Channel's topic"),
+    ("room-links", "Channel's bookmarks"),
+    ("room-invite", "Channel's invitations"),
+    ("room-oncall", "Channel's on-call"),
 )
+UNLESS_DONE = "room-"
+"""What is part of a channel is shown while it is not done: the channel itself shows the rest."""
 """The effects a reader asks about, in this order; the thread itself is proof of Slack."""
+OVER = (State.DONE.value, State.SKIPPED.value)
 ROOT_GONE = "the incident's message is gone: somebody deleted it. Repair posts it anew"
 """Why a panel was given up that repair brings back."""
 
@@ -215,6 +225,8 @@ def _told(row: Any) -> str:
     found = links(row)
     if found:
         lines.append(" · ".join(f"<{escape(url)}|{escape(text)}>" for text, url in found))
+    if row.room:
+        lines.append(f"*Channel:* <#{row.room}>" + (f", its thread is in <#{row.channel}>" if row.thread_ts else ""))
     if row.ticket_key:
         lines.append(f"*Ticket:* <{escape(row.ticket_url)}|{escape(row.ticket_key)}>")
     return "\n".join(lines)
@@ -238,7 +250,7 @@ def truth(row: Any, effects: Sequence[Any]) -> str:
     parts = []
     for kind, name in SHOWN_EFFECTS:
         effect = bykind.get(kind)
-        if effect is not None:
+        if effect is not None and not (kind.startswith(UNLESS_DONE) and effect.state in OVER):
             said = row.checks if kind == "checks" and row.checks else _effect(effect)
             parts.append(f"{name} {said}")
     return " · ".join(parts) if parts else "Nothing is owed to PagerDuty or Jira for this incident."

@@ -22,6 +22,7 @@ from handlers.desk import Desk
 from handlers.incidents import commands, decide, owing, private, table
 from handlers.incidents.rules import Status
 from handlers.posts import upload_once
+from handlers.rooms.place import place
 from handlers.tickets import owed as ticket_owed
 from handlers.tickets import rules as tickets
 from handlers.timeline import rules, words
@@ -113,7 +114,7 @@ def export(desk: Desk, asker: Asker, incident: str = "", *, format_: Annotated[F
     if asker.door != "slack" or desk.outside.chat is None:
         text, told = _document(desk, row.number, format_)
         return Reply(escape(text), data=told)
-    where = _where(row)
+    where = place(row)
     if where is None:
         raise Refused(
             f"INC-{row.number} has no thread to send a file to. `captain incident export {row.number}` prints it."
@@ -132,7 +133,7 @@ def performers(desk: Desk) -> list[Performer]:
 def _send(desk: Desk, task: Task) -> Outcome:
     with desk.store.read() as c:
         row = table.by_number(c, task.about or 0)
-    where = None if row is None else _where(row)
+    where = None if row is None else place(row)
     if where is None:
         return Outcome(skipped="there is no thread to send it to")
     kind = Format(task.args["format"])
@@ -151,13 +152,6 @@ def _document(desk: Desk, number: int, kind: Format) -> tuple[str, dict[str, Any
         events, roles = table.timeline(c, number, limit=MOST), table.roles(c, number)
     told = words.data(row, events, roles)
     return words.as_json(told) if kind is Format.JSON else words.as_markdown(row, events, roles), told
-
-
-def _where(row: Any) -> tuple[str, str | None] | None:
-    """Where a file about an incident may stand: (channel, thread); of a private one in its own channel alone."""
-    if row.private and row.channel != row.room:
-        return (row.room, None) if row.room else None
-    return (row.channel, row.thread_ts) if row.thread_ts else None
 
 
 def _meant(desk: Desk, c: Connection, asker: Asker, ref: str) -> Any:

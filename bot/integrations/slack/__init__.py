@@ -11,7 +11,24 @@ from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from bot.errors import GiveUp
+
 Block = dict[str, Any]
+NOT_THERE = frozenset({"is_archived", "channel_not_found", "not_in_channel"})
+"""Slack's codes for a channel that nothing can be posted to any more."""
+
+
+class Declined(GiveUp):
+    """Slack has said no, and would say it again. ``code``: its error, such as name_taken."""
+
+    def __init__(self, reason: str, code: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+    @property
+    def lost(self) -> bool:
+        """True when the channel is archived or gone, or the bot was put out of it."""
+        return self.code in NOT_THERE
 
 
 @dataclass(frozen=True)
@@ -98,8 +115,45 @@ class Person:
     email: str = ""
 
 
+class Rooms(Protocol):
+    """Channels that the bot makes. Channels by id. Raises Retry or GiveUp; ``Declined`` carries Slack's code."""
+
+    def create(self, name: str, *, private: bool, by: float | None = None) -> str:
+        """A new channel's id; empty when its name is taken. Not asked any more after ``by`` (monotonic s)."""
+        ...
+
+    def mine(self, name: str, *, private: bool, since: float, mark: str) -> str:
+        """The id of a channel of this name that the bot itself made at or after ``since`` (UNIX s), or empty.
+
+        Only among the channels that the bot is in. One whose purpose says something else than ``mark``,
+        or that is public where a ``private`` one is wanted, is not meant.
+        """
+        ...
+
+    def invite(self, room: str, user: str) -> str:
+        """Ask somebody in; empty when they are there now, else why not, as the end of a sentence."""
+        ...
+
+    def by_email(self, email: str) -> str:
+        """The user id of an e-mail address; empty when nobody in the workspace has it."""
+        ...
+
+    def describe(self, room: str, *, topic: str, purpose: str) -> None:
+        """Set both, plain text; what stands there already is not set again, since Slack announces each."""
+        ...
+
+    def bookmark(self, room: str, links: Sequence[tuple[str, str]]) -> None:
+        """Put (title, address) above the channel; a title that is there is not put there again."""
+        ...
+
+    def pin(self, room: str, ts: str) -> None: ...
+
+
 class Chat(Protocol):
     """What the bot asks of Slack. Every call has a hard timeout and raises Retry or GiveUp, never an SDK error."""
+
+    @property
+    def rooms(self) -> Rooms: ...
 
     def post(self, ask: Post) -> Posted: ...
 

@@ -20,7 +20,8 @@ from slack_sdk.web import SlackResponse
 from slack_sdk.webhook import WebhookClient
 
 from bot.errors import GiveUp, Problem, Retry, in_time
-from bot.integrations.slack import Edit, Ephemeral, Message, Person, Post, Posted, Respond, SlackSettings
+from bot.integrations.slack import Declined, Edit, Ephemeral, Message, Person, Post, Posted, Respond, SlackSettings
+from bot.integrations.slack.rooms import SlackRooms
 from bot.integrations.slack.said import read_message
 from bot.integrations.slack.words import fit, fit_view
 
@@ -47,7 +48,7 @@ _SAYS = {
     "no_text": "the message is empty. This is a mistake in the bot; report it with this line.",
     "user_not_found": "there is no such person in this workspace. Check the ids in captain.yml.",
     "user_not_in_channel": "that person is not in the channel. Invite them first.",
-    "restricted_action": "the workspace's settings forbid it. Ask an admin to let apps post there.",
+    "restricted_action": "the workspace's settings forbid it. Ask an admin to let apps do that.",
     "expired_trigger_id": "more than three seconds went by. Press or run the command again.",
     "exchanged_trigger_id": "that press was used for a dialog before. Press again.",
     "invalid_trigger_id": "that is not a press of this app. Press or run the command again.",
@@ -82,6 +83,7 @@ class SlackClient:
         self._lock = threading.Lock()
         self._ids: dict[str, str] = {}
         self._me = ""
+        self.rooms = SlackRooms(self._web, _asking, self._self)
 
     def post(self, ask: Post) -> Posted:
         blocks, text = fit(ask.blocks, ask.text)
@@ -356,7 +358,7 @@ def _problem(doing: str, no: SlackApiError) -> Problem:
         return Retry(f"Slack failed to {doing}: {code}", unknown=True)
     if not re.fullmatch(r"[a-z_]+", code):  # Not Slack's JSON: a proxy or a captive page answered in its place.
         return Retry(f"Something that is not Slack answered when we tried to {doing}: {code[:120]}", unknown=True)
-    return GiveUp(f"Slack refused to {doing}: {_advice(code, answer)}")
+    return Declined(f"Slack refused to {doing}: {_advice(code, answer)}", code)
 
 
 def _advice(code: str, answer: SlackResponse) -> str:

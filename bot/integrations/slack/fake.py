@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from bot.integrations.slack import fake_chat, fake_conversations, fake_files, fake_views
+from bot.integrations.slack import fake_bookmarks, fake_chat, fake_conversations, fake_files, fake_views
 from bot.integrations.slack.fake_api import Api, Ask, Method, SlackError
 from bot.integrations.slack.fake_chat import file_json
 from bot.integrations.slack.fake_conversations import check_name
@@ -83,7 +83,7 @@ class FakeSlack:
 
     def _methods(self) -> dict[str, Method]:
         own = {"auth.test": Method(self._auth_test), "api.test": Method(lambda _, ask: {"args": ask.args})}
-        rooms = (fake_chat, fake_conversations, fake_files, fake_views)
+        rooms = (fake_bookmarks, fake_chat, fake_conversations, fake_files, fake_views)
         return own | self.delivery.methods() | {name: method for room in rooms for name, method in room.METHODS.items()}
 
     def _auth_test(self, world: World, ask: Ask) -> dict[str, Any]:

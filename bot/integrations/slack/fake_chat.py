@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from typing import Any
 
 from bot.integrations.slack.fake_api import Ask, Method, SlackError, refuse_blocks, the_channel, the_message
 from bot.integrations.slack.fake_blocks import check_blocks, too_long, with_ids
-from bot.integrations.slack.fake_world import Channel, Message, World, stable_id
+from bot.integrations.slack.fake_world import Channel, Message, World
 
 TEXT_KEPT = 40_000
 """chat.postMessage cuts longer texts at this many characters and says so nowhere but in a warning."""
@@ -353,34 +352,6 @@ def list_pins(world: World, ask: Ask) -> dict[str, Any]:
     return {"items": rows}
 
 
-def add_bookmark(world: World, ask: Ask) -> dict[str, Any]:
-    name = ask.text("channel_id") or ask.text("channel")
-    channel = the_channel(world, Ask({"channel": name}))
-    link = ask.text("link")
-    if ask.text("type") != "link" or not ask.text("title"):
-        raise SlackError("invalid_arguments")
-    if not re.match(r"https?://", link):
-        raise SlackError("invalid_link")
-    world.serial += 1
-    row = {
-        "id": stable_id("Bk", f"{channel.id}/{world.serial}"),
-        "channel_id": channel.id,
-        "title": ask.text("title"),
-        "link": link,
-        "emoji": ask.text("emoji"),
-        "type": "link",
-        "date_created": int(time.time()),
-    }
-    channel.bookmarks.append(row)
-    world.touch()
-    return {"bookmark": row}
-
-
-def list_bookmarks(world: World, ask: Ask) -> dict[str, Any]:
-    name = ask.text("channel_id") or ask.text("channel")
-    return {"bookmarks": list(the_channel(world, Ask({"channel": name})).bookmarks)}
-
-
 METHODS: dict[str, Method] = {
     "chat.postMessage": Method(post, "chat:write"),
     "chat.update": Method(update, "chat:write"),
@@ -393,6 +364,4 @@ METHODS: dict[str, Method] = {
     "pins.add": Method(add_pin, "pins:write"),
     "pins.remove": Method(remove_pin, "pins:write"),
     "pins.list": Method(list_pins, "pins:read"),
-    "bookmarks.add": Method(add_bookmark, "bookmarks:write"),
-    "bookmarks.list": Method(list_bookmarks, "bookmarks:read"),
 }

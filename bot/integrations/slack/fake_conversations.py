@@ -152,7 +152,12 @@ def check_name(world: World, name: str) -> None:
 def create(world: World, ask: Ask) -> dict[str, Any]:
     name = ask.text("name")
     check_name(world, name)
-    made = world.add_channel(name, members=[world.bot_user], is_private=ask.flag("is_private"))
+    private = ask.flag("is_private")
+    if private and "groups:write" not in world.scopes:
+        raise SlackError("missing_scope", needed="groups:write", provided=",".join(sorted(world.scopes)))
+    if not world.makes_channels:
+        raise SlackError("restricted_action")
+    made = world.add_channel(name, members=[world.bot_user], is_private=private)
     return {"channel": channel_json(world, made)}
 
 
@@ -183,12 +188,18 @@ def invite(world: World, ask: Ask) -> dict[str, Any]:
             code = "cant_invite_self"
         elif name in channel.members:
             code = "already_in_channel"
+        elif world.users[name].is_bot:
+            code = "cant_invite"
+        elif world.users[name].is_guest:
+            code = "user_is_restricted"
         if code:
             problems.append({"user": name, "ok": False, "error": code})
-    if problems:
-        raise SlackError(problems[0]["error"], errors=problems)  # type: ignore[arg-type]
-    channel.members.extend(dict.fromkeys(names))
-    return {"channel": channel_json(world, channel)}
+    refused = {str(one["user"]) for one in problems}
+    able = [name for name in dict.fromkeys(names) if name not in refused]
+    if problems and not (ask.flag("force") and able):
+        raise SlackError(str(problems[0]["error"]), errors=problems)
+    channel.members.extend(able)
+    return {"channel": channel_json(world, channel)} | ({"errors": problems} if problems else {})
 
 
 def archive(world: World, ask: Ask) -> dict[str, Any]:
@@ -272,6 +283,21 @@ def listing(world: World, ask: Ask) -> dict[str, Any]:
     return {"channels": [channel_json(world, c) for c in rows], "response_metadata": beside["response_metadata"]}
 
 
+def mine(world: World, ask: Ask) -> dict[str, Any]:
+    """users.conversations without a user: the channels the bot itself is in."""
+    kinds = ask.names("types") or ["public_channel"]
+    chosen = [
+        channel
+        for channel in world.channels.values()
+        if not channel.is_im
+        and world.bot_user in channel.members
+        and ("private_channel" if channel.is_private else "public_channel") in kinds
+        and not (channel.is_archived and ask.flag("exclude_archived"))
+    ]
+    rows, beside = _page(ask, chosen, most=1000)
+    return {"channels": [channel_json(world, c) for c in rows], "response_metadata": beside["response_metadata"]}
+
+
 def open_direct(world: World, ask: Ask) -> dict[str, Any]:
     names = ask.names("users")
     if len(names) != 1 or names[0] not in world.users or names[0] == world.bot_user:
@@ -333,6 +359,7 @@ METHODS: dict[str, Method] = {
     "conversations.members": Method(members, "channels:read"),
     "conversations.list": Method(listing, "channels:read"),
     "conversations.open": Method(open_direct, "im:write"),
+    "users.conversations": Method(mine, "channels:read"),
     "users.info": Method(user_info, "users:read"),
     "users.list": Method(user_list, "users:read"),
     "users.lookupByEmail": Method(user_by_email, "users:read.email"),

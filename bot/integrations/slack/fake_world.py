@@ -57,6 +57,7 @@ class User:
     real_name: str
     email: str = ""
     is_bot: bool = False
+    is_guest: bool = False
 
 
 @dataclass
@@ -176,6 +177,8 @@ class World:
         self.last_us = 0
         self.serial = 0
         self.scopes: set[str] = set(SCOPES)
+        self.makes_channels = True
+        """False: the workspace's admins keep apps from making channels."""
         self.domain = domain
         self.team = stable_id("T", domain)
         self.app_id = stable_id("A", domain)
