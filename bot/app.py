@@ -48,7 +48,7 @@ from handlers.flags import table as flag_table
 from handlers.flags.kinds import Flag
 from handlers.flags.kinds import misfits as flag_misfits
 from handlers.home import facts, turns, view
-from handlers.incidents import decide, phone, table, verdicts
+from handlers.incidents import decide, phone, private, table, verdicts
 from handlers.posts import post_once
 from handlers.rooms import effects as room_effects
 from handlers.subjects import PERFORMERS, SUBJECTS, TICKS, lanes
@@ -202,7 +202,7 @@ class Captain:
             name="requests",
             write=inbox.write,
             decide=self._answer,
-            urgency=lambda _request: (0,),
+            urgency=_asked_by,
             undecided=inbox.undone,
             broke=self._sorry,
             workers=4,
@@ -302,8 +302,7 @@ class Captain:
 
     def run(self, line: str, asker: Asker) -> Reply:
         """Carry out one line of the grammar. Raises Refused with what to do instead."""
-        if asker.door == "slack":
-            self.access.sees_private(asker)  # may ask Slack, and what asks later holds a transaction
+        private.ask(self.desk, asker)
         words = grammar.split(line)
         if words[:1] == ["help"] or not words:
             prefix = f"{self.desk.command} " if asker.door == "slack" else "captain "
@@ -468,6 +467,11 @@ class Captain:
             meter.watchdog_within.labels(row.name).set(self.settings.watchdogs[row.name].within)
         meter.flags_on.set(len(on))
         meter.flags_overdue.set(sum(flag_table.due(row) < time.time() for row in on))
+
+
+def _asked_by(request: Request) -> tuple[int, ...]:
+    """What a person waits for first: everybody who marks or edits a message makes an event, and nobody waits for those."""
+    return (1,) if request.kind == "event" and request.payload["what"] == hear.LOOK else (0,)
 
 
 def build(path: Path, environ: Mapping[str, str]) -> Captain:

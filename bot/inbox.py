@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -38,12 +38,12 @@ class InboxRow(SQLModel, table=True):
 
 @dataclass(frozen=True)
 class Request:
-    """A stored request on its way to a handler. ``payload`` is plain JSON."""
+    """A stored request on its way to a handler. ``payload`` is plain JSON, and in no log: people wrote it."""
 
     key: str
     received_at: float
     kind: str
-    payload: dict[str, Any]
+    payload: dict[str, Any] = field(repr=False)
 
 
 def INBOX() -> sa.Table:  # noqa: N802 - it is the table

@@ -101,7 +101,8 @@ class Store:
         """The last restore of it; whoever starts on it finds that out."""
         self._gate = Gate()
         self._lock = Lock(self.path) if self.path else None
-        options: dict[str, Any] = {"pool_size": 16, "max_overflow": 16, "pool_timeout": 5}
+        # What people wrote must not get into a log by way of a statement that failed.
+        options: dict[str, Any] = {"pool_size": 16, "max_overflow": 16, "pool_timeout": 5, "hide_parameters": True}
         if self.path:
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,9 @@ from handlers.desk import Desk
 EDITS = "edit"
 """The bucket of edits: Slack counts them by the workspace."""
 
+LOOKS = "look"
+"""The bucket of looks at marked messages: when Slack asks for fewer of them, nothing else waits."""
+
 
 def posts(desk: Desk, service: str) -> str:
     """The bucket of messages to a service's channel: Slack takes one a second in each."""

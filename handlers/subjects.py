@@ -9,6 +9,7 @@ from bot.effects import Performer
 from bot.grammar import Verb
 from bot.lanes import LaneRule
 from handlers import heartbeat
+from handlers.buckets import EDITS, LOOKS
 from handlers.desk import Desk
 from handlers.digest import effects as digest_effects
 from handlers.digest import sweep as digest_sweep
@@ -88,11 +89,11 @@ TICKS: Sequence[Tick] = (
 def lanes(*, slack_pace: float = 1.0) -> list[LaneRule]:
     """The outside services' lanes: none of them can delay another. The page's pauses stay short: somebody must be woken.
 
-    ``slack_pace``: seconds between messages in one channel, and between edits in the workspace.
+    ``slack_pace``: seconds between messages in one channel, and between edits, and looks at messages, in the workspace.
     """
     return [
         LaneRule("pagerduty", workers=16, first=0.25, cap=20.0, patience_h=72.0, probe=3.0, title="PagerDuty"),
-        LaneRule("slack", workers=4, cap=60.0, paces={"post": slack_pace, "edit": slack_pace}, title="Slack"),
+        LaneRule("slack", workers=4, cap=60.0, paces=dict.fromkeys(("post", EDITS, LOOKS), slack_pace), title="Slack"),
         LaneRule("replies", workers=4, cap=15.0, patience_h=0.5, trips=0),
         LaneRule("jira", workers=4, cap=120.0, patience_h=72.0, probe=10.0, title="Jira"),
         # An undo is owed for ever, as nearly as an engine can: what is switched on is switched off again.

@@ -213,6 +213,8 @@ def reconcile_(desk: Desk, asker: Asker, incident: str = "") -> Reply:
         with desk.store.read() as c:
             only = _find(desk, c, asker, incident).number
     told = reconcile.by_hand(desk, asker, only=only)
+    with desk.store.read() as c:
+        told = told.each(lambda said: private.lines(desk, c, said, asker))
     return Reply(escape(told.text()), data=told.plain())
 
 
@@ -274,6 +276,8 @@ def opened(
         desk, asker, severity=severity, service=service, title=title, now=time.time(), test=test, link=link, about=about
     )
     if not new:
+        with desk.store.read() as c:
+            row = private.shown(desk, c, row, asker)  # others may have said the same key
         return Reply(f"INC-{row.number} is open already for this very request.", data=_plain(row))
     entry = desk.services[service]
     wakes = severity.pages and desk.outside.pager and entry.pagerduty and not test

@@ -68,6 +68,13 @@ class Told:
     refused: list[str] = field(default_factory=list)
     unheard: dict[str, str] = field(default_factory=dict)
 
+    def each(self, say: Callable[[Sequence[str]], list[str]]) -> Told:
+        """The same with what is said of incidents said anew."""
+        return replace(
+            self,
+            asked=say(self.asked), healed=say(self.healed), doubtful=say(self.doubtful), waiting=say(self.waiting),
+        )  # fmt: skip
+
     def text(self) -> str:
         """For whoever asked; plain text."""
         lines = [f"Looked at {'1 incident' if self.looked == 1 else f'{self.looked} incidents'}."]

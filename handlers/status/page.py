@@ -24,7 +24,7 @@ def draw(desk: Desk, *, now: float, until: float) -> str:
     """The whole page as it is at ``now``; ``until``: UNIX s when the link runs out."""
     with desk.store.read() as c:
         rows = table.open_incidents(c, limit=MOST + 1)
-        told = [(private.masked(row), table.effects_about(c, row.number)) for row in rows[:MOST]]
+        told = [(private.masked(row), private.muted(row, table.effects_about(c, row.number))) for row in rows[:MOST]]
         flags = flag_table.not_over(c)
     owed = desk.engine.owed()
     cards = "".join(_card(row, effects, now) for row, effects in sorted(told, key=_worst_first))

@@ -19,7 +19,7 @@ from bot.integrations.slack.said import plain
 from bot.integrations.slack.words import escape
 from handlers.buckets import posts
 from handlers.desk import Desk
-from handlers.incidents import commands, decide, owing, table
+from handlers.incidents import commands, decide, owing, private, table
 from handlers.incidents.rules import Status
 from handlers.posts import upload_once
 from handlers.rooms.place import place
@@ -69,7 +69,8 @@ def _note_all(desk: Desk, asker: Asker, said: str, service: str, *, now: float) 
     if service not in desk.services:
         raise Refused(f"I know no service '{service[:80]}'.{nearest(service, list(desk.services))}")
     with desk.store.read() as c:
-        numbers = list(table.open_of(c, service))
+        rows = [table.by_number(c, number) for number in table.open_of(c, service)]
+        numbers = [row.number for row in rows if private.sees(desk, c, row, asker)]
     for number in numbers:
         _note(desk, asker, number, said, now=now)
     names = ", ".join(f"INC-{number}" for number in numbers)

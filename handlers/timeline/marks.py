@@ -16,6 +16,7 @@ from bot.grammar import plain as storable
 from bot.integrations.slack import Chat, Ephemeral, Message, Post
 from bot.integrations.slack.said import mentioned
 from bot.integrations.slack.words import escape
+from handlers.buckets import LOOKS
 from handlers.desk import Desk
 from handlers.incidents.table import INCIDENTS, TIMELINE
 from handlers.posts import chat_of, post_once
@@ -24,6 +25,8 @@ from handlers.timeline import rules
 LOOK, WHISPER, DECLARE = "mark", "whisper", "declare"
 PATIENT = 2
 """Failed tries after which somebody who wants an incident opened hears that it is late."""
+URGENCY = 8
+"""Of a look: nobody waits for it, and there may be thousands; threads and panels go first."""
 AT_ONCE = 50
 """Looks at one message that are asked about at a time."""
 OPENING = 60.0
@@ -31,6 +34,8 @@ OPENING = 60.0
 LONGEST_NAME = 80
 MOST_NAMES = 10
 """People mentioned in one message whose names are looked up; the others keep their ids."""
+NAMES_S = 1.0
+"""Seconds after which no more names are asked for where a page waits."""
 
 
 def ask(desk: Desk, channel: str, ts: str, user: str, *, edit: bool, now: float) -> str:
@@ -46,7 +51,7 @@ def ask(desk: Desk, channel: str, ts: str, user: str, *, edit: bool, now: float)
     args = {"channel": channel, "ts": ts, "user": user}
     with desk.engine.transaction(now) as tx:
         # One after the other: an older look that ends last would undo what a newer one has written.
-        tx.owe(Effect(free, LOOK, "slack", None, args, urgency=5, after=pending))
+        tx.owe(Effect(free, LOOK, "slack", None, args, urgency=URGENCY, after=pending, bucket=LOOKS))
     return "it is looked at"
 
 
@@ -93,6 +98,13 @@ def _lines(c: Connection, channel: str, ts: str) -> bool:
     return c.execute(sa.select(TIMELINE().c.id).where(_of(channel, ts)).limit(1)).first() is not None
 
 
+def _known(c: Connection, channel: str, ts: str) -> Any:
+    """The incident in whose timeline a message is already, wherever its thread is by now: its row, or None."""
+    t = INCIDENTS()
+    mine = sa.select(TIMELINE().c.incident).where(_of(channel, ts))
+    return c.execute(sa.select(t).where(t.c.number.in_(mine)).limit(1)).first()
+
+
 def _of(channel: str, ts: str) -> sa.ColumnElement[bool]:
     t = TIMELINE()
     return (t.c.channel == channel) & (t.c.ts == ts)
@@ -119,7 +131,7 @@ def look(desk: Desk, task: Task) -> Outcome:
     if not rules.is_marked(message, desk.policy.mark_emoji):
         return Outcome({"seen": "not marked"}, lambda tx: _removed(tx, channel, ts))
     with desk.store.read() as c:
-        row = place(c, channel, "", message.thread_ts)
+        row = place(c, channel, "", message.thread_ts) or _known(c, channel, ts)
         early = row is None and bool(message.thread_ts) and _to_come(c)
     if early and 0 <= time.time() - task.created_at < OPENING:
         raise Retry("the thread of an incident is not written down yet", after=1.0)
@@ -149,11 +161,13 @@ def _removed(tx: Tx, channel: str, ts: str) -> None:
 def names_in(chat: Chat, message: Message, *, wait: bool = True) -> dict[str, str]:
     """The names of a message's author and of whom it mentions, by id; who is unknown there is left out.
 
-    ``wait``: raise Retry when Slack does not say now; else the ids must do.
+    ``wait``: raise Retry when Slack does not say now; else the ids must do, also where it is slow.
     """
-    people = [message.user, *mentioned(message.text)[:MOST_NAMES]]
+    people, until = [message.user, *mentioned(message.text)[:MOST_NAMES]], time.monotonic() + NAMES_S
     names = {}
     for one in dict.fromkeys(people):
+        if not wait and time.monotonic() > until:
+            break
         try:
             names[one] = chat.person(one).name if one else ""
         except GiveUp:

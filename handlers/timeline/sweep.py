@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,11 +21,13 @@ from handlers.posts import chat_of
 from handlers.timeline import marks, rules
 
 log = logging.getLogger(__name__)
-KIND, LINE = "mark-sweep", "*/5 * * * *"
+KIND, LINE, PERIOD = "mark-sweep", "*/5 * * * *", 300
 OVER_FOR = 86400.0
 """Seconds after its end for which an incident's thread is still looked at: its post-mortem is written in them."""
 MOST = 30
-"""Incidents that one run looks at, the newest; Slack lets an app read some fifty threads a minute."""
+"""Incidents that one run looks at; with more, the runs take turns. Slack lets an app read some fifty threads a minute."""
+MOST_LOOKS = 100
+"""Looks that one run owes, each a call; what else differs is left to the next."""
 RUN_S = 60.0
 """Seconds after which a run begins no more calls."""
 
@@ -34,7 +37,7 @@ def tick(desk: Desk, slot: float) -> None:
     e = EFFECTS()
     with desk.engine.transaction(time.time()) as tx:
         tx.owe(Effect(f"{KIND}:{slot:.0f}", KIND, "reconcile", None, {"slot": slot}, urgency=9))
-        before = [f"{KIND}:{slot - n * 300:.0f}" for n in range(1, 13)]
+        before = [f"{KIND}:{slot - n * PERIOD:.0f}" for n in range(1, 13)]
         old = e.c.key.in_(before) & e.c.state.in_([state.value for state in FINAL])
         tx.c.execute(e.delete().where(old))
 
@@ -44,14 +47,15 @@ def performers(desk: Desk) -> list[Performer]:
     return [Performer(KIND, lambda task: run(desk, task))]
 
 
-def run(desk: Desk, _task: Task) -> Outcome:
+def run(desk: Desk, task: Task) -> Outcome:
     """Compare threads and timelines, and owe a look at every message in which they differ."""
     chat, began = chat_of(desk), time.monotonic()
     with desk.store.read() as c:
-        places = [(row, *place) for row in _lately(c, now=time.time()) for place in _places(row)]
+        rows = _turn(_lately(c, now=time.time()), int(float(task.args["slot"]) // PERIOD))
+    places = [(row, *place) for row in rows for place in _places(row)]
     found = 0
     for row, where, thread_ts in places:
-        if time.monotonic() - began > RUN_S:
+        if time.monotonic() - began > RUN_S or found >= MOST_LOOKS:
             break
         try:
             seen = chat.messages(where, since=row.opened_at, thread_ts=thread_ts)
@@ -62,8 +66,10 @@ def run(desk: Desk, _task: Task) -> Outcome:
             log.warning("marked messages of INC-%d: %s", row.number, e.reason)
             continue
         with desk.store.read() as c:
-            kept = _kept(c, row.number, where)
-        for ts in differing(seen, kept, desk.policy.mark_emoji, whole=where != row.room):
+            # Of a thread that began anew, what was said before is not in this one.
+            kept = _kept(c, row.number, where, since=float(thread_ts or 0))
+        looks = differing(seen, kept, desk.policy.mark_emoji, whole=where != row.room)
+        for ts in itertools.islice(looks, MOST_LOOKS - found):
             marks.ask(desk, where, ts, "", edit=False, now=time.time())
             found += 1
     return Outcome({"looks": found})
@@ -94,10 +100,17 @@ def _lately(c: Connection, *, now: float) -> Sequence[Any]:
     t = INCIDENTS()
     wanted = t.c.open_key.is_not(None) | (t.c.resolved_at > now - OVER_FOR)
     asked = sa.select(t.c.number, t.c.channel, t.c.thread_ts, t.c.room, t.c.opened_at)
-    return c.execute(asked.where(wanted, t.c.thread_ts != "").order_by(t.c.number.desc()).limit(MOST)).all()
+    return c.execute(asked.where(wanted, t.c.thread_ts != "").order_by(t.c.number.desc())).all()
 
 
-def _kept(c: Connection, number: int, channel: str) -> dict[str, str]:
+def _turn(rows: Sequence[Any], turn: int) -> list[Any]:
+    """Those that one run looks at, each time beginning with others: one that Slack does not give holds up no other."""
+    start = turn * (MOST if len(rows) > MOST else 1)
+    return [rows[(start + i) % len(rows)] for i in range(min(len(rows), MOST))]
+
+
+def _kept(c: Connection, number: int, channel: str, *, since: float) -> dict[str, str]:
+    """The messages in an incident's timeline, ts → text, that are no older than ``since`` (UNIX s)."""
     t = TIMELINE()
-    mine = (t.c.incident == number) & (t.c.kind == rules.MESSAGE) & (t.c.channel == channel)
+    mine = (t.c.incident == number) & (t.c.kind == rules.MESSAGE) & (t.c.channel == channel) & (t.c.at >= since)
     return {row.ts: row.text for row in c.execute(sa.select(t.c.ts, t.c.text).where(mine))}

@@ -48,7 +48,8 @@ def _window(desk: Desk, asker: Asker, asked: ByTime, now: float) -> Reply:
     with desk.store.read() as c:
         found = find.window(c, asked.start, asked.end)
         pages = [private.shown(desk, c, row, asker) for row in found.pages]
-        found = replace(found, pages=pages, by_hand=_shown(desk, c, asker, found.by_hand))
+        heard = private.overheard(desk, c, found.events, asker)
+        found = replace(found, pages=pages, events=heard, by_hand=_shown(desk, c, asker, found.by_hand))
     text, blocks = words.window(asked, found, now)
     data = _rows(
         alerts=found.alerts, refusals=found.refusals, pagerduty=found.events, pages=found.pages, again=found.again,

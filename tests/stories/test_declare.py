@@ -253,6 +253,29 @@ def test_a_page_does_not_wait_for_names(town: Town, emoji):
     assert "Opened *INC-1*" in told(town)
 
 
+def test_a_page_does_not_wait_for_many_names_that_come_slowly(town: Town, emoji):
+    people = " ".join(f"<@U0SOMEBODY{n}>" for n in range(10))
+    said = town.slack.say("#docs-api", "bob", f"ask {people}")["ts"]
+    town.slack.faults.breaks("late", only="users.info", delay=0.8)
+    town.slack.react("#docs-api", said, "alice", "rotating_light")
+    until(lambda: town.pages(), timeout=20)
+    asked = [one for one in town.calls.rows() if one["path"].endswith("users.info")]
+    assert len(asked) <= 4
+
+
+def test_when_slack_asks_for_fewer_looks_an_emoji_opens_an_incident_all_the_same(town: Town, emoji):
+    emoji.ask('incident open sev3 docs-api "first"')
+    root = until(lambda: town.roots())[0]
+    until(lambda: not any(n for n, _ in emoji.captain.engine.owed().values()))
+    inside = town.slack.say("#docs-api", "bob", "the replica lags", root["ts"])["ts"]
+    said = town.slack.say("#docs-api", "bob", "it burns")["ts"]
+    town.slack.faults.breaks("429", retry_after=8, times=1, only="conversations.replies")
+    town.slack.pin("#docs-api", inside, "alice")
+    until(lambda: not town.slack.faults.active())
+    town.slack.react("#docs-api", said, "alice", "rotating_light")
+    until(lambda: town.pages(), timeout=5)
+
+
 def test_an_emoji_is_heard_after_a_kill_and_opens_one_incident(town: Town):
     town.config["incidents"]["declare_emoji"] = "fire"
     town.config["slack"]["timeout"] = 1
