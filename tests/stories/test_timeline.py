@@ -269,7 +269,9 @@ def test_of_a_private_incident_nothing_is_shown_outside_its_own_channel(town: To
         c.execute(INCIDENTS().update().values(room=room, private=True))
     for line in ("timeline", "export", "timeline 1", "export 1 --format json", "note leak --of 1"):
         told = bot.ask(f"incident {line}")
-        assert "INC-1 is private" in told["error"] or (line in ("timeline", "export") and "No incident" in told["error"])
+        assert "INC-1 is private" in told["error"] or (
+            line in ("timeline", "export") and "No incident" in told["error"]
+        )
         assert "p95" not in json.dumps(told)
     alice = user(town, "alice")
     town.slack.slash("#docs-api", alice, "/incident", "timeline 1")
@@ -371,6 +373,22 @@ def test_an_incidents_own_channel_is_looked_at_as_well_as_its_thread(town: Town,
     town.slack.pin(room, town.slack.say(room, "bob", "in the channel")["ts"], "alice")
     sweep.tick(bot.captain.desk, 300.0)
     until(lambda: marked(bot) == [("bob", "in the thread"), ("bob", "in the channel")])
+
+
+def test_an_incident_without_a_thread_is_looked_at_in_its_channel(town: Town, bot, root):
+    room = town.slack.add_channel("inc-1", is_private=True)
+    with bot.captain.store.write() as c:
+        c.execute(INCIDENTS().update().values(room=room, channel="", thread_ts="", private=True))
+    town.slack.events = set()
+    town.slack.pin(room, town.slack.say(room, "bob", "in the channel")["ts"], "alice")
+    sweep.tick(bot.captain.desk, 300.0)
+    kept = sa.select(TIMELINE().c.text).where(TIMELINE().c.kind == "message")
+
+    def found() -> list[str]:
+        with bot.captain.store.read() as c:
+            return list(c.execute(kept).scalars())
+
+    until(lambda: found() == ["in the channel"])
 
 
 def test_with_many_incidents_the_looks_take_turns(town: Town, bot, root):
