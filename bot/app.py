@@ -302,7 +302,7 @@ class Captain:
 
     def run(self, line: str, asker: Asker) -> Reply:
         """Carry out one line of the grammar. Raises Refused with what to do instead."""
-        private.ask(self.desk, asker)
+        private.ask_first(self.desk, asker)
         words = grammar.split(line)
         if words[:1] == ["help"] or not words:
             prefix = f"{self.desk.command} " if asker.door == "slack" else "captain "
@@ -375,8 +375,9 @@ class Captain:
         """A request broke on a fault of ours: the person hears of it instead of waiting."""
         text = "That did not work, and the fault is mine, not yours. It is in my log; please tell whoever runs me."
         text += forms.typed(request.payload)
-        # Of an event nobody asked, so nobody waits for its answer.
-        answer = None if request.kind == "event" else {"text": text, "blocks": [], "in_channel": False}
+        # Of an event and of a webhook nobody asked, so nobody waits for its answer.
+        asked = request.kind not in ("event", "pagerduty", "jira")
+        answer = {"text": text, "blocks": [], "in_channel": False} if asked else None
         self._close(request, answer, "broke on a fault of mine, see my log")
 
     def _reply(self, task: Task) -> Outcome:

@@ -17,6 +17,8 @@ from bot.store import by
 STALE = 900.0
 """Seconds after which a request that a kill left undone is not done any more: the person has long asked again."""
 
+LASTING = ("jira",)
+"""Kinds that nobody asks again for: a service was told that they are stored, and what they mean is looked up when they are done."""
 VERDICT = 1000
 """Characters of a verdict that are kept."""
 
@@ -70,7 +72,8 @@ def write(c: Connection, deliveries: Sequence[Sequence[Any]]) -> list[list[Reque
 def undone(c: Connection, before: float) -> list[Request]:
     """Requests stored by ``before`` (UNIX s) that a kill left undone and that are not stale."""
     t = INBOX()
-    open_ = t.c.done_at.is_(None) & (t.c.received_at > time.time() - STALE) & by(t.c.received_at, before)
+    wanted = (t.c.received_at > time.time() - STALE) | t.c.kind.in_(LASTING)
+    open_ = t.c.done_at.is_(None) & wanted & by(t.c.received_at, before)
     rows = c.execute(sa.select(t).where(open_).order_by(t.c.received_at)).all()
     return [Request(row.key, row.received_at, row.kind, json.loads(row.payload)) for row in rows]
 

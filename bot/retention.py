@@ -32,9 +32,11 @@ SAID = (
     "mark-sweep",
     "whisper",
     "export",
+    "ticket-heard",
+    "ticket-note",
 )
 """Kinds of effects that only said something. What an incident was paged, ticketed and opened with stays with it for good."""
-SHOWN = ("digest-edit", "home", "oncall-look")
+SHOWN = ("digest-edit", "home", "oncall-look", "update-modal")
 """Kinds that only kept something true that is shown."""
 
 

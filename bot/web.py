@@ -181,7 +181,7 @@ class _Ear:
         meter, settings = self._captain.meter, self._captain.settings.pagerduty
         secret, at, body = settings.webhook_secret if settings else None, time.time(), b""
         try:
-            if secret is None:
+            if secret is None or not secret.get_secret_value():
                 raise BadPayload(404, "pagerduty.webhook_secret is not set in captain.yml")
             body = await _whole(request)
             if not phone.signed(body, request.headers.get("x-pagerduty-signature", ""), secret.get_secret_value()):
@@ -200,7 +200,7 @@ class _Ear:
         meter, settings = self._captain.meter, self._captain.settings.jira
         secret, at, body = settings.webhook_secret if settings else None, time.time(), b""
         try:
-            if secret is None:
+            if secret is None or not secret.get_secret_value():
                 raise BadPayload(404, "jira.webhook_secret is not set in captain.yml")
             body = await _whole(request)
             signature = request.headers.get("x-hub-signature")
@@ -365,7 +365,8 @@ def _shown(request: Request) -> str:
 
 
 def _bearer(request: Request, secret: SecretStr) -> bool:
-    """Compare in constant time, so that the answer's time tells nothing about the secret."""
+    """Compare in constant time, so that the answer's time tells nothing about the secret. An empty one is none."""
     kind, _, given = request.headers.get("authorization", "").partition(" ")
     expected = secret.get_secret_value().encode()
-    return hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), expected) and kind.lower() == "bearer"
+    same = hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), expected)
+    return same and bool(expected) and kind.lower() == "bearer"

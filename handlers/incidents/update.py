@@ -126,7 +126,10 @@ def _places(desk: Desk, tx: Tx, row: Any, *, ticket: str) -> list[str]:
 def _follows(row: Any, places: list[str], *, promised: float, when: Callable[[float], str]) -> str:
     said = f"your update is in {', '.join(places[:-1])} and {places[-1]}." if places[1:] else "it is in the timeline."
     if row.next_update_at is not None:
-        return f"{said} The next is promised by {when(row.next_update_at)}; I remind the thread then."
+        reminds = "; I remind the thread then" if places[0] in ("its thread", "its channel") else ""
+        if reminds and row.status == Status.TRIGGERED.value:
+            reminds += ", once somebody has it"
+        return f"{said} The next is promised by {when(row.next_update_at)}{reminds}."
     if promised:
         return f"{said} It is {row.status}, so no next one is promised."
     return said

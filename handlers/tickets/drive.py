@@ -22,9 +22,17 @@ ONCE: Mapping[Kind, int] = dict.fromkeys(Kind, 1)
 def drive(desk: Desk, tx: Tx, row: Any, item: Mapping[str, str], event: Mapping[str, Any], ref: TicketRef) -> None:
     """Do what a change means, when the ticket still is as it says: what was changed back since means nothing."""
     if item["field"] == "status" and ref.status_id == item["to"]:
+        if table.is_open(row) and event["at"] < _anew(tx, row):
+            return  # it came so late that it says nothing of what was paged since
         _stands(desk, tx, row, event, ref)
     elif item["field"] == "priority" and ref.priority_id == item["to"]:
         _weighs(desk, tx, row, event, ref)
+
+
+def _anew(tx: Tx, row: Any) -> float:
+    """Since when, in UNIX s, somebody has to take it anew: it was reopened, or paged once more; 0 when it never was."""
+    pages = [one for one in table.effects_about(tx.c, row.number) if one.kind == "page"]
+    return max(row.reopened_at or 0.0, float(pages[-1].created_at) if pages[1:] else 0.0)
 
 
 def _stands(desk: Desk, tx: Tx, row: Any, event: Mapping[str, Any], ref: TicketRef) -> None:

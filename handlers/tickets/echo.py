@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bot.integrations.jira.text import plain
+
 AROUND = 120.0
 """Seconds by which Jira's clock and ours may differ."""
 STANDING = ("status", "priority")
@@ -66,8 +68,13 @@ def our_comment(text: str, *, by: str, me: str, done: Sequence[Done]) -> bool:
     """True when it is a comment of ours: it ends with our incident and our time, so no time needs to be compared."""
     if me and by and by != me:
         return False
-    said = " ".join(text.split())
-    return any(one.kind == "note" and " ".join(one.text.split()) == said for one in done)
+    said = _bare(text)
+    return any(one.kind == "note" and _bare(one.text) == said for one in done)
+
+
+def _bare(text: str) -> str:
+    """A comment without what Jira and we write in different ways: its spaces, what is escaped, and mentions."""
+    return " ".join(plain(text).replace("\\", "").split())
 
 
 def late(field: str, *, at: float, order: int, known: Sequence[Heard]) -> bool:

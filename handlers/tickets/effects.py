@@ -14,7 +14,7 @@ from handlers.incidents.phone import PREFIX
 from handlers.incidents.rules import Status
 from handlers.incidents.table import INCIDENTS
 from handlers.posts import chat_of
-from handlers.tickets import rules
+from handlers.tickets import owed, rules
 from handlers.tickets.owed import STEPS
 
 LOOKS = 4
@@ -130,7 +130,7 @@ def page(desk: Desk, task: Task) -> Outcome:
     def again(tx: Tx) -> None:
         key, args = f"{task.key.split('#')[0]}#{looks + 1}", {"look": looks + 1}
         delay = FIRST_LOOK * 2**looks
-        tx.owe(Effect(key, "ticket-page", "pagerduty", row.number, args, urgency=8, delay=delay))
+        tx.owe(Effect(key, "ticket-page", owed.PAGE_LANE, row.number, args, urgency=8, delay=delay))
 
     if looks < LOOKS:
         return Outcome({"found": False}, again)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import math
 import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from bot.grammar import plain as storable
 from bot.integrations.jira.text import plain
 from bot.integrations.slack.words import clip
 from handlers.alerts.payload import BadPayload
@@ -21,6 +23,8 @@ FIELDS = ("status", "priority", "assignee", "summary", "key")
 ABOUT = re.compile(r"/issue/(\d+)/comment/")
 LONGEST = 33_000
 """Characters of a comment that are kept; Jira takes no more than 32,767."""
+LONGEST_ID = 200
+"""Characters of what an event is known by; an index row takes no more than some thousand bytes."""
 
 
 def allowed(body: bytes, signature: str | None, given: str, secret: str) -> bool:
@@ -55,7 +59,7 @@ def read(body: bytes) -> dict[str, Any] | None:
         author = comment.get("author") or {}
         change = told.get("changelog") or {}
         at = float(told.get("timestamp") or 0) / 1000
-        kept = {
+        kept: dict[str, Any] = {
             "type": kind,
             "issue": ident,
             "key": str(issue.get("key") or ""),
@@ -75,11 +79,24 @@ def read(body: bytes) -> dict[str, Any] | None:
             kept["at"] = _instant(comment.get("updated") or comment.get("created")) or at
             if kind == "comment_deleted":
                 kept["at"] = at
-        return kept | {"id": _identity(kept)}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
+        kept = _storable(kept)
+        ident = _identity(kept)
+        if len(ident) > LONGEST_ID or not math.isfinite(kept["at"]):
+            raise ValueError("no id and no time of Jira's")
+        return kept | {"id": ident}
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as e:
         raise BadPayload(
             400, "the body is not a Jira webhook: it needs webhookEvent, and an issue or its comment"
         ) from e
+
+
+def _storable(given: Any) -> Any:
+    """The same with every text such that each database takes it."""
+    if isinstance(given, str):
+        return storable(given)
+    if isinstance(given, list):
+        return [_storable(one) for one in given]
+    return {name: _storable(one) for name, one in given.items()} if isinstance(given, dict) else given
 
 
 def _identity(kept: Mapping[str, Any]) -> str:

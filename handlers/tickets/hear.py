@@ -14,6 +14,7 @@ from bot.effects import EFFECTS, Effect, Outcome, Performer, State, Task, Tx
 from bot.errors import GiveUp
 from bot.integrations.jira import TicketRef
 from bot.integrations.jira.text import escaped
+from handlers.buckets import EDITS
 from handlers.desk import Desk
 from handlers.incidents import decide, table
 from handlers.incidents.table import INCIDENTS, TIMELINE
@@ -148,9 +149,11 @@ def _comment(desk: Desk, tx: Tx, row: Any, event: Mapping[str, Any]) -> None:
     t = TIMELINE()
     line = (t.c.incident == row.number) & (t.c.kind == "ticket-comment") & (t.c.text == args.get("line"))
     tx.c.execute(t.update().where(line).values(text=said.plain))
-    _keep(tx, first.key, said, event)
     key, told = f"{row.uid}:asked:jira:{event['id']}", {"note": first.key, "text": said.mrkdwn}
-    tx.owe(Effect(key, "asked", "slack", row.number, told, urgency=5, after=first.key))
+    # One after another: an edit that Slack put off must not come after a newer one.
+    after = args.get("edit") or first.key
+    tx.owe(Effect(key, "asked", "slack", row.number, told, urgency=5, after=after, bucket=EDITS))
+    _keep(tx, first.key, said, event, edit=key)
 
 
 def _note_key(row: Any, comment: str) -> str:
@@ -169,11 +172,11 @@ def _show(desk: Desk, tx: Tx, row: Any, event: Mapping[str, Any], kind: str, sai
     _keep(tx, _note_key(row, event["comment"]), said, event)
 
 
-def _keep(tx: Tx, key: str, said: Said, event: Mapping[str, Any]) -> None:
-    """Keep with a comment's message what it says and since when, by which a change of it is made."""
+def _keep(tx: Tx, key: str, said: Said, event: Mapping[str, Any], *, edit: str = "") -> None:
+    """Keep with a comment's message what it says, since when, and the last edit of it, by which a change of it is made."""
     t = EFFECTS()
     args = json.loads(tx.c.execute(sa.select(t.c.args).where(t.c.key == key)).scalar_one())
-    kept = {**args, "text": said.mrkdwn, "line": said.plain, "at": event["at"]}
+    kept = {**args, "text": said.mrkdwn, "line": said.plain, "at": event["at"], "edit": edit}
     tx.c.execute(t.update().where(t.c.key == key).values(args=json.dumps(kept, ensure_ascii=False)))
 
 

@@ -19,6 +19,8 @@ LEAD = re.compile(r"^\W+")
 """The sign a line of the thread begins with; a Jira on MySQL cannot store some of them."""
 LONGEST = 20_000
 """Characters of a comment; Jira takes 32,767."""
+PAGE_LANE = "checks"
+"""The lane in which PagerDuty is asked for a page's address: one that nothing urgent waits in, should it not answer."""
 PAGE_PAUSE = 3.0
 """Seconds after which PagerDuty has an incident for the page that it took."""
 STEPS: dict[Status, Step] = {Status.ACKNOWLEDGED: "acknowledged", Status.MITIGATED: "mitigated"}
@@ -80,4 +82,4 @@ def settled(desk: Desk, tx: Tx, done: Settled) -> None:
     if page is not None and page.state == State.DONE.value and desk.outside.pager and desk.outside.pager.reads:
         key = f"{row.uid}:ticket-page:{row.ticket_key}:{page.key.removeprefix(f'{row.uid}:')}"
         args = {"look": 1}
-        tx.owe(Effect(key, "ticket-page", "pagerduty", row.number, args, urgency=8, delay=PAGE_PAUSE))
+        tx.owe(Effect(key, "ticket-page", PAGE_LANE, row.number, args, urgency=8, delay=PAGE_PAUSE))

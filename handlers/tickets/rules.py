@@ -88,7 +88,7 @@ def summary(row: Any, *, open_: bool) -> str:
     """The ticket's summary, at most 255 characters. ``open_``: it may say what the incident is about."""
     if not open_:
         return f"{PRIVATE} INC-{row.number}"
-    return " ".join(f"[{row.severity}] {row.service}: {row.title}".split())[:255]
+    return " ".join(f"[{row.severity}] {row.service}: {row.title}".split())[:255].rstrip()
 
 
 def description(desk: Desk, row: Any, *, open_: bool) -> str:

@@ -107,6 +107,8 @@ def test_of_effects_only_what_was_said_about_long_closed_incidents_goes(store: S
     with store.write() as c:
         for key, kind, about in (("p", "panel", LONG), ("n", "note", LONG), ("q", "asked", LONG), ("r", "reply", None)):
             effect(c, key, kind, about)
+        for key, kind, about in (("h", "ticket-heard", LONG), ("c", "ticket-note", LONG), ("m", "update-modal", None)):
+            effect(c, key, kind, about)
         for kind in ("page", "page-resolve", "ticket", "ticket-done", "root", "checks"):
             kept[f"its {kind}"] = (kind, LONG, {})
         kept["of the open"] = ("note", OPEN, {})
@@ -117,7 +119,7 @@ def test_of_effects_only_what_was_said_about_long_closed_incidents_goes(store: S
         kept["another subject's"] = ("undo", None, {})
         for key, (kind, about, more) in kept.items():
             effect(c, key, kind, about, **more)
-    assert purge(store).messages == 4
+    assert purge(store).messages == 7
     assert left(store, EFFECTS().c.key) == kept.keys()
 
 

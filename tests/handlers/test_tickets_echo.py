@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.integrations.jira.text import escaped, plain
 from handlers.incidents.rules import Status, after
 from handlers.tickets.drive import deed_of
 from handlers.tickets.echo import AROUND, Done, Heard, late, our_comment, ours
@@ -61,6 +62,14 @@ def test_a_person_who_shares_the_account_is_heard_when_we_did_nothing(made, to):
         "on it", by=ME, me=ME, done=[Done("note", 1000, 1001, text="Acknowledged by alice. (INC-1, …)")]
     )
     assert our_comment("a  b", by=ME, me=ME, done=[Done("note", 1000, 1001, text="a b")]), "Jira may wrap a line"
+
+
+def test_a_comment_of_ours_is_known_however_jira_writes_a_mention():
+    text = "Update by alice: ask [~bob] or [~accountid:5b10], see {code} now. (INC-1, 2026-11-26 04:00:00 UTC)"
+    done = [Done("note", 1000, 1001, text=escaped(text))]
+    for heard in (plain(escaped(text)), plain(text), text):
+        assert our_comment(heard, by=ME, me=ME, done=done), heard
+    assert not our_comment(plain(text.replace("now", "later")), by=ME, me=ME, done=done)
 
 
 @given(

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,8 @@ from ground.waiting import until
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from bot import inbox
+from bot.inbox import Request
 from bot.integrations.jira.fake import API_TOKEN, EMAIL, FakeJira
 from bot.integrations.jira.fake_site import Custom, Project, Status, Transition, Workflow
 from bot.integrations.pagerduty.fake import API_TOKEN as PD_TOKEN
@@ -563,10 +566,83 @@ def test_the_door_opens_to_a_signature_or_to_the_secret_and_to_nobody_else(ops: 
     assert post(bot, {"webhookEvent": "user_created"}, sign=SECRET).json() == {"accepted": 0}
 
 
+def test_an_empty_secret_is_none(ops: Town):
+    """As of ${JIRA_WEBHOOK_SECRET} where the variable is there and empty."""
+    ops.config["jira"]["webhook_secret"] = ops.config["alertmanager"]["webhook_secret"] = ""
+    ops.config["pagerduty"]["webhook_secret"] = ops.config["captain"]["api_token"] = ""
+    bot = ops.start()
+    assert [post(bot, EVENT).status_code, post(bot, EVENT, path="?secret=").status_code] == [404, 404]
+    unsigned = {"X-PagerDuty-Signature": "v1=" + hmac.new(b"", b"{}", hashlib.sha256).hexdigest()}
+    assert requests.post(f"{bot.url}/webhooks/pagerduty", data=b"{}", headers=unsigned, timeout=10).status_code == 404
+    for path in ("/webhooks/alertmanager", "/api/command"):
+        bare = {"Authorization": "Bearer "}
+        assert requests.post(f"{bot.url}{path}", json={}, headers=bare, timeout=10).status_code == 401, path
+
+
 def test_without_a_secret_the_door_is_shut(ops: Town):
     del ops.config["jira"]["webhook_secret"]
     answer = post(ops.start(), EVENT, sign=SECRET)
     assert (answer.status_code, "jira.webhook_secret is not set" in answer.json()["error"]) == (404, True)
+
+
+def test_a_webhook_on_a_fault_of_ours_owes_an_answer_to_nobody(ops: Town):
+    bot = ops.start()
+    assert bot.captain.take(Request("jira:odd", time.time(), "jira", {"event": {"id": "odd"}}))
+    settled(bot)
+    assert effects(bot, "reply") == [], "it can never be delivered, and would be stuck for ever"
+
+
+def test_a_webhook_that_was_taken_is_done_however_long_the_process_was_away(ops: Town):
+    bot = ops.start()
+    since = time.time() - 3600
+    with bot.captain.store.write() as c:
+        inbox.write(c, [[Request(f"{kind}:1", since, kind, {})] for kind in ("jira", "command")])
+        assert [one.key for one in inbox.undone(c, time.time())] == ["jira:1"]
+
+
+def test_a_move_told_late_takes_no_page_that_is_newer(ops: Town):
+    """Jira sends again for an hour what a restart of ours refused: by then the same ticket may stand for a new page."""
+    bot = ops.start()
+    key = opened(ops, bot)
+    ops.jira.webhook_url = f"{bot.url}/nowhere"
+    ops.jira.transition(key, "In Progress", "bob")
+    until(lambda: ops.jira.hooks.sent)
+    ops.jira.webhook_url = ""
+    (event,) = [told for _, told in ops.jira.hooks.sent]
+    ops.jira.faults.breaks("500", only="transitions")
+    bot.ask("incident resolve INC-1")
+    bot.ask("incident reopen INC-1")
+    assert shown(bot)["status"] == "triggered"
+    assert post(bot, event, sign=SECRET).status_code == 202
+    until(lambda: timeline(bot, "ticket-status"), message="it is shown all the same")
+    assert shown(bot)["status"] == "triggered", "somebody has to take the new page"
+
+
+def test_a_comment_changed_twice_ends_as_it_is_whatever_slack_puts_off(ops: Town):
+    bot = started(ops)
+    key = opened(ops, bot)
+    ident = ops.jira.comment(key, "the password is hunter2", "bob")
+    said(ops, "hunter2")
+    ops.slack.faults.breaks("500", only="chat.update")
+    ops.jira.edit_comment(key, ident, "the password is h…", "bob")
+    until(lambda: len(effects(bot, "asked")) == 1)
+    ops.jira.edit_comment(key, ident, "nothing to see", "bob")
+    until(lambda: len(effects(bot, "asked")) == 2)
+    first, second = effects(bot, "asked")
+    assert second.after == first.key
+    ops.slack.faults.mend()
+    until(lambda: any("nothing to see" in t for t in ops.thread(ops.roots()[0])), timeout=20)
+
+
+def test_when_pagerduty_shows_no_pages_its_lane_pages_all_the_same(ops: Town):
+    ops.config["pagerduty"] |= {"api_token": PD_TOKEN, "from_email": "bob@example.com"}
+    ops.pagerduty.faults.breaks("500", only="/incidents")
+    bot = ops.start()
+    opened(ops, bot)
+    opened(ops, bot, 'incident open sev2 docs-api "again"')
+    until(lambda: sum(one.attempt for one in effects(bot, "ticket-page")) >= 6, timeout=30, message="it is not asked")
+    assert not bot.captain.engine._lanes["pagerduty"].down
+    assert len(ops.pages()) == 2
 
 
 def test_what_comes_unordered_and_again_under_new_ids_changes_nothing_twice(ops: Town):

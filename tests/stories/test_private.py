@@ -7,8 +7,11 @@ from urllib.parse import unquote_plus
 
 import pytest
 import requests
+import sqlalchemy as sa
 from ground.town import Bot, Town, channel, user
 from ground.waiting import until
+
+from handlers.incidents.table import INCIDENTS
 
 CANARY = "zebra-credentials-leaked"
 TOKEN, READER = "alices-own-token", "readers-own-token"
@@ -189,3 +192,24 @@ def test_a_channel_that_cannot_be_made_leaves_it_unsaid_and_paged(town: Town):
     room = until(lambda: by_token(bot, READER, "incident show 1")["data"]["room"], timeout=30)
     until(lambda: any(CANARY in town.shown(m) for m in town.messages() if m["channel"] == room), timeout=30)
     assert leaks(town, room) == []
+
+
+@pytest.mark.parametrize("door", ["home", "form"])
+def test_who_somebody_is_is_asked_before_the_database_is_held(town: Town, door: str):
+    """A Slack that answers slowly would hold a connection for each person that looks."""
+    bot = town.start()
+    bot.ask("incident open sev2 docs-api p95 up")
+    with bot.captain.store.write() as c:
+        c.execute(sa.update(INCIDENTS()).values(private=True))
+    until(lambda: bot.captain.engine.owed() == {})
+    held: list[int] = []
+    pool = bot.captain.store.engine.pool
+    town.calls.heard.append(lambda call: held.append(pool.checkedout()) if "users.info" in call.path else None)
+    for name in ("alice", "bob", "carol"):
+        asked = len(held)
+        if door == "home":
+            town.slack.open_home(user(town, name))
+        else:
+            town.slack.slash("#docs-api", user(town, name), "/captain", "incident update INC-1")
+        until(lambda asked=asked: len(held) > asked, message=f"{name} was not asked about")
+    assert min(held) == 0, "none was held by what asks"

@@ -187,7 +187,8 @@ def test_a_promise_made_before_anybody_has_it_is_kept_in_mind_by_who_takes_it(to
     told.config["incidents"]["remind"] = NEVER | {"update": 600}
     bot = told.start()
     root = burn(told, bot)
-    bot.ask("incident update we look at it --next 3s")
+    answer = bot.ask("incident update we look at it --next 3s")["text"]
+    assert answer.endswith("I remind the thread then, once somebody has it."), "nobody is reminded while nobody has it"
     bot.ask("incident ack INC-1", "dora")
     until(lambda: reminders(told, root, "was promised for") == 1, timeout=10)
 
