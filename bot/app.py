@@ -302,7 +302,7 @@ class Captain:
 
     def run(self, line: str, asker: Asker) -> Reply:
         """Carry out one line of the grammar. Raises Refused with what to do instead."""
-        private.ask_first(self.desk, asker)
+        private.ask(self.desk, asker)
         words = grammar.split(line)
         if words[:1] == ["help"] or not words:
             prefix = f"{self.desk.command} " if asker.door == "slack" else "captain "

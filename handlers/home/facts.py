@@ -56,7 +56,7 @@ class Facts:
 def gather(desk: Desk, user: str, *, may: May) -> Facts:
     """Read them. ``user``: Slack user id."""
     now, me = time.time(), Asker(user, user, "slack", "")
-    private.ask_first(desk, me)
+    private.ask(desk, me)
     with desk.store.read() as c:
         rows = sorted(table.open_incidents(c, limit=MOST), key=_worst_first)
         parts = _parts(c, user, rows)

@@ -52,6 +52,12 @@ def declarer(asker: Asker) -> str:
     return asker.id if asker.door == "slack" else asker.email
 
 
+def ask(desk: Desk, asker: Asker) -> None:
+    """Have Slack asked now what ``sees`` may need to know of somebody: what asks later holds a connection."""
+    if desk.access is not None and asker.door == "slack":
+        desk.access.sees_private(asker)
+
+
 def sees(desk: Desk, c: Connection, row: Any, asker: Asker) -> bool:
     """Whether somebody may see an incident.
 
@@ -74,12 +80,6 @@ def sees(desk: Desk, c: Connection, row: Any, asker: Asker) -> bool:
 
 def _sees_all(desk: Desk, asker: Asker) -> bool:
     return desk.access is not None and desk.access.sees_private(asker)
-
-
-def ask_first(desk: Desk, asker: Asker) -> None:
-    """Have Slack asked who somebody is before a transaction begins: asked in it, Slack would hold it as long as it likes."""
-    if desk.access is not None and asker.door == "slack":
-        desk.access.sees_private(asker)
 
 
 def check(desk: Desk, c: Connection, row: Any, asker: Asker) -> None:

@@ -98,7 +98,7 @@ def read(desk: Desk, form: Mapping[str, Any]) -> tuple[dict[str, Any] | None, di
 def submitted(desk: Desk, asker: Asker, fields: Mapping[str, Any]) -> Reply:
     """Tell what a form says. Raises Refused."""
     number, promised = int(fields["incident"]), updates.promised(str(fields["next"]))
-    private.ask_first(desk, asker)
+    private.ask(desk, asker)
     with desk.store.read() as c:
         commands.meant(desk, c, asker, str(number))  # that they may see it
     said = updates.update(desk, asker, number, str(fields["text"]), promised=promised, now=time.time())
@@ -142,7 +142,7 @@ def _open(desk: Desk, args: Mapping[str, Any]) -> None:
     named = NAMED.fullmatch(args["line"])
     ref = named.group(1) if named else None
     asker = Asker(args["user"], args["user"], "slack", "", args["channel"])
-    private.ask_first(desk, asker)
+    private.ask(desk, asker)
     with desk.store.read() as c:
         found = commands.meant_by_form(desk, c, asker, ref or "")
         if found is not None and found.status == Status.CLOSED.value:

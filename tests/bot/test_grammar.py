@@ -49,7 +49,7 @@ def test_lines_that_mean_something(line, meaning):
         ("incidnt list", "Did you mean 'incident'?"),
         ("incident", "`incident` wants a verb"),
         ("incident akc", "Did you mean 'ack'?"),
-        ("incident open", "SEVERITY is missing. Usage: `incident open SEVERITY SERVICE TITLE… [--test]`"),
+        ("incident open", "SEVERITY is missing. Usage: `incident open SEVERITY SERVICE TITLE… [--test] [--private]`"),
         ("incident open sev9 docs-api x", "SEVERITY cannot be 'sev9'. Use one of: sev1, sev2, sev3."),
         ("incident list --al", "has no option --al. Did you mean '--all'?"),
         ("flag on gateway-bypass", "--for is missing. Usage: `flag on NAME REASON… --for DURATION`"),

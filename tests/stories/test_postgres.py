@@ -210,7 +210,7 @@ def test_after_a_long_outage_a_new_page_goes_out_at_once(shared: Town, postgres,
         "labels": fire["alerts"][0]["labels"] | {"service": "gateway"},
     }
     until(lambda: bot.alert(fire | {"alerts": [other]}).status_code == 202)
-    until(lambda: len(shared.pages()) == 2, timeout=8, message="a page waits for the executor")
+    until(lambda: len(shared.pages()) == 2, timeout=15, message="a page waits for the executor")
 
 
 def test_a_database_that_is_read_only_is_refused_with_a_sentence(shared: Town, postgres):
