@@ -92,15 +92,17 @@ def differing(seen: Sequence[Message], kept: Mapping[str, str], emoji: str, *, w
 
 
 def _places(row: Any) -> list[tuple[str, str | None]]:
-    """(channel, thread) where its messages are: its thread, and its own channel where it has one."""
-    return [(row.channel, row.thread_ts), *([(row.room, None)] if row.room else [])]
+    """(channel, thread) where its messages are: its thread and its own channel, where it has them."""
+    thread = [(row.channel, row.thread_ts)] if row.thread_ts else []
+    return [*thread, *([(row.room, None)] if row.room else [])]
 
 
 def _lately(c: Connection, *, now: float) -> Sequence[Any]:
     t = INCIDENTS()
     wanted = t.c.open_key.is_not(None) | (t.c.resolved_at > now - OVER_FOR)
     asked = sa.select(t.c.number, t.c.channel, t.c.thread_ts, t.c.room, t.c.opened_at)
-    return c.execute(asked.where(wanted, t.c.thread_ts != "").order_by(t.c.number.desc())).all()
+    somewhere = (t.c.thread_ts != "") | (t.c.room != "")
+    return c.execute(asked.where(wanted, somewhere).order_by(t.c.number.desc())).all()
 
 
 def _turn(rows: Sequence[Any], turn: int) -> list[Any]:

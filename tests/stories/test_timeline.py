@@ -375,6 +375,22 @@ def test_an_incidents_own_channel_is_looked_at_as_well_as_its_thread(town: Town,
     until(lambda: marked(bot) == [("bob", "in the thread"), ("bob", "in the channel")])
 
 
+def test_an_incident_without_a_thread_is_looked_at_in_its_channel(town: Town, bot, root):
+    room = town.slack.add_channel("inc-1", is_private=True)
+    with bot.captain.store.write() as c:
+        c.execute(INCIDENTS().update().values(room=room, channel="", thread_ts="", private=True))
+    town.slack.events = set()
+    town.slack.pin(room, town.slack.say(room, "bob", "in the channel")["ts"], "alice")
+    sweep.tick(bot.captain.desk, 300.0)
+    kept = sa.select(TIMELINE().c.text).where(TIMELINE().c.kind == "message")
+
+    def found() -> list[str]:
+        with bot.captain.store.read() as c:
+            return list(c.execute(kept).scalars())
+
+    until(lambda: found() == ["in the channel"])
+
+
 def test_with_many_incidents_the_looks_take_turns(town: Town, bot, root):
     town.slack.events = set()
     town.slack.pin("#docs-api", town.slack.say("#docs-api", "bob", "the oldest", root["ts"])["ts"], "alice")
