@@ -211,6 +211,11 @@ def lost(desk: Desk, tx: Tx, row: Any, why: str) -> None:
         f"`incident channel INC-{row.number}` makes another."
     )
     _in_thread(desk, tx, now, f"{row.uid}:lost:{row.room}", text)
+    text = (
+        f"⚠ The private channel of INC-{row.number} can no longer be used: {escape(why)} Nothing of it is said anywhere else. "
+        f"`incident channel INC-{row.number}` makes another."
+    )
+    _to_declarer(tx, now, f"{row.uid}:lost:{row.room}:said", text)
     decide.show(desk, tx, row.number)
 
 
@@ -219,15 +224,19 @@ def settled(tx: Tx, done: Settled) -> None:
     if done.kind != owing.ROOM or done.state is not State.GAVE_UP or done.about is None:
         return
     row = table.by_number(tx.c, done.about)
-    who = table.about(row).get(private.DECLARED_BY, "")
-    if not row.private or not words.USER.fullmatch(who):
-        return
     text = (
         f"⚠ The private channel of INC-{row.number} could not be made: {escape(done.reason)} Nothing of it is said anywhere "
         f"else. `incident repair INC-{row.number}` tries again; until then `incident show INC-{row.number}` is for you alone."
     )
-    args = {"url": "", "user": who, "text": text, "blocks": [], "in_channel": False}
-    tx.owe(Effect(f"{done.key}:sorry:{done.attempt}", "reply", "replies", None, args, urgency=1))
+    _to_declarer(tx, row, f"{done.key}:sorry:{done.attempt}", text)
+
+
+def _to_declarer(tx: Tx, row: Any, key: str, text: str) -> None:
+    """Owe whoever declared a private incident in Slack a direct message: there is no other place to say it."""
+    who = table.about(row).get(private.DECLARED_BY, "")
+    if row.private and words.USER.fullmatch(who):
+        args = {"url": "", "user": who, "text": text, "blocks": [], "in_channel": False}
+        tx.owe(Effect(key, "reply", "replies", None, args, urgency=1))
 
 
 def _in_thread(desk: Desk, tx: Tx, row: Any, key: str, text: str) -> None:

@@ -180,6 +180,27 @@ def test_a_channel_that_slack_refuses_is_told_to_who_declared_it_alone(town: Tow
     assert leaks(town, room) == []
 
 
+def test_when_its_channel_is_gone_who_declared_it_hears_of_it_and_makes_another(town: Town):
+    bot = town.start()
+    room, alice = opened(town, bot), user(town, "alice")
+    until(lambda: any(CANARY in town.shown(m) for m in town.messages() if m["channel"] == room), timeout=20)
+    town.slack.world.channels[room].is_archived = True
+    by_token(bot, READER, f"incident note {CANARY} once more --of 1")
+
+    def told() -> bool:
+        world = town.slack.state()
+        return any(
+            "can no longer be used" in m["text"] and _direct(world, m["channel"], {alice}) for m in world["messages"]
+        )
+
+    until(told, timeout=20)
+    town.slack.slash("#general", alice, "/captain", "incident channel 1")
+    another = until(lambda: by_token(bot, READER, "incident show 1")["data"]["room"], timeout=20)
+    assert another != room
+    until(lambda: any(CANARY in town.shown(m) for m in town.messages() if m["channel"] == another), timeout=20)
+    assert leaks(town, room, another) == []
+
+
 def test_a_channel_that_cannot_be_made_leaves_it_unsaid_and_paged(town: Town):
     town.slack.faults.breaks("500", only="conversations.create")
     bot = town.start()
