@@ -99,7 +99,7 @@ def test_killed_while_it_is_on(town: Town):
 @pytest.mark.slow
 def test_dead_at_its_end_it_goes_off_as_soon_as_there_is_a_bot_again(town: Town):
     bot = town.spawn()
-    end = on(bot, 4)
+    end = on(bot, 6)
     until(lambda: town.bypass() == "true")
     bot.kill()
     until(lambda: time.time() > end + 1)
