@@ -394,13 +394,14 @@ class Captain:
 
     def _home(self, user: str, key: str) -> None:
         """Show the tab as it is known here, and again when PagerDuty has said who is on call."""
+        drawn = time.time()
         try:
             self._publish(user)
         except (Retry, GiveUp) as e:
             # Opening the tab again asks again; nothing is owed for a page that is only looked at.
             log.warning("App Home of %s: %s", user, e.reason)
         with self.engine.transaction(time.time()) as tx:
-            turns.refresh(self.desk, tx, user, key)
+            turns.refresh(self.desk, tx, user, key, drawn=drawn)
 
     def _publish(self, user: str) -> None:
         if self.outside.chat is not None:

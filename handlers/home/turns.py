@@ -58,10 +58,10 @@ def known(desk: Desk, c: Connection, *, now: float) -> Turns | None:
     )
 
 
-def refresh(desk: Desk, tx: Tx, user: str, key: str) -> None:
+def refresh(desk: Desk, tx: Tx, user: str, key: str, *, drawn: float) -> None:
     """Have PagerDuty asked, unless somebody has just done so, and the tab drawn anew when it has answered or has not.
 
-    ``key``: the request's own.
+    ``key``: the request's own. ``drawn``: UNIX s at which the tab was begun to be drawn: an answer since is not in it.
     """
     pager = desk.outside.pager
     if pager is None or not pager.reads or desk.outside.chat is None:
@@ -69,7 +69,10 @@ def refresh(desk: Desk, tx: Tx, user: str, key: str) -> None:
     t = EFFECTS()
     fresh = (_key(tx.now), _key(tx.now - SLOT))
     done = t.c.key.in_(fresh) & (t.c.state == State.DONE.value)
-    if tx.c.execute(sa.select(t.c.key).where(done)).first() is not None:
+    answered_at = tx.c.execute(sa.select(sa.func.max(t.c.done_at)).where(done)).scalar()
+    if answered_at is not None:
+        if answered_at >= drawn:
+            again(tx, user, key)
         return
     tx.owe(Effect(fresh[0], LOOK, LANE, None, urgency=1))
     again(tx, user, key, after=fresh[0])

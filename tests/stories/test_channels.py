@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from ground.town import Bot, Town, user
 from ground.waiting import until
 
+from bot.effects import EFFECTS
 from bot.integrations.pagerduty.fake import API_TOKEN
 from bot.integrations.slack.fake_world import Channel
 
@@ -79,6 +81,19 @@ def test_a_sev1_gets_a_channel_with_its_people_its_panel_and_its_links(roomy: To
     until(lambda: any(f"Go on in <#{made.id}>" in text for text in roomy.thread(head)))
     assert f"its thread is in <#{head['channel']}>" in panel(roomy, made)
     assert calls(roomy, "/conversations.list") == 0, "the workspace is never listed"
+
+
+def test_asking_who_is_on_call_for_a_channel_is_in_no_pages_way(roomy: Town):
+    bot = roomy.start()
+    bot.ask("incident open sev1 docs-api p95 up")
+    room(roomy, bot)
+    asked = sa.select(EFFECTS().c.lane).where(EFFECTS().c.kind == "room-oncall")
+
+    def lane() -> str | None:
+        with bot.captain.store.read() as c:
+            return c.execute(asked).scalar()
+
+    assert until(lane) != "pagerduty", "a REST API that is down would trip the lane of the pages"
 
 
 def test_what_is_said_of_it_goes_to_its_channel_and_both_panels_stay_true(roomy: Town):
