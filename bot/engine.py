@@ -287,7 +287,7 @@ class Engine:
         done = Settled(key, row.kind, row.lane, row.about, tried.state, attempt, took, tried.reason)
         due = time.time() + tried.pause
         self._patiently(lambda: self._settle(done, tried.outcome, due, tried.pause))
-        told = {"state": tried.state.value, "lane": row.lane, "urgency": row.urgency, "due": due}
+        told = {"state": tried.state.value, "lane": row.lane, "urgency": row.urgency, "due": due, "pause": tried.pause}
         return told | {"bucket": row.bucket, "soft": tried.answered is False}
 
     def _attempt(self, row: Any, attempt: int) -> _Tried:

@@ -102,7 +102,7 @@ class Lane:
         self._free_at: dict[str, float] = {}
         self._held: dict[tuple[str, int], int] = {}
         """What waits or runs here, and which of its places in the queues counts."""
-        self._asleep: set[tuple[str, int]] = set()
+        self._asleep: dict[tuple[str, int], float] = {}
         self._order = itertools.count(1)
         self._wake = threading.Condition()
         self._threads: list[threading.Thread] = []
@@ -122,7 +122,8 @@ class Lane:
         name = (key, attempt)
         with self._wake:
             pause = due - self._clock()
-            if self._closed or (name in self._held and (pause > 0 or name not in self._asleep)):
+            wakes = time.monotonic() + pause
+            if self._closed or (name in self._held and not self._hastened(name, pause, wakes)):
                 return
             # Newest first among equals: in a storm the new critical page does not stand behind the old ones. But where
             # calls are paced the oldest goes first: in a long storm none may wait for ever.
@@ -130,12 +131,12 @@ class Lane:
             item = _Item(urgency, n if self.rule.pace(bucket) else -n, key, attempt, bucket, soft)
             self._held[name] = item.order
             if pause <= 0:
-                self._asleep.discard(name)
+                self._asleep.pop(name, None)
                 heapq.heappush(self._ready, item)
             else:
-                self._asleep.add(name)
                 # Waited for by the clock that is never set: an hour put back must not be an hour of nobody being woken.
-                heapq.heappush(self._later, (time.monotonic() + pause, item))
+                self._asleep[name] = wakes
+                heapq.heappush(self._later, (wakes, item))
             self._hire()
 
     def holds(self, key: str, attempt: int) -> bool:
@@ -207,7 +208,7 @@ class Lane:
         self._later = [place for place in self._later if not place[1].soft]
         heapq.heapify(self._later)
         for item in soft:
-            self._asleep.discard(item.name)
+            self._asleep.pop(item.name, None)
             heapq.heappush(self._ready, item)
         self._hire()
 
@@ -218,8 +219,12 @@ class Lane:
             item = min(soft)
             self._later = [place for place in self._later if place[1] is not item]
             heapq.heapify(self._later)
-            self._asleep.discard(item.name)
+            self._asleep.pop(item.name, None)
             heapq.heappush(self._ready, item)
+
+    def _hastened(self, name: tuple[str, int], pause: float, wakes: float) -> bool:
+        """True when a try that is held sleeps, and is now wanted at once, or clearly sooner than it would wake."""
+        return name in self._asleep and (pause <= 0 or wakes < self._asleep[name] - 1.0)
 
     def _counts(self, item: _Item) -> bool:
         """False for a place in a queue that was given up for a better one."""
@@ -273,7 +278,7 @@ class Lane:
         while self._later and self._later[0][0] <= now:
             _, item = heapq.heappop(self._later)
             if self._counts(item):
-                self._asleep.discard(item.name)
+                self._asleep.pop(item.name, None)
                 heapq.heappush(self._ready, item)
         for bucket in [name for name in self._blocked if self._free_at.get(name, 0.0) <= now]:
             for item in self._blocked.pop(bucket):

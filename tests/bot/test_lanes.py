@@ -97,3 +97,14 @@ def test_a_closed_lane_starts_nothing_more(calls):
     calls.go.set()
     lane.join(time.monotonic() + 5)
     assert calls.started == ["busy"]
+
+
+def test_a_try_that_sleeps_too_long_is_woken_by_one_who_wants_it_sooner(calls):
+    """As when the clock was set back between the reckoning of its time and its being put here."""
+    lane = Lane(LaneRule("pagerduty", workers=2), calls.run)
+    calls.go.set()
+    lane.put("page", 2, urgency=1, due=time.time() + 3600)
+    lane.put("page", 2, urgency=1, due=time.time() + 0.1)
+    until(lambda: calls.started == ["page"], timeout=3, message="the page sleeps for an hour")
+    lane.close()
+    assert calls.started == ["page"]
