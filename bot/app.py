@@ -48,7 +48,7 @@ from handlers.flags import table as flag_table
 from handlers.flags.kinds import Flag
 from handlers.flags.kinds import misfits as flag_misfits
 from handlers.home import facts, turns, view
-from handlers.incidents import decide, phone, private, table, verdicts
+from handlers.incidents import arrive, decide, phone, private, table, verdicts
 from handlers.posts import post_once
 from handlers.rooms import effects as room_effects
 from handlers.subjects import PERFORMERS, SUBJECTS, TICKS, lanes
@@ -283,7 +283,7 @@ class Captain:
         return 0, verdicts.severity_of(self.desk, entry.alert.labels).rank
 
     def _decide(self, entries: Sequence[Entry]) -> None:
-        decide.on_alerts(self.desk, entries)
+        arrive.on_alerts(self.desk, entries, now=time.time())
 
     # ---- people -----------------------------------------------------------------------------------------------------
 

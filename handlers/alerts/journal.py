@@ -19,7 +19,7 @@ from handlers.alerts.payload import Alert
 class JournalRow(SQLModel, table=True):
     """One alert event. ``received_at``, ``seen_at`` UNIX s; ``starts_at``, ``ends_at`` microseconds since the epoch.
 
-    ``repeats``: how often it came again, last at ``seen_at``.
+    ``repeats``: how often it came again, last at ``seen_at``. ``held``: what kind of rule kept it from waking anybody.
     """
 
     __tablename__ = "alerts"
@@ -39,6 +39,7 @@ class JournalRow(SQLModel, table=True):
     incident: int | None = Field(default=None, index=True)
     seen_at: float | None = None
     repeats: int = 0
+    held: str | None = None
 
 
 @dataclass(frozen=True)

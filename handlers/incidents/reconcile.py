@@ -21,7 +21,7 @@ from handlers.alerts import journal, payload
 from handlers.alerts.payload import Alert
 from handlers.buckets import events
 from handlers.desk import Desk
-from handlers.incidents import compare, decide, findings, table, verdicts
+from handlers.incidents import arrive, compare, decide, findings, table, verdicts
 from handlers.incidents.compare import Compared, Heard, Kept, Known, Ours, Theirs
 from handlers.incidents.effects import dedup_key
 from handlers.incidents.rules import Deed, Status
@@ -359,7 +359,7 @@ def _take_in_missed(desk: Desk, alerts: Sequence[ActiveAlert], told: Told) -> No
     taken.sort(key=lambda alert: verdicts.severity_of(desk, alert.labels).rank)
     for alert in taken[:MOST_MISSED]:
         with desk.engine.transaction(time.time()) as tx:
-            number = decide.take_in(desk, tx, alert)
+            number = arrive.take_in(desk, tx, alert)
         if number is not None:
             name = alert.labels["alertname"]
             told.healed.append(f"INC-{number}: {name} taken in from Alertmanager, its webhook never came")

@@ -21,6 +21,7 @@ class Incident(SQLModel, table=True):
     ``channel`` and ``thread_ts``: where its panel and thread are; ``room``: the id of its own channel, when it has one.
     ``ticket_id``: Jira's own, which stays when somebody moves the ticket; its key does not.
     ``digest_channel`` without ``digest_ts``: its line in the digest was there, and somebody deleted it.
+    ``umbrella``: the number of the storm it is folded into.
     ``next_update_at``: when the next update is promised; None when it is not, or when the incident is over.
     """
 
@@ -68,6 +69,7 @@ class Incident(SQLModel, table=True):
     checks: str = ""
     panel: int = 0
     panel_owed: bool = False
+    umbrella: int | None = None
 
 
 class TimelineEvent(SQLModel, table=True):

@@ -1,0 +1,201 @@
+"""Decides about alerts: which incident each belongs to, what it makes of it, and whom that wakes; all in one transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from bot.effects import Tx
+from bot.intake import Later
+from handlers.alerts import journal
+from handlers.alerts.journal import Entry
+from handlers.alerts.payload import Alert
+from handlers.desk import Desk
+from handlers.incidents import decide, owing, remind, rules, table, verdicts, words
+from handlers.incidents.rules import Deed, Severity, Status
+from handlers.incidents.table import INCIDENTS
+from handlers.rooms import owing as rooms
+from handlers.tickets import owed as tickets
+from handlers.watchdogs.rules import matching
+
+
+class Twice(Exception):
+    """Another replica has decided about this alert: everything written down here is taken back."""
+
+
+UNDECIDED = 60.0
+"""Seconds for which the end of an incident waits for an alert that nobody has decided about; one that breaks must not hold it."""
+KEPT = ("summary", "description", "runbook_url", "dashboard", "slo", "burn")
+"""What of an alert's annotations and labels is kept on the incident."""
+
+
+def on_alerts(desk: Desk, entries: Sequence[Entry], *, now: float) -> None:
+    """Decide about journaled alerts and write down what follows, all or nothing. ``now``: UNIX s."""
+    try:
+        with desk.engine.transaction(now) as tx:
+            for entry in entries:
+                _on_alert(desk, tx, entry)
+    except Twice:
+        if len(entries) > 1:
+            for entry in entries:
+                on_alerts(desk, [entry], now=now)
+
+
+def take_in(desk: Desk, tx: Tx, alert: Alert) -> int | None:
+    """Journal an alert that fires and whose webhook never came, and decide as if it had come now; the incident it is in."""
+    (new,) = journal.write(tx.c, [(tx.now, [alert])])
+    if not new:
+        return None  # it came after all
+    number = _on_alert(desk, tx, new[0], how=", found by looking: no webhook came for it")
+    if number is not None:
+        text = f"{alert.labels['alertname']} was found firing in Alertmanager: its webhook never came"
+        table.add_event(tx.c, incident=number, at=tx.now, kind="found", actor="Release Captain", text=text)
+    return number
+
+
+def _on_alert(desk: Desk, tx: Tx, entry: Entry, *, how: str = "") -> int | None:
+    verdict, incident = _judge(desk, tx, entry)
+    if not journal.decided(tx.c, entry, verdict=verdict + how, incident=incident):
+        raise Twice
+    return incident
+
+
+def _judge(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
+    alert = entry.alert
+    watchdogs = matching(desk.watchdogs, alert.labels)
+    if watchdogs:
+        said = "alive" if alert.firing else "has ended, which it never should; only its firing counts as alive"
+        return f"watchdog {', '.join(watchdogs)}: {said}", None
+    other = journal.sibling(tx.c, alert)
+    if not alert.firing:
+        if other is None:
+            return verdicts.NEVER_FIRED, None
+        if other.verdict is None:
+            raise Later
+        if other.incident is None:
+            return "resolved: it had opened nothing", None
+        return _ended(desk, tx, other.incident), other.incident
+    if other is not None:
+        return verdicts.CAME_TOO_LATE, None
+    return _firing(desk, tx, entry)
+
+
+def _firing(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
+    alert = entry.alert
+    environment, key = where(desk, alert)
+    severity = verdicts.severity_of(desk, alert.labels)
+    row = _lock_open(tx, key)
+    if row is None and journal.sibling(tx.c, alert) is not None:
+        # While this waited for the incident, another replica saw the end of all its alerts, of this one too.
+        return verdicts.CAME_TOO_LATE, None
+    before = None if row else table.last_of_key(tx.c, key)
+    if row is None:
+        uid = rules.incident_uid(key, alert.fingerprint, str(alert.starts_at))
+        if before is not None and before.uid != uid and _back(desk, tx, before.number, entry, severity):
+            return verdicts.reopened(desk, before, alert, severity), before.number
+        title = " ".join(
+            (alert.annotations.get("summary") or f"{alert.labels['alertname']} on {alert.service}").split()
+        )
+        kept = {name: value for name in KEPT if (value := alert.annotations.get(name) or alert.labels.get(name))}
+        if before is not None and before.uid != uid:
+            kept["before"] = f"INC-{before.number}"
+        number = decide.open_(
+            desk,
+            tx,
+            {
+                "uid": uid, "key": key, "open_key": key, "service": alert.service, "environment": environment,
+                "severity": severity.value, "title": title[:300], "source": "alert", "opened_by": decide.ALERTMANAGER,
+                "about": json.dumps(kept | {"alertname": alert.labels["alertname"]}, ensure_ascii=False),
+                "opened_at": entry.received_at,
+            },
+        )  # fmt: skip
+        if number is not None:
+            return verdicts.opened(desk, number, alert, severity), number
+        row = _lock_open(tx, key)
+        if row is None:
+            # This very occurrence was decided before and is over by now.
+            return verdicts.SEEN_BEFORE, None
+    return _joined(desk, tx, row, entry, severity), row.number
+
+
+def where(desk: Desk, alert: Alert) -> tuple[str, str]:
+    """The environment an alert is about, and the key of the incident it belongs to."""
+    named = alert.labels.get(desk.policy.environment_label, "")[:100]
+    environment = named or desk.services[alert.service].environment
+    return environment, rules.incident_key(alert.labels, service=alert.service, environment=environment)
+
+
+def _back(desk: Desk, tx: Tx, number: int, entry: Entry, severity: Severity) -> bool:
+    """Reopen the incident that was of the same key, when it ended so lately that this is no new one; False when not."""
+    row = table.locked(tx.c, number)
+    if not rules.is_back(row.resolved_at, entry.received_at, within=desk.policy.reopen_within):
+        return False
+    ago = words.duration(entry.received_at - row.resolved_at)
+    text = f"{entry.alert.labels['alertname']} fires again, {ago} after it was resolved"
+    if severity.value != row.severity:
+        # As if it were a new one: what is no worse than a ticket now wakes nobody, and what becomes worse pages then.
+        tx.c.execute(INCIDENTS().update().where(INCIDENTS().c.number == number).values(severity=severity.value))
+        said = f"severity is {severity.value} now, it was {row.severity}"
+        table.add_event(tx.c, incident=number, at=tx.now, kind="severity", actor=decide.ALERTMANAGER, text=said)
+        tickets.edited(desk, tx, row, "severity")
+        row = table.by_number(tx.c, number)
+    reason, since = verdicts.label(desk, entry.alert, severity), entry.received_at
+    return decide.move(desk, tx, row, Deed.REOPEN, actor=decide.ALERTMANAGER, text=text, since=since, reason=reason)
+
+
+def _joined(desk: Desk, tx: Tx, row: Any, entry: Entry, severity: Severity) -> str:
+    """Another alert of an open incident: remember it, and raise the severity if it is worse."""
+    name = entry.alert.labels["alertname"]
+    table.add_event(
+        tx.c, incident=row.number, at=tx.now, kind="alert", actor=decide.ALERTMANAGER, text=f"{name} fires too"
+    )
+    verdict = verdicts.joined(desk, row, entry.alert, severity)
+    if severity.rank < Severity(row.severity).rank:
+        verdict = verdicts.raised(desk, row, entry.alert, severity)
+        values: dict[str, Any] = {"severity": severity.value}
+        wakes = severity.pages and not Severity(row.severity).pages
+        if wakes:
+            # Whoever took it took a ticket; a page is for the on-call, and somebody has to take it anew.
+            values |= table.ANEW
+            remind.arm(desk, tx, row, Status.TRIGGERED)
+        tx.c.execute(INCIDENTS().update().where(INCIDENTS().c.number == row.number).values(**values))
+        text = f"severity raised from {row.severity} to {severity.value} by {name}"
+        table.add_event(tx.c, incident=row.number, at=tx.now, kind="severity", actor=decide.ALERTMANAGER, text=text)
+        tickets.edited(desk, tx, row, "severity")
+        if wakes and verdicts.pages(desk, severity, row.service):
+            owing.page(tx, row, severity, since=entry.received_at)
+        rooms.raised(desk, tx, row.number)
+    decide.show(desk, tx, row.number)
+    return verdict
+
+
+def _ended(desk: Desk, tx: Tx, number: int) -> str:
+    """An alert of the incident has resolved; when none fires any more, the incident is over. Gives the verdict."""
+    row = table.locked(tx.c, number)  # before counting: another replica may be putting one more alert into it
+    firing = journal.still_firing(tx.c, number)
+    if firing:
+        decide.show(desk, tx, number)
+        return verdicts.ended(number, firing, over=False)
+    over = row is None or not table.is_open(row)
+    if not over and row.source == "alert":
+        if _more_to_come(desk, tx, row):
+            raise Later
+        decide.move(desk, tx, row, Deed.RESOLVE, actor=decide.ALERTMANAGER, text="every alert has resolved")
+    return verdicts.ended(number, firing, over=over)
+
+
+def _more_to_come(desk: Desk, tx: Tx, row: Any) -> bool:
+    """True when an alert of the incident has fired and waits to be decided, here or at another replica.
+
+    To end now would open a second incident, and page a second time, for what has never stopped burning.
+    """
+    waiting = journal.waiting(tx.c, row.service, since=tx.now - UNDECIDED)
+    return any(where(desk, alert)[1] == row.key for alert in waiting)
+
+
+def _lock_open(tx: Tx, key: str) -> Any:
+    t = INCIDENTS()
+    return tx.c.execute(sa.select(t).where(t.c.open_key == key).with_for_update()).first()
