@@ -51,6 +51,7 @@ from handlers.home import facts, turns, view
 from handlers.incidents import arrive, decide, phone, private, table, verdicts
 from handlers.posts import post_once
 from handlers.rooms import effects as room_effects
+from handlers.slo.kinds import Slo
 from handlers.subjects import PERFORMERS, SUBJECTS, TICKS, lanes
 from handlers.tickets import hear as ticket_hear
 from handlers.tickets import owed as ticket_owed
@@ -82,6 +83,7 @@ class Settings(BaseModel):
     watchdogs: Mapping[str, Watchdog] = Field(default_factory=dict)
     heartbeat: HeartbeatSettings | None = None
     flags: Mapping[str, Flag] = Field(default_factory=dict)
+    slos: Mapping[str, Slo] = Field(default_factory=dict)
     permissions: Permissions = Permissions()
 
 
@@ -184,6 +186,7 @@ class Captain:
             heartbeat=settings.heartbeat,
             tickets=settings.jira,
             flags=settings.flags,
+            slos=settings.slos,
             access=self.access,
         )
         self.watchdogs = Ear(self.store, settings.watchdogs)

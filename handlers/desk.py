@@ -19,6 +19,7 @@ from bot.store import Store
 from handlers.access import Access
 from handlers.catalogue import Policy, Service, Watchdog
 from handlers.flags.kinds import Flag
+from handlers.slo.kinds import Slo
 from runbooks import Runbook
 
 
@@ -52,4 +53,5 @@ class Desk:
     heartbeat: HeartbeatSettings | None = None
     tickets: JiraSettings | None = None
     flags: Mapping[str, Flag] = field(default_factory=dict)
+    slos: Mapping[str, Slo] = field(default_factory=dict)
     access: Access | None = None
