@@ -14,6 +14,8 @@ PER_SECOND = re.compile(r"\brate\s*\(")
 COUNTED = re.compile(r"\b(?:increase|sum_over_time|count_over_time)\s*\(")
 UNITS: Mapping[str, int] = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 SPAN = re.compile(r"(\d{1,6})([smhdw])")
+SUMMED_FROM, SUMMED_STEP = 6 * 3600, 300
+"""Seconds: windows longer than the first are summed from counts of the second in the rules that are written."""
 
 
 def seconds(span: str) -> int:
@@ -158,10 +160,10 @@ class Slo(BaseModel):
         return (*own, *(tier for tier in self._few_tiers() if tier.name not in taken))
 
     def _few_tiers(self) -> Sequence[Tier]:
-        if not self.few_bad:
+        unit = next((unit for unit in (86400, 3600, 600) if self.window_s >= 10 * unit), 0)
+        if not self.few_bad or not unit:
             return ()
-        unit = next(unit for unit in (86400, 3600, 600) if self.window_s >= 10 * unit or unit == 600)
-        tenth = max(unit, self.window_s // 10 // unit * unit)
+        tenth = self.window_s // 10 // unit * unit
         # With a low objective even a total outage burns slowly: half of what it can burn at most must do.
         burn = min(round(self.window_s / tenth, 3), round(0.5 / self.budget, 3))
         short = span(max(300, tenth // 12))
