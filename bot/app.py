@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -59,10 +58,10 @@ from handlers.tickets import owed as ticket_owed
 from handlers.timeline import hear, marks, written
 from handlers.watchdogs import table as watchdog_table
 from handlers.watchdogs.hear import Ear
+from handlers.watchdogs.lint import misfits as watchdog_misfits
 from runbooks import Runbook, load_folder, shipped
 
 log = logging.getLogger(__name__)
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 COMMIT_PATIENCE = 1.8
 """Seconds a door waits for its commit: Alertmanager hears 503 within two, Slack within its three."""
 
@@ -135,26 +134,9 @@ def _misfits(made: Settings, runbooks: Mapping[str, Runbook]) -> Iterator[tuple[
         if service.jira and made.jira is None:
             yield ("services", name, "jira"), "is set, but there is no jira: section: no ticket would be made"
     yield from flag_misfits(made.flags, list(made.services), cluster=made.kubernetes is not None)
-    yield from slo_misfits(
-        made.slos, made.services, pager=made.pagerduty is not None, metrics=made.prometheus is not None
-    )
-    yield from _unwatched(made)
-
-
-def _unwatched(made: Settings) -> Iterator[tuple[Place, str]]:
-    """Watchdogs that could not do what they are for."""
-    if made.watchdogs and made.alertmanager is None:
-        yield ("watchdogs",), "are set, but there is no alertmanager: section: no watchdog could ever arrive"
-    for name, watchdog in made.watchdogs.items():
-        service = made.services.get(watchdog.service)
-        if not NAME.fullmatch(name):
-            yield ("watchdogs", name), "must be named with at most 63 letters, digits, '-', '_' and '.'"
-        if service is None:
-            why = f"'{watchdog.service}' is not a service.{config.nearest(watchdog.service, list(made.services))}"
-            yield ("watchdogs", name, "service"), why
-        elif watchdog.severity.pages and made.pagerduty is not None and service.pagerduty is None:
-            why = f"services.{watchdog.service}.pagerduty is not set: the watchdog's silence would page nobody"
-            yield ("watchdogs", name, "service"), why
+    alerts, pager, metrics = (part is not None for part in (made.alertmanager, made.pagerduty, made.prometheus))
+    yield from slo_misfits(made.slos, made.services, made.incidents, pager=pager, metrics=metrics)
+    yield from watchdog_misfits(made.watchdogs, made.services, alerts=alerts, pager=pager)
 
 
 class Captain:

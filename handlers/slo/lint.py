@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 
 from bot.config import nearest
-from handlers.catalogue import Service
+from handlers.catalogue import Policy, Service
+from handlers.incidents.rules import Severity
 from handlers.slo.kinds import MARK, QUOTED, SUMMED_FROM, SUMMED_STEP, Slo, Tier, kinds, seconds, span
 
 Place = tuple[str | int, ...]
@@ -19,9 +20,14 @@ RANGED = re.compile(r"\[\s*\{\{\s*window\s*\}\}\s*[\]:]")
 
 
 def misfits(
-    slos: Mapping[str, Slo], services: Mapping[str, Service], *, pager: bool, metrics: bool
+    slos: Mapping[str, Slo], services: Mapping[str, Service], policy: Policy, *, pager: bool, metrics: bool
 ) -> Iterator[tuple[Place, str]]:
     """(place, sentence) for each mistake. ``pager``, ``metrics``: pagerduty: and prometheus: are there."""
+    for label, pages in (("page", True), ("ticket", False)) if slos else ():
+        severity = policy.severities.get(label, Severity.SEV2)
+        if severity.pages is not pages:
+            why = f"'{label}' is {severity.value}, which {'pages' if severity.pages else 'pages nobody'}: give the alerts of slos: "
+            yield ("incidents", "severities"), f"{why}{label}: {'sev2' if pages else 'sev3'}"
     for name, slo in slos.items():
         here: Place = ("slos", name)
         if not NAME.fullmatch(name):
@@ -55,6 +61,8 @@ def _queries(slo: Slo) -> Iterator[tuple[Place, str]]:
         bare = QUOTED.sub('""', query)
         others = [found for found in TEMPLATE.findall(query) if not MARK.fullmatch(found)]
         fixed = RANGE.findall(bare)
+        if "#" in bare:
+            yield (place,), "has a comment (#), which would hide what is put around it; take it out"
         if others:
             yield (place,), f"{others[0]} is not known here; only {{{{window}}}} is filled in"
         if fixed:
