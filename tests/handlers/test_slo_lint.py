@@ -54,7 +54,7 @@ WRONG = [
     (
         {"objective": 90},
         "tiers.0.burn: burn 14.4 can never be reached at an objective of 90: when every event is bad it burns 10 times its "
-        + "budget; give tiers: a burn below 10, or an objective above 93.06",
+         "budget; give tiers: a burn below 10, or an objective above 93.06",
     ),
     ({"tiers": [Tier(severity="page", burn=2, long="1h", short="1h")]}, "tiers.0.short: short (1h) must be shorter"),
     ({"tiers": [Tier(severity="page", burn=2, long="1h", short="2h")]}, "a twelfth is usual, 5m"),
