@@ -41,6 +41,7 @@ from handlers.access import misfits as access_misfits
 from handlers.alerts import journal, payload
 from handlers.alerts.journal import Entry, Identity
 from handlers.catalogue import Policy, Service, Watchdog
+from handlers.catalogue import misfits as group_misfits
 from handlers.desk import Desk, Outside
 from handlers.flags import decide as flag_decide
 from handlers.flags import table as flag_table
@@ -58,7 +59,7 @@ from handlers.tickets import owed as ticket_owed
 from handlers.timeline import hear, marks, written
 from handlers.watchdogs import table as watchdog_table
 from handlers.watchdogs.hear import Ear
-from handlers.watchdogs.lint import misfits as watchdog_misfits
+from handlers.watchdogs.rules import misfits as watchdog_misfits
 from runbooks import Runbook, load_folder, shipped
 
 log = logging.getLogger(__name__)
@@ -125,6 +126,7 @@ def _misfits(made: Settings, runbooks: Mapping[str, Runbook]) -> Iterator[tuple[
     if fallback and fallback not in made.services:
         why = f"'{fallback}' is not a service.{config.nearest(fallback, list(made.services))}"
         yield ("incidents", "fallback_service"), why
+    yield from group_misfits(made.incidents, made.services)
     for name, service in made.services.items():
         if service.runbook and service.runbook not in runbooks:
             why = f"there is no runbook '{service.runbook}'.{config.nearest(service.runbook, list(runbooks))}"
@@ -136,7 +138,7 @@ def _misfits(made: Settings, runbooks: Mapping[str, Runbook]) -> Iterator[tuple[
     yield from flag_misfits(made.flags, list(made.services), cluster=made.kubernetes is not None)
     alerts, pager, metrics = (part is not None for part in (made.alertmanager, made.pagerduty, made.prometheus))
     yield from slo_misfits(made.slos, made.services, made.incidents, pager=pager, metrics=metrics)
-    yield from watchdog_misfits(made.watchdogs, made.services, alerts=alerts, pager=pager)
+    yield from watchdog_misfits(made.watchdogs, made.services, heard=alerts, pages=pager)
 
 
 class Captain:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,13 +14,16 @@ from bot.intake import Later
 from handlers.alerts import journal
 from handlers.alerts.journal import Entry
 from handlers.alerts.payload import Alert
+from handlers.catalogue import grouped
 from handlers.desk import Desk
-from handlers.incidents import decide, owing, remind, rules, table, verdicts, words
+from handlers.incidents import decide, grouping, owing, remind, rules, table, verdicts, words
 from handlers.incidents.rules import Deed, Severity, Status
 from handlers.incidents.table import INCIDENTS
 from handlers.rooms import owing as rooms
 from handlers.tickets import owed as tickets
 from handlers.watchdogs.rules import matching
+
+log = logging.getLogger(__name__)
 
 
 class Twice(Exception):
@@ -58,9 +62,26 @@ def take_in(desk: Desk, tx: Tx, alert: Alert) -> int | None:
 
 def _on_alert(desk: Desk, tx: Tx, entry: Entry, *, how: str = "") -> int | None:
     verdict, incident = _judge(desk, tx, entry)
+    verdict += _alone(desk, entry, incident)
     if not journal.decided(tx.c, entry, verdict=verdict + how, incident=incident):
         raise Twice
     return incident
+
+
+def _alone(desk: Desk, entry: Entry, incident: int | None) -> str:
+    """What is said of an alert that firing put into an incident of its own, for want of a label; empty when it did not."""
+    missing = key_of(desk, entry.alert).missing if entry.alert.firing and incident is not None else ""
+    if not missing:
+        return ""
+    log.warning(
+        "alert %s (%s) of %s has no label %s, which group_by wants: INC-%d is of it alone",
+        entry.alert.labels["alertname"][: verdicts.LONGEST_LABEL],
+        entry.alert.fingerprint,
+        entry.alert.service,
+        missing,
+        incident,
+    )
+    return verdicts.alone(missing)
 
 
 def _judge(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
@@ -125,7 +146,18 @@ def where(desk: Desk, alert: Alert) -> tuple[str, str]:
     """The environment an alert is about, and the key of the incident it belongs to."""
     named = alert.labels.get(desk.policy.environment_label, "")[:100]
     environment = named or desk.services[alert.service].environment
-    return environment, rules.incident_key(alert.labels, service=alert.service, environment=environment)
+    return environment, key_of(desk, alert).text
+
+
+def key_of(desk: Desk, alert: Alert) -> grouping.Key:
+    """What makes an alert one incident with others, by the template of its service."""
+    return grouping.key_of(
+        grouped(desk.policy, desk.services, alert.service),
+        alert.labels,
+        service=alert.service,
+        environment=alert.labels.get(desk.policy.environment_label, "") or desk.services[alert.service].environment,
+        fingerprint=alert.fingerprint,
+    )
 
 
 def _back(desk: Desk, tx: Tx, number: int, entry: Entry, severity: Severity) -> bool:

@@ -64,6 +64,11 @@ def joined(desk: Desk, row: Any, alert: Alert, severity: Severity) -> str:
     return f"joined INC-{row.number}{_paging(desk, severity, row.service, label(desk, alert, severity))}"
 
 
+def alone(missing: str) -> str:
+    """What is added to the verdict of an alert without a label of the template: it is one incident with nothing else."""
+    return f"; it has no label '{missing}', which group_by wants, so it is an incident of its own"
+
+
 def ended(number: int, firing: int, *, over: bool) -> str:
     """The verdict of an alert that resolved.
 

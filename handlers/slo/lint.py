@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 
 from bot.config import nearest
 from handlers.catalogue import Policy, Service
+from handlers.incidents.grouping import parse
 from handlers.incidents.rules import Severity
-from handlers.slo.kinds import MARK, QUOTED, SUMMED_FROM, SUMMED_STEP, Slo, Tier, kinds, seconds, span
+from handlers.slo.kinds import MARK, QUOTED, SUMMED_FROM, SUMMED_STEP, Slo, Tier, kinds, labels, seconds, span
 
 Place = tuple[str | int, ...]
 NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_-]{0,62}")
@@ -41,6 +42,8 @@ def misfits(
                 "or give tiers: with severity: ticket alone and few_bad: 0"
             )
             yield (*here, "service"), why
+        else:
+            yield from (((*here, "service"), why) for why in _apart(slo, service.group_by or policy.group_by, policy))
         if slo.evaluate and not metrics:
             why = (
                 "there is no prometheus: section, so I could not measure it; add one, or set evaluate: false "
@@ -49,6 +52,18 @@ def misfits(
             yield here, why
         for place, why in (*_queries(slo), *_windows(slo), *_tiers(slo), *_texts(slo)):
             yield (*here, *place), why
+
+
+def _apart(slo: Slo, template: str, policy: Policy) -> Iterator[str]:
+    """Alerts for which a part of the template is empty are incidents of their own: each tier would page anew."""
+    carried = {"alertname", policy.service_label, policy.environment_label, *labels("", slo, environment="")}
+    for part in parse(template).parts:
+        if not isinstance(part, str) and not carried & set(part):
+            asked = "|".join(part)
+            yield (
+                f"its incidents are told apart by {{{asked}}}, which the alerts of this SLO do not carry, so that each tier "
+                f"would be an incident of its own; write {{{asked}|slo}} in group_by"
+            )
 
 
 def _queries(slo: Slo) -> Iterator[tuple[Place, str]]:

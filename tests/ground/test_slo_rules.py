@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from handlers.catalogue import Policy, Service
-from handlers.incidents.rules import incident_key
+from handlers.incidents import grouping
 from handlers.slo import rule_file
 from handlers.slo.kinds import Slo
 from handlers.slo.lint import misfits
@@ -353,15 +353,20 @@ def test_what_an_alert_says(tmp_path: Path):
     assert run.returncode == 0, run.stdout + run.stderr
 
 
-def test_all_alerts_of_an_slo_lead_to_one_incident_and_those_of_another_to_another():
-    keys: dict[str, set[str]] = {}
+def test_all_tiers_of_an_slo_lead_to_one_incident_and_those_of_another_to_another():
+    keys: dict[tuple[str, str], set[str]] = {}
     for rule in (rule for group in groups() for rule in group["rules"] if "alert" in rule):
         labels = {"alertname": rule["alert"], **rule["labels"]}
-        keys.setdefault(labels["slo"], set()).add(
-            incident_key(labels, service=labels["service"], environment=labels["env"])
-        )
-    assert {name: len(found) for name, found in keys.items()} == {"availability": 1, "latency": 1}
-    assert len(set.union(*keys.values())) == 2
+        key = grouping.key_of(grouping.DEFAULT, labels, service=labels["service"], environment=labels["env"])
+        assert not key.missing
+        keys.setdefault((labels["slo"], rule["alert"]), set()).add(key.text)
+    assert {about: len(found) for about, found in keys.items()} == {
+        ("availability", "SLOBurn"): 1,
+        ("availability", "SLODataMissing"): 1,
+        ("latency", "SLOBurn"): 1,
+        ("latency", "SLODataMissing"): 1,
+    }
+    assert len(set.union(*keys.values())) == 4, "that something cannot be measured is an incident beside it"
 
 
 def test_where_the_bot_reads_other_labels_the_alerts_carry_them_too():

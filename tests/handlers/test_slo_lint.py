@@ -102,6 +102,17 @@ def test_the_severities_of_its_alerts_must_mean_what_they_say():
     assert list(misfits({}, SERVICES, policy, pager=True, metrics=True)) == []
 
 
+def test_a_template_of_keys_that_would_make_every_tier_an_incident_of_its_own_is_refused():
+    slos = {"docs-api-availability": Slo(**GOOD)}
+
+    def said(template: str) -> list[str]:
+        services = {"docs-api": Service(channel="#docs", pagerduty="a" * 32, group_by=template)}
+        return [why for _, why in misfits(slos, services, Policy(), pager=True, metrics=True)]
+
+    assert "by {cluster}, which the alerts of this SLO do not carry" in said("{service}/{cluster}/{slo|alertname}")[0]
+    assert said("{service}/{cluster|slo}") == []
+
+
 def test_a_mistake_stops_the_start_at_its_line(tmp_path: Path):
     file = tmp_path / "captain.yml"
     config = {
