@@ -10,8 +10,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.app import load
 from bot.errors import ConfigError
+from bot.settings import load
 from handlers.catalogue import Service
 from handlers.slo.kinds import Slo, Tier, bad_query, kinds, seconds, span, total_query
 from handlers.slo.lint import misfits
@@ -53,8 +53,8 @@ WRONG = [
     ({"bad": "sum(rate(x[{{window}}])) + sum(increase(x[{{window}}]))"}, "bad: has rate() beside increase()"),
     (
         {"objective": 90},
-        "tiers.0.burn: burn 14.4 can never be reached at an objective of 90: when every event is bad it burns 10 times its "
-         "budget; give tiers: a burn below 10, or an objective above 93.06",
+        ("tiers.0.burn: burn 14.4 can never be reached at an objective of 90: when every event is bad it burns 10 times its "
+         "budget; give tiers: a burn below 10, or an objective above 93.06"),
     ),
     ({"tiers": [Tier(severity="page", burn=2, long="1h", short="1h")]}, "tiers.0.short: short (1h) must be shorter"),
     ({"tiers": [Tier(severity="page", burn=2, long="1h", short="2h")]}, "a twelfth is usual, 5m"),
