@@ -99,9 +99,6 @@ def _misfits(made: Settings, runbooks: Mapping[str, Runbook]) -> Iterator[tuple[
         if service.jira and made.jira is None:
             yield ("services", name, "jira"), "is set, but there is no jira: section: no ticket would be made"
     yield from flag_misfits(made.flags, list(made.services), cluster=made.kubernetes is not None)
-    yield from slo_misfits(
-        made.slos, made.services, pager=made.pagerduty is not None, metrics=made.prometheus is not None
-    )
-    yield from watchdog_misfits(
-        made.watchdogs, made.services, heard=made.alertmanager is not None, pages=made.pagerduty is not None
-    )
+    alerts, pager, metrics = (part is not None for part in (made.alertmanager, made.pagerduty, made.prometheus))
+    yield from slo_misfits(made.slos, made.services, made.incidents, pager=pager, metrics=metrics)
+    yield from watchdog_misfits(made.watchdogs, made.services, heard=alerts, pages=pager)
