@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -49,6 +48,7 @@ from handlers.flags.kinds import Flag
 from handlers.flags.kinds import misfits as flag_misfits
 from handlers.home import facts, turns, view
 from handlers.incidents import arrive, decide, phone, private, table, verdicts
+from handlers.noise.kinds import Noise
 from handlers.posts import post_once
 from handlers.rooms import effects as room_effects
 from handlers.slo.kinds import Slo
@@ -58,10 +58,10 @@ from handlers.tickets import owed as ticket_owed
 from handlers.timeline import hear, marks, written
 from handlers.watchdogs import table as watchdog_table
 from handlers.watchdogs.hear import Ear
+from handlers.watchdogs.rules import misfits as watchdog_misfits
 from runbooks import Runbook, load_folder, shipped
 
 log = logging.getLogger(__name__)
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 COMMIT_PATIENCE = 1.8
 """Seconds a door waits for its commit: Alertmanager hears 503 within two, Slack within its three."""
 
@@ -84,6 +84,7 @@ class Settings(BaseModel):
     heartbeat: HeartbeatSettings | None = None
     flags: Mapping[str, Flag] = Field(default_factory=dict)
     slos: Mapping[str, Slo] = Field(default_factory=dict)
+    noise: Noise = Noise()
     permissions: Permissions = Permissions()
 
 
@@ -134,23 +135,9 @@ def _misfits(made: Settings, runbooks: Mapping[str, Runbook]) -> Iterator[tuple[
         if service.jira and made.jira is None:
             yield ("services", name, "jira"), "is set, but there is no jira: section: no ticket would be made"
     yield from flag_misfits(made.flags, list(made.services), cluster=made.kubernetes is not None)
-    yield from _unwatched(made)
-
-
-def _unwatched(made: Settings) -> Iterator[tuple[Place, str]]:
-    """Watchdogs that could not do what they are for."""
-    if made.watchdogs and made.alertmanager is None:
-        yield ("watchdogs",), "are set, but there is no alertmanager: section: no watchdog could ever arrive"
-    for name, watchdog in made.watchdogs.items():
-        service = made.services.get(watchdog.service)
-        if not NAME.fullmatch(name):
-            yield ("watchdogs", name), "must be named with at most 63 letters, digits, '-', '_' and '.'"
-        if service is None:
-            why = f"'{watchdog.service}' is not a service.{config.nearest(watchdog.service, list(made.services))}"
-            yield ("watchdogs", name, "service"), why
-        elif watchdog.severity.pages and made.pagerduty is not None and service.pagerduty is None:
-            why = f"services.{watchdog.service}.pagerduty is not set: the watchdog's silence would page nobody"
-            yield ("watchdogs", name, "service"), why
+    yield from watchdog_misfits(
+        made.watchdogs, made.services, heard=made.alertmanager is not None, pages=made.pagerduty is not None
+    )
 
 
 class Captain:
@@ -188,6 +175,8 @@ class Captain:
             flags=settings.flags,
             slos=settings.slos,
             access=self.access,
+            noise=settings.noise,
+            count_held=lambda kind: self.meter.held.labels(kind).inc(),
         )
         self.watchdogs = Ear(self.store, settings.watchdogs)
         self.commands = grammar.commands(SUBJECTS)
