@@ -48,7 +48,8 @@ from handlers.flags.kinds import Flag
 from handlers.flags.kinds import misfits as flag_misfits
 from handlers.home import facts, turns, view
 from handlers.incidents import arrive, decide, phone, private, table, verdicts
-from handlers.noise.kinds import Noise
+from handlers.noise.kinds import Noise, Window
+from handlers.noise.kinds import misfits as noise_misfits
 from handlers.posts import post_once
 from handlers.rooms import effects as room_effects
 from handlers.slo.kinds import Slo
@@ -84,6 +85,7 @@ class Settings(BaseModel):
     heartbeat: HeartbeatSettings | None = None
     flags: Mapping[str, Flag] = Field(default_factory=dict)
     slos: Mapping[str, Slo] = Field(default_factory=dict)
+    maintenance: Mapping[str, Window] = Field(default_factory=dict)
     noise: Noise = Noise()
     permissions: Permissions = Permissions()
 
@@ -135,6 +137,7 @@ def _misfits(made: Settings, runbooks: Mapping[str, Runbook]) -> Iterator[tuple[
         if service.jira and made.jira is None:
             yield ("services", name, "jira"), "is set, but there is no jira: section: no ticket would be made"
     yield from flag_misfits(made.flags, list(made.services), cluster=made.kubernetes is not None)
+    yield from noise_misfits(made.maintenance, made.services)
     yield from watchdog_misfits(
         made.watchdogs, made.services, heard=made.alertmanager is not None, pages=made.pagerduty is not None
     )
@@ -175,6 +178,7 @@ class Captain:
             flags=settings.flags,
             slos=settings.slos,
             access=self.access,
+            maintenance=settings.maintenance,
             noise=settings.noise,
             count_held=lambda kind: self.meter.held.labels(kind).inc(),
         )

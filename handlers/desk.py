@@ -19,7 +19,7 @@ from bot.store import Store
 from handlers.access import Access
 from handlers.catalogue import Policy, Service, Watchdog
 from handlers.flags.kinds import Flag
-from handlers.noise.kinds import Noise
+from handlers.noise.kinds import Noise, Window
 from handlers.slo.kinds import Slo
 from runbooks import Runbook
 
@@ -60,5 +60,6 @@ class Desk:
     flags: Mapping[str, Flag] = field(default_factory=dict)
     slos: Mapping[str, Slo] = field(default_factory=dict)
     access: Access | None = None
+    maintenance: Mapping[str, Window] = field(default_factory=dict)
     noise: Noise = field(default_factory=Noise)
     count_held: Callable[[str], None] = _uncounted

@@ -12,7 +12,7 @@ from handlers.alerts import journal
 from handlers.desk import Desk
 from handlers.incidents import arrive
 from handlers.incidents.words import duration
-from handlers.noise import decide, hold, table
+from handlers.noise import decide, owed, table
 from handlers.noise.weigh import Kind, clock
 
 LINE = "* * * * *"
@@ -21,7 +21,7 @@ QUIETS = (Kind.MAINTENANCE.value, Kind.DRILL.value, Kind.SILENCE.value)
 
 def performers(desk: Desk) -> list[Performer]:
     """The decisions that are owed."""
-    return [Performer(hold.AGAIN, lambda task: _decide(desk, task))]
+    return [Performer(owed.AGAIN, lambda task: _decide(desk, task))]
 
 
 def tick(desk: Desk, _slot: float) -> None:
@@ -29,10 +29,11 @@ def tick(desk: Desk, _slot: float) -> None:
     now = time.time()
     with desk.engine.transaction(now) as tx:
         decide.expire(desk, tx)
+        decide.sync(desk, tx)
         due = list(_due(tx))
-    for start in range(0, len(due), hold.AT_ONCE):
+    for start in range(0, len(due), owed.AT_ONCE):
         with desk.engine.transaction(now) as tx:
-            hold.release(tx, due[start : start + hold.AT_ONCE])
+            owed.release(tx, due[start : start + owed.AT_ONCE])
 
 
 def _due(tx: Tx) -> Iterator[Any]:
@@ -57,13 +58,13 @@ def _again(desk: Desk, tx: Tx, number: int, turn: int) -> None:
         return  # it has ended meanwhile, or is held by another reason
     entry = journal.entry(tx.c, one.alert)
     if entry is None or entry.alert.service not in desk.services:
-        hold.over(tx, one.id, "gone")
+        owed.over(tx, one.id, "gone")
         if entry is not None:
             why = f"held until {clock(tx.now)}; by then its service was no longer in captain.yml, so nobody is paged"
             journal.decided_again(tx.c, entry, verdict=why, incident=None, held=one.kind)
         return
     before = journal.verdict_of(tx.c, one.alert)
-    hold.over(tx, one.id, "acted")
+    owed.over(tx, one.id, "acted")
     journal.hold(tx.c, one.alert, None)
     verdict, incident = arrive.again(desk, tx, replace(entry, received_at=tx.now))
     after = table.hold(tx.c, number)
@@ -72,7 +73,7 @@ def _again(desk: Desk, tx: Tx, number: int, turn: int) -> None:
         return
     if incident is None:
         # It has ended, and whoever decides about that has not come to it.
-        hold.outcome(tx, one.id, "resolved")
+        owed.outcome(tx, one.id, "resolved")
         journal.decided_again(tx.c, entry, verdict=verdict, incident=None, held=one.kind)
         return
     reason = before.removeprefix("held, pages nobody: ")

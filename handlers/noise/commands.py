@@ -22,7 +22,9 @@ def list_(desk: Desk, _asker: Asker) -> Reply:
     with desk.store.read() as c:
         rows = table.active(c)
         counts = table.counts(c, [row.id for row in rows])
-    text, blocks = words.listing(rows, counts, {})
+    planned = [(name, span) for name, one in desk.maintenance.items() if (span := one.after(time.time()))]
+    lines = [words.planned(name, *span) for name, span in sorted(planned, key=lambda one: one[1])]
+    text, blocks = words.listing(rows, counts, {"Planned in captain.yml": lines})
     data = [plain(row) | {"held": counts[row.id][0], "holds": counts[row.id][1]} for row in rows]
     return Reply(text, blocks, data={"on": data})
 

@@ -13,15 +13,14 @@ from bot.grammar import Asker
 from handlers.buckets import EDITS, posts
 from handlers.desk import Desk
 from handlers.incidents.rules import incident_uid
-from handlers.noise import hold, table, words
-from handlers.noise.hold import LANE
+from handlers.noise import owed, table, words
 from handlers.noise.matchers import Matcher
 from handlers.noise.table import SILENCES
 from handlers.noise.weigh import Kind
 
 END, SAID, SHOWN = "silence-end", "silence-said", "silence-shown"
-ITSELF = "itself"
-"""Who ended what nobody ended by hand."""
+ITSELF, CONFIG = "itself", "captain.yml"
+"""Who ended what nobody ended by hand; who wants what nobody asked for."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +82,8 @@ def end(desk: Desk, tx: Tx, number: int, *, by: str, asker: Asker | None = None)
     t = SILENCES()
     tx.c.execute(t.update().where(t.c.id == number).values(open_key=None, ended_at=tx.now, ended_by=by))
     tx.cancel(f"silence:{row.uid}:end:{row.term}", "it was ended before")
-    held = table.held(tx.c, silence=number, limit=hold.AT_ONCE)  # the rest within a minute
-    hold.release(tx, held)
+    held = table.held(tx.c, silence=number, limit=owed.AT_ONCE)  # the rest within a minute
+    owed.release(tx, held)
     row = table.by_id(tx.c, number)
     if row.incident is None:
         everything, still = table.counts(tx.c, [number])[number]
@@ -113,6 +112,32 @@ def expire(desk: Desk, tx: Tx) -> None:
             tx.c.execute(t.update().where(t.c.id == row.id).values(end_at=tx.now + row.length))
 
 
+def sync(desk: Desk, tx: Tx) -> Sequence[Any]:
+    """Begin the windows of captain.yml whose time has come, and end those it no longer has; all that is on."""
+    on = table.active(tx.c)
+    now = {name: window_uid(name, *span) for name, one in desk.maintenance.items() if (span := one.at(tx.now))}
+    stale = [row for row in on if row.source == CONFIG and row.uid not in now.values()]
+    fresh = now.keys() - {row.name for row in on if row.source == CONFIG and row.uid in now.values()}
+    if not stale and not fresh:
+        return on
+    for row in stale:
+        end(desk, tx, row.id, by=ITSELF if row.end_at <= tx.now else CONFIG)
+    for name in sorted(fresh):
+        window, span = desk.maintenance[name], desk.maintenance[name].at(tx.now)
+        assert span is not None, "its time has come"
+        wanted = Wanted(
+            kind=Kind.MAINTENANCE, name=name, uid=now[name], open_key=f"window/{name}", seconds=span[1] - tx.now,
+            reason=window.reason, services=window.services, matchers=window.conditions, source=CONFIG,
+        )  # fmt: skip
+        begin(desk, tx, wanted)
+    return table.active(tx.c)
+
+
+def window_uid(name: str, start: float, end: float) -> str:
+    """Our name for one time that a window of captain.yml is on."""
+    return incident_uid("window", name, f"{start:.0f}", f"{end:.0f}")
+
+
 def uid_of(kind: Kind, key: str) -> str:
     """Our name for a silence that one request asks for: the same request asks for the same."""
     return incident_uid("silence", kind.value, key)
@@ -128,7 +153,7 @@ def record(tx: Tx, asker: Asker | None, row: Any, action: str, detail: Mapping[s
 
 
 def _end_of(row: Any, seconds: float) -> Effect:
-    return Effect(f"silence:{row.uid}:end:{row.term}", END, LANE, None, {"silence": row.id}, delay=seconds)
+    return Effect(f"silence:{row.uid}:end:{row.term}", END, owed.LANE, None, {"silence": row.id}, delay=seconds)
 
 
 def _post(

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
-from bot.effects import Effect, Tx, insert_once
+from bot.effects import Tx, insert_once
 from handlers.alerts import journal
 from handlers.alerts.journal import Entry
 from handlers.desk import Desk
 from handlers.incidents import verdicts
 from handlers.incidents.rules import Severity
-from handlers.noise import table
+from handlers.noise import decide, owed, table
 from handlers.noise.table import HOLDS
 from handlers.noise.weigh import Held, Incoming, Known, weigh
 
-AGAIN, LANE = "hold-again", "noise"
-AT_ONCE = 500
-"""Decisions that are owed in one transaction: nobody who waits to write waits long."""
 RESOLVED = "resolved while it was held: nothing was opened, nobody was paged"
 
 
@@ -40,7 +36,7 @@ def held(
         pages=verdicts.pages(desk, severity, alert.service),
         at=tx.now,
     )
-    found = weigh(one, _known(tx))
+    found = weigh(one, _known(desk, tx))
     if found is None:
         return None
     _keep(tx, entry, one, found)
@@ -58,39 +54,12 @@ def ended(tx: Tx, alert: int) -> tuple[str, int | None]:
         return "", None
     incident = journal.incident_of(tx.c, alert)
     if incident is None:
-        over(tx, hold.id, "resolved")
+        owed.over(tx, hold.id, "resolved")
     return RESOLVED, incident
 
 
-def over(tx: Tx, hold: int, outcome: str) -> None:
-    """It is held no longer. ``outcome``: what became of it."""
-    t = HOLDS()
-    tx.c.execute(
-        t.update().where(t.c.id == hold, t.c.over_at.is_(None)).values(over_at=tx.now, outcome=outcome)
-    )  # fmt: skip
-
-
-def outcome(tx: Tx, hold: int, said: str) -> None:
-    """What became of it is something else than was thought."""
-    tx.c.execute(HOLDS().update().where(HOLDS().c.id == hold).values(outcome=said))
-
-
-def release(tx: Tx, holds: Iterable[Any]) -> int:
-    """Owe a new decision about what is held, the worst first; how many that are."""
-    owed = [
-        tx.owe(Effect(_key(one), AGAIN, LANE, None, {"hold": one.id, "turn": one.turn}, urgency=one.rank))
-        for one in holds
-    ]
-    return sum(owed)
-
-
-def _key(one: Any) -> str:
-    """The time is part of it: a row's number may come again once it has been purged."""
-    return f"hold:{one.id}:{one.since:.3f}:{one.turn}"
-
-
-def _known(tx: Tx) -> Known:
-    return Known(quiets=[table.quiet(row) for row in table.active(tx.c)])
+def _known(desk: Desk, tx: Tx) -> Known:
+    return Known(quiets=[table.quiet(row) for row in decide.sync(desk, tx)])
 
 
 def _keep(tx: Tx, entry: Entry, one: Incoming, found: Held) -> None:

@@ -35,7 +35,7 @@ def what(row: Any) -> str:
 def scope(row: Any) -> str:
     """Which alerts it is about, in words; empty when its name says it all. mrkdwn."""
     quiet = table.quiet(row)
-    parts = [str(one) for one in quiet.matchers]
+    parts = [f"`{one}`" for one in quiet.matchers]
     if quiet.services and list(quiet.services) != [row.name]:
         parts.insert(0, f"service {', '.join(quiet.services)}")
     return f" (only {escape(', '.join(parts))})" if parts and not row.key else ""
@@ -71,6 +71,11 @@ def line(row: Any, *, now: float, held: int = 0, still: int = 0) -> str:
         f"{icon} *#{row.id}* {what(row)}{scope(row)} until {instant(row.end_at)} ({left}), "
         f"by {escape(row.by_name)}{reason}.{kept}"
     )
+
+
+def planned(name: str, start: float, end: float) -> str:
+    """One window that is to come, mrkdwn."""
+    return f"{escape(name)}: {instant(start)} to {instant(end)}"
 
 
 def over(row: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 from typing import Any
 
@@ -116,7 +117,7 @@ def test_maintenance_ends_by_itself_and_then_pages(town: Town):
     assert told(bot, one)["held"] == "maintenance"
     until(town.pages, message="the end of the maintenance woke nobody")
     until(lambda: said(town, "is over, ended by itself"))
-    assert len(town.roots()) == 1
+    until(lambda: len(town.roots()) == 1)
 
 
 def test_what_a_kill_left_held_is_acted_on_by_the_next_look(town: Town):
@@ -149,6 +150,46 @@ def test_two_maintenances_that_overlap_hold_until_the_last_is_over(town: Town):
     assert told(bot, one)["held"] == "maintenance"
     bot.ask("maintenance end docs-api")
     until(town.pages)
+
+
+def test_a_window_of_the_configuration_begins_by_itself_and_is_ended_by_a_click(town: Town):
+    now = dt.datetime.now(dt.UTC)
+    span = {"start": (now - dt.timedelta(hours=1)).isoformat(), "end": (now + dt.timedelta(hours=1)).isoformat()}
+    later = {"start": (now + dt.timedelta(hours=5)).isoformat(), "end": (now + dt.timedelta(hours=6)).isoformat()}
+    town.config["maintenance"] = {
+        "reindexing": {"services": ["docs-api"], "matchers": ['slo=~"docs-.*"'], "reason": "every week", **span},
+        "later": {"services": ["gateway"], **later},
+    }
+    bot = town.start()
+    one, other = alert(), alert(slo="search")
+    send(bot, one, other)
+    assert "maintenance reindexing is on until" in told(bot, one)["verdict"]
+    assert "by captain.yml (every week)" in told(bot, one)["verdict"]
+    until(lambda: len(town.pages()) == 1, message="what its matchers do not meet is held by nobody")
+    assert "later: " in bot.ask("maintenance list")["text"]
+    announced = until(lambda: said(town, "Maintenance of reindexing"))[0]
+    assert announced["channel"] == channel(town, "docs-api")
+    assert town.slack.press(announced["channel"], announced["ts"], "maintenance end", user(town, "alice"))["ok"]
+    until(lambda: len(town.pages()) == 2, message="it was ended, and what it held wakes nobody")
+    look(bot)
+    assert on(bot) == [], "what somebody ended does not begin again"
+    assert len(said(town, "Maintenance of reindexing")) == 2
+
+
+def test_a_window_that_captain_yml_no_longer_has_is_over(town: Town):
+    now = dt.datetime.now(dt.UTC)
+    span = {"start": (now - dt.timedelta(hours=1)).isoformat(), "end": (now + dt.timedelta(hours=1)).isoformat()}
+    town.config["maintenance"] = {"reindexing": {"services": ["docs-api"], **span}}
+    bot = town.start()
+    one = alert()
+    send(bot, one)
+    bot.stop()
+    town.bots.clear()
+    del town.config["maintenance"]
+    again_ = town.start()
+    look(again_)
+    until(town.pages, message="nothing holds it any more")
+    until(lambda: said(town, "is over, ended by captain.yml"))
 
 
 def test_a_button_pressed_again_says_what_it_found_and_changes_nothing(town: Town):
