@@ -86,6 +86,9 @@ class Captain:
             flags=settings.flags,
             slos=settings.slos,
             access=self.access,
+            maintenance=settings.maintenance,
+            noise=settings.noise,
+            count_held=lambda kind: self.meter.held.labels(kind).inc(),
         )
         self.watchdogs = Ear(self.store, settings.watchdogs)
         self.commands = grammar.commands(SUBJECTS)

@@ -23,6 +23,8 @@ from handlers.catalogue import Policy, Service, Watchdog
 from handlers.catalogue import misfits as group_misfits
 from handlers.flags.kinds import Flag
 from handlers.flags.kinds import misfits as flag_misfits
+from handlers.noise.kinds import Noise, Window
+from handlers.noise.kinds import misfits as noise_misfits
 from handlers.slo.kinds import Slo
 from handlers.slo.lint import misfits as slo_misfits
 from handlers.subjects import SUBJECTS
@@ -48,6 +50,8 @@ class Settings(BaseModel):
     heartbeat: HeartbeatSettings | None = None
     flags: Mapping[str, Flag] = Field(default_factory=dict)
     slos: Mapping[str, Slo] = Field(default_factory=dict)
+    maintenance: Mapping[str, Window] = Field(default_factory=dict)
+    noise: Noise = Noise()
     permissions: Permissions = Permissions()
 
 
@@ -99,6 +103,7 @@ def _misfits(made: Settings, runbooks: Mapping[str, Runbook]) -> Iterator[tuple[
         if service.jira and made.jira is None:
             yield ("services", name, "jira"), "is set, but there is no jira: section: no ticket would be made"
     yield from flag_misfits(made.flags, list(made.services), cluster=made.kubernetes is not None)
+    yield from noise_misfits(made.maintenance, made.services)
     alerts, pager, metrics = (part is not None for part in (made.alertmanager, made.pagerduty, made.prometheus))
     yield from slo_misfits(made.slos, made.services, made.incidents, pager=pager, metrics=metrics)
     yield from watchdog_misfits(made.watchdogs, made.services, heard=alerts, pages=pager)
