@@ -53,6 +53,10 @@ OPS = Project("OPS", workflow=FLOW, components=("docs",), levels=("Staff only",)
 STATUSES = {"acknowledged": 3, "mitigated": 10010, "resolved": [10001], "reopened": 10000}
 
 
+CLOUD = pytest.mark.parametrize("ops", ["Cloud"], indirect=True)
+"""For what does not depend on whose Jira it is: a kill, a lost answer, who may read."""
+
+
 @pytest.fixture(params=["Cloud", "Server"])
 def ops(town: Town, request) -> Iterator[Town]:
     """A town whose Jira has a workflow of its own, is told which status means what, and tells what people do."""
@@ -307,6 +311,7 @@ def test_the_ticket_links_to_the_thread_and_to_the_page_once(ops: Town):
 
 
 @pytest.mark.parametrize("mode", ["429", "500", "reset", "late", "hang"])
+@CLOUD
 def test_a_comment_whose_answer_is_lost_is_made_once(ops: Town, mode: str):
     bot = started(ops)
     opened(ops, bot)
@@ -671,6 +676,7 @@ def test_what_comes_unordered_and_again_under_new_ids_changes_nothing_twice(ops:
 
 
 @pytest.mark.parametrize("kills", [1, 3])
+@CLOUD
 def test_what_was_answered_survives_a_kill_and_is_done_once(ops: Town, kills: int):
     bot = ops.spawn()
     listen(ops, bot)
@@ -690,6 +696,7 @@ def test_what_was_answered_survives_a_kill_and_is_done_once(ops: Town, kills: in
     until(lambda: ops.pages()[0]["status"] == "acknowledged", timeout=40)
 
 
+@CLOUD
 def test_two_replicas_that_hear_the_same_act_once(postgres, ops: Town):
     ops.config["captain"] |= {"database": postgres.url, "lease": 2}
     one, two = ops.spawn(), ops.spawn()
@@ -725,6 +732,7 @@ def test_two_replicas_that_hear_the_same_act_once(postgres, ops: Town):
 
 
 @pytest.mark.parametrize("event", ["comment_created", "jira:issue_updated"])
+@CLOUD
 def test_killed_after_jira_took_it_and_before_it_answered_it_is_there_once(ops: Town, event: str):
     bot = ops.spawn()
     bot.ask('incident open sev2 docs-api "p95 up"')
@@ -778,6 +786,7 @@ def make_private(bot: Bot) -> None:
         c.execute(INCIDENTS().update().values(private=True))
 
 
+@CLOUD
 def test_of_a_private_incident_nothing_more_is_written_on_its_ticket(inside: Town, ops: Town):
     bot = started(ops)
     opened(ops, bot)
@@ -813,6 +822,7 @@ def test_the_ticket_of_a_private_incident_is_guarded_or_says_nothing_or_is_not_m
     assert made["summary"] == ("[sev2] docs-api: payroll leaked" if level else "Private incident INC-1")
 
 
+@CLOUD
 def test_a_guarded_ticket_of_a_private_incident_hears_all_until_somebody_takes_the_guard_away(inside: Town, ops: Town):
     ops.config["jira"] |= {"private_security_level": "Staff only", "security_level": "Staff only"}
     bot = started(ops)
