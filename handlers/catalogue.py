@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
+from bot.yaml_lines import Place
+from handlers.incidents import grouping
 from handlers.incidents.rules import Reminder, Severity
 
 ROUTING_KEY = re.compile(r"[A-Za-z0-9]{32}")
@@ -35,6 +37,7 @@ class Service(BaseModel):
     runbook: str = Field("", description="name of the runbook whose checks run when an incident opens")
     dashboard: str = ""
     owners: tuple[str, ...] = ()
+    group_by: str = Field("", description="which of its alerts are one incident, instead of incidents.group_by")
 
     @field_validator("channel")
     @classmethod
@@ -47,6 +50,11 @@ class Service(BaseModel):
         if value is not None and not ROUTING_KEY.fullmatch(value.get_secret_value()):
             raise ValueError("must be an Events API v2 routing key: 32 letters and digits")
         return value
+
+    @field_validator("group_by")
+    @classmethod
+    def _group_by(cls, value: str) -> str:
+        return _a_template(value) if value else value
 
     @field_validator("jira")
     @classmethod
@@ -102,6 +110,10 @@ class Policy(BaseModel):
     service_label: str = Field("service", description="the alert label that names a service of the catalogue")
     environment_label: str = Field("env", description="the alert label that names the environment, if there is one")
     fallback_service: str = Field("", description="service that takes alerts of unknown services; empty refuses them")
+    group_by: str = Field(
+        grouping.DEFAULT,
+        description="which alerts of an environment are one incident: parts of stable labels with '/' between them",
+    )
     severities: Mapping[str, Severity] = Field(
         default={
             "critical": Severity.SEV1,
@@ -161,6 +173,11 @@ class Policy(BaseModel):
         default_factory=dict, description="emoji → severity: it opens an incident from a message; one alone means sev2"
     )
 
+    @field_validator("group_by")
+    @classmethod
+    def _group_by(cls, value: str) -> str:
+        return _a_template(value)
+
     @field_validator("mark_emoji")
     @classmethod
     def _mark_emoji(cls, value: str) -> str:
@@ -193,6 +210,26 @@ class Policy(BaseModel):
     @classmethod
     def _digest(cls, value: str) -> str:
         return _a_channel(value) if value else value
+
+
+def grouped(policy: Policy, services: Mapping[str, Service], name: str) -> str:
+    """The template by which a service's alerts become incidents."""
+    return services[name].group_by or policy.group_by
+
+
+def misfits(policy: Policy, services: Mapping[str, Service]) -> Iterator[tuple[Place, str]]:
+    """Templates that would put together what does not belong together, or tear apart what does: (place, sentence)."""
+    constant = {policy.service_label, policy.environment_label}
+    found: list[tuple[Place, str]] = [(("incidents", "group_by"), policy.group_by)]
+    found += [(("services", name, "group_by"), one.group_by) for name, one in services.items() if one.group_by]
+    for place, template in found:
+        for why in grouping.faults(template, constant=constant):
+            yield place, why
+
+
+def _a_template(value: str) -> str:
+    grouping.parse(value)
+    return value
 
 
 def _a_channel(value: str) -> str:

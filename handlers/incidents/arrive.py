@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,13 +14,16 @@ from bot.intake import Later
 from handlers.alerts import journal
 from handlers.alerts.journal import Entry
 from handlers.alerts.payload import Alert
+from handlers.catalogue import grouped
 from handlers.desk import Desk
-from handlers.incidents import decide, owing, remind, rules, table, verdicts, words
+from handlers.incidents import decide, freeze, grouping, owing, remind, rules, table, verdicts, words
 from handlers.incidents.rules import Deed, Severity, Status
 from handlers.incidents.table import INCIDENTS
 from handlers.rooms import owing as rooms
 from handlers.tickets import owed as tickets
 from handlers.watchdogs.rules import matching
+
+log = logging.getLogger(__name__)
 
 
 class Twice(Exception):
@@ -28,7 +32,7 @@ class Twice(Exception):
 
 UNDECIDED = 60.0
 """Seconds for which the end of an incident waits for an alert that nobody has decided about; one that breaks must not hold it."""
-KEPT = ("summary", "description", "runbook_url", "dashboard", "slo", "burn")
+KEPT = ("summary", "description", "runbook_url", "dashboard", "slo", "tier", "burn", "meaning")
 """What of an alert's annotations and labels is kept on the incident."""
 
 
@@ -58,9 +62,26 @@ def take_in(desk: Desk, tx: Tx, alert: Alert) -> int | None:
 
 def _on_alert(desk: Desk, tx: Tx, entry: Entry, *, how: str = "") -> int | None:
     verdict, incident = _judge(desk, tx, entry)
+    verdict += _alone(desk, entry, incident)
     if not journal.decided(tx.c, entry, verdict=verdict + how, incident=incident):
         raise Twice
     return incident
+
+
+def _alone(desk: Desk, entry: Entry, incident: int | None) -> str:
+    """What is said of an alert that firing put into an incident of its own, for want of a label; empty when it did not."""
+    missing = key_of(desk, entry.alert).missing if entry.alert.firing and incident is not None else ""
+    if not missing:
+        return ""
+    log.warning(
+        "alert %s (%s) of %s has no label %s, which group_by wants: INC-%d is of it alone",
+        entry.alert.labels["alertname"][: verdicts.LONGEST_LABEL],
+        entry.alert.fingerprint,
+        entry.alert.service,
+        missing,
+        incident,
+    )
+    return verdicts.alone(missing)
 
 
 def _judge(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
@@ -77,10 +98,13 @@ def _judge(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
             raise Later
         if other.incident is None:
             return "resolved: it had opened nothing", None
-        return _ended(desk, tx, other.incident), other.incident
+        return _ended(desk, tx, alert, other.incident), other.incident
     if other is not None:
         return verdicts.CAME_TOO_LATE, None
-    return _firing(desk, tx, entry)
+    verdict, incident = _firing(desk, tx, entry)
+    if incident is not None:
+        freeze.freeze_seen(desk, tx, where(desk, alert)[1], f"{alert.labels['alertname']} fires")
+    return verdict, incident
 
 
 def _firing(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
@@ -107,7 +131,7 @@ def _firing(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
             tx,
             {
                 "uid": uid, "key": key, "open_key": key, "service": alert.service, "environment": environment,
-                "severity": severity.value, "title": title[:300], "source": "alert", "opened_by": decide.ALERTMANAGER,
+                "severity": severity.value, "title": title[:300], "source": "alert", "opened_by": _by(alert),
                 "about": json.dumps(kept | {"alertname": alert.labels["alertname"]}, ensure_ascii=False),
                 "opened_at": entry.received_at,
             },
@@ -121,11 +145,27 @@ def _firing(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
     return _joined(desk, tx, row, entry, severity), row.number
 
 
+def _by(alert: Alert) -> str:
+    """Who says so."""
+    return decide.ITSELF if alert.ours else decide.ALERTMANAGER
+
+
 def where(desk: Desk, alert: Alert) -> tuple[str, str]:
     """The environment an alert is about, and the key of the incident it belongs to."""
     named = alert.labels.get(desk.policy.environment_label, "")[:100]
     environment = named or desk.services[alert.service].environment
-    return environment, rules.incident_key(alert.labels, service=alert.service, environment=environment)
+    return environment, key_of(desk, alert).text
+
+
+def key_of(desk: Desk, alert: Alert) -> grouping.Key:
+    """What makes an alert one incident with others, by the template of its service."""
+    return grouping.key_of(
+        grouped(desk.policy, desk.services, alert.service),
+        alert.labels,
+        service=alert.service,
+        environment=alert.labels.get(desk.policy.environment_label, "") or desk.services[alert.service].environment,
+        fingerprint=alert.fingerprint,
+    )
 
 
 def _back(desk: Desk, tx: Tx, number: int, entry: Entry, severity: Severity) -> bool:
@@ -139,18 +179,18 @@ def _back(desk: Desk, tx: Tx, number: int, entry: Entry, severity: Severity) -> 
         # As if it were a new one: what is no worse than a ticket now wakes nobody, and what becomes worse pages then.
         tx.c.execute(INCIDENTS().update().where(INCIDENTS().c.number == number).values(severity=severity.value))
         said = f"severity is {severity.value} now, it was {row.severity}"
-        table.add_event(tx.c, incident=number, at=tx.now, kind="severity", actor=decide.ALERTMANAGER, text=said)
+        table.add_event(tx.c, incident=number, at=tx.now, kind="severity", actor=_by(entry.alert), text=said)
         tickets.edited(desk, tx, row, "severity")
         row = table.by_number(tx.c, number)
     reason, since = verdicts.label(desk, entry.alert, severity), entry.received_at
-    return decide.move(desk, tx, row, Deed.REOPEN, actor=decide.ALERTMANAGER, text=text, since=since, reason=reason)
+    return decide.move(desk, tx, row, Deed.REOPEN, actor=_by(entry.alert), text=text, since=since, reason=reason)
 
 
 def _joined(desk: Desk, tx: Tx, row: Any, entry: Entry, severity: Severity) -> str:
     """Another alert of an open incident: remember it, and raise the severity if it is worse."""
     name = entry.alert.labels["alertname"]
     table.add_event(
-        tx.c, incident=row.number, at=tx.now, kind="alert", actor=decide.ALERTMANAGER, text=f"{name} fires too"
+        tx.c, incident=row.number, at=tx.now, kind="alert", actor=_by(entry.alert), text=f"{name} fires too"
     )
     verdict = verdicts.joined(desk, row, entry.alert, severity)
     if severity.rank < Severity(row.severity).rank:
@@ -163,7 +203,7 @@ def _joined(desk: Desk, tx: Tx, row: Any, entry: Entry, severity: Severity) -> s
             remind.arm(desk, tx, row, Status.TRIGGERED)
         tx.c.execute(INCIDENTS().update().where(INCIDENTS().c.number == row.number).values(**values))
         text = f"severity raised from {row.severity} to {severity.value} by {name}"
-        table.add_event(tx.c, incident=row.number, at=tx.now, kind="severity", actor=decide.ALERTMANAGER, text=text)
+        table.add_event(tx.c, incident=row.number, at=tx.now, kind="severity", actor=_by(entry.alert), text=text)
         tickets.edited(desk, tx, row, "severity")
         if wakes and verdicts.pages(desk, severity, row.service):
             owing.page(tx, row, severity, since=entry.received_at)
@@ -172,18 +212,23 @@ def _joined(desk: Desk, tx: Tx, row: Any, entry: Entry, severity: Severity) -> s
     return verdict
 
 
-def _ended(desk: Desk, tx: Tx, number: int) -> str:
+def _ended(desk: Desk, tx: Tx, alert: Alert, number: int) -> str:
     """An alert of the incident has resolved; when none fires any more, the incident is over. Gives the verdict."""
     row = table.locked(tx.c, number)  # before counting: another replica may be putting one more alert into it
     firing = journal.still_firing(tx.c, number)
     if firing:
         decide.show(desk, tx, number)
         return verdicts.ended(number, firing, over=False)
+    if row is not None:
+        freeze.thaw_seen(desk, tx, row.key)
     over = row is None or not table.is_open(row)
+    if not over and freeze.blind(tx, row):
+        freeze.freeze(desk, tx, number, "what measures this says so")
+        return verdicts.frozen(number)
     if not over and row.source == "alert":
         if _more_to_come(desk, tx, row):
             raise Later
-        decide.move(desk, tx, row, Deed.RESOLVE, actor=decide.ALERTMANAGER, text="every alert has resolved")
+        decide.move(desk, tx, row, Deed.RESOLVE, actor=_by(alert), text="every alert has resolved")
     return verdicts.ended(number, firing, over=over)
 
 

@@ -239,7 +239,8 @@ def missed(
             burning.add(one.fingerprint)
     found = []
     for alert, start in alerts:
-        ours = receiver in alert.receivers and alert.state == "active" and start / 1e6 <= now - after
+        # A start far ahead is of a clock that runs before ours, and must not put off what fires until ours is there.
+        ours = receiver in alert.receivers and alert.state == "active" and _ago(start / 1e6, now) >= after
         name = alert.fingerprint
         news = name not in burning and (name not in latest or start - latest[name] >= SAME_START)
         if receiver and ours and news:

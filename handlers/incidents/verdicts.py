@@ -64,6 +64,11 @@ def joined(desk: Desk, row: Any, alert: Alert, severity: Severity) -> str:
     return f"joined INC-{row.number}{_paging(desk, severity, row.service, label(desk, alert, severity))}"
 
 
+def alone(missing: str) -> str:
+    """What is added to the verdict of an alert without a label of the template: it is one incident with nothing else."""
+    return f"; it has no label '{missing}', which group_by wants, so it is an incident of its own"
+
+
 def ended(number: int, firing: int, *, over: bool) -> str:
     """The verdict of an alert that resolved.
 
@@ -74,6 +79,11 @@ def ended(number: int, firing: int, *, over: bool) -> str:
     if firing:
         return f"resolved: {_alerts(firing)} of INC-{number} still {'fires' if firing == 1 else 'fire'}"
     return f"resolved: nothing of INC-{number} fires any more"
+
+
+def frozen(number: int) -> str:
+    """The verdict of an alert that resolved while nothing is known of what it was about."""
+    return f"resolved, but INC-{number} stays open: there is no data, and no data is no end"
 
 
 def _paging(desk: Desk, severity: Severity, service: str, reason: str) -> str:

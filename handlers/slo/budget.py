@@ -8,10 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from handlers.slo.kinds import Slo, Tier
-
-SKEW = 0.01
-"""The share of the total by which the good events may exceed it: two counters are not scraped in the same moment."""
+from handlers.slo.kinds import Tier
 
 
 def known(value: float | None) -> float | None:
@@ -43,15 +40,10 @@ class Reading:
 UNKNOWN = Reading()
 
 
-def reading(total: float | None, *, bad: float | None = None, good: float | None = None) -> Reading:
-    """What two queries say together; unknown when they cannot belong together. Give ``bad`` or ``good``."""
-    all_, some = known(total), known(bad if good is None else good)
-    if all_ is None or some is None:
-        return UNKNOWN
-    wrong = some if good is None else all_ - some
-    if wrong < -SKEW * all_:
-        return UNKNOWN
-    return Reading(max(0.0, wrong), all_)
+def reading(total: float | None, bad: float | None) -> Reading:
+    """What two queries say together; unknown unless both say something that can be."""
+    all_, some = known(total), known(bad)
+    return UNKNOWN if all_ is None or some is None else Reading(some, all_)
 
 
 def burn(found: Reading, budget: float) -> float | None:
@@ -59,16 +51,17 @@ def burn(found: Reading, budget: float) -> float | None:
     return None if found.share is None else found.share / budget
 
 
-def fires(slo: Slo, tier: Tier, long: Reading, short: Reading) -> bool | None:
+def fires(tier: Tier, budget: float, long: Reading, short: Reading) -> bool | None:
     """Whether both windows burn fast enough; None when that is not known: then what fires stays, and nothing begins.
 
+    ``tier``: one of ``Slo.all_tiers``, with its minima.
     Where nothing at all happens in the short window, what the long one says decides alone whether it is over.
     """
     if long.bad is None or long.total is None or not short.known:
         return None
-    if long.bad < slo.min_bad or long.total < slo.min_total:
+    if long.bad < (tier.min_bad or 0) or long.total < (tier.min_total or 0):
         return False
-    slow, fast = burn(long, slo.budget), burn(short, slo.budget)
+    slow, fast = burn(long, budget), burn(short, budget)
     if slow is not None and not _reaches(slow, tier.burn):
         return False
     if slow is None or fast is None:
