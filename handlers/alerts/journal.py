@@ -194,6 +194,14 @@ def sibling(c: Connection, alert: Alert) -> Any:
     return c.execute(sa.select(t.c.id, t.c.incident, t.c.verdict).where(same)).first()
 
 
+def incident_firing(c: Connection, fingerprint: str, starts_at: int) -> int | None:
+    """The incident that an alert which fires was put into; None when it was put into none, or not yet."""
+    t = JOURNAL()
+    same = (t.c.fingerprint == fingerprint) & (t.c.starts_at == starts_at) & (t.c.status == "firing")
+    found = c.execute(sa.select(t.c.incident).where(same)).scalar()
+    return None if found is None else int(found)
+
+
 def still_firing(c: Connection, incident: int) -> int:
     """How many alerts of an incident fire and have not resolved."""
     t = JOURNAL()
@@ -202,10 +210,10 @@ def still_firing(c: Connection, incident: int) -> int:
 
 
 def firing(c: Connection, incidents: Sequence[int]) -> Sequence[Any]:
-    """The alerts of these incidents that fire and have not resolved: rows of (incident, fingerprint, labels)."""
+    """The alerts of these incidents that fire and have not resolved: rows of (incident, fingerprint, labels, group_key)."""
     t = JOURNAL()
     mine = t.c.incident.in_(incidents) & (t.c.status == "firing") & ~_ended(t)
-    return c.execute(sa.select(t.c.incident, t.c.fingerprint, t.c.labels).where(mine)).all()
+    return c.execute(sa.select(t.c.incident, t.c.fingerprint, t.c.labels, t.c.group_key).where(mine)).all()
 
 
 def of_fingerprints(c: Connection, fingerprints: Sequence[str]) -> Sequence[Any]:

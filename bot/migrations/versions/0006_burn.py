@@ -63,3 +63,12 @@ def upgrade() -> None:
     )
     still = sa.text("over_at IS NULL")
     op.create_index("ix_holds_still", "holds", ["rank", "id"], sqlite_where=still, postgresql_where=still)
+    # What the last look at an SLO saw, and since when its tiers fire: the next look goes on from there.
+    op.create_table(
+        "slo_states",
+        sa.Column("name", sa.String, primary_key=True),
+        sa.Column("looked_at", sa.Float, nullable=False),
+        sa.Column("state", sa.String, nullable=False),
+    )
+    # Since when nothing is known of what an incident is about; until there is, nothing ends it but a person.
+    op.add_column("incidents", sa.Column("frozen_at", sa.Float))
