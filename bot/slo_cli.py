@@ -9,8 +9,8 @@ from typing import Annotated, NoReturn
 import typer
 
 from bot import config
-from bot.app import Settings, load
 from bot.errors import ConfigError
+from bot.settings import Settings, load
 from handlers.slo import rule_file
 
 DEFAULT_CONFIG = Path("captain.yml")

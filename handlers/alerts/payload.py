@@ -22,6 +22,8 @@ from handlers.watchdogs.rules import matching
 MAX_LABELS = 64
 MAX_VALUE = 16_000
 """Characters of one label value or annotation that are kept; the rest is cut, the alert is not lost."""
+OURS = "release-captain"
+"""The group key of the alerts that our own looks raise: no Alertmanager knows of them."""
 FINGERPRINT = re.compile(r"[0-9a-fA-F]{1,64}")
 
 
@@ -50,6 +52,11 @@ class Alert:
     def identity(self) -> tuple[str, int, str]:
         """What makes two deliveries one event: fingerprint, start and status."""
         return self.fingerprint, self.starts_at, "firing" if self.firing else "resolved"
+
+    @property
+    def ours(self) -> bool:
+        """True of what our own looks raised."""
+        return self.group_key == OURS
 
 
 @dataclass(frozen=True)

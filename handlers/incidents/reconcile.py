@@ -220,7 +220,11 @@ def _ours(c: Connection, rows: Sequence[Any]) -> dict[int, Ours]:
     """What we hold of these incidents."""
     numbers = [row.number for row in rows]
     firing: dict[int, dict[str, str]] = {}
+    ours = {row.number for row in rows if row.frozen_at is not None}
     for alert in journal.firing(c, numbers):
+        if alert.group_key == payload.OURS:
+            ours.add(alert.incident)  # no Alertmanager knows of what our own looks see
+            continue
         firing.setdefault(alert.incident, {})[alert.fingerprint] = json.loads(alert.labels).get("alertname", "")
     t, reopened = EFFECTS(), {row.number: row.reopened_at or 0.0 for row in rows}
     kept: dict[tuple[int, str], Kept] = {}
@@ -235,7 +239,7 @@ def _ours(c: Connection, rows: Sequence[Any]) -> dict[int, Ours]:
         row.number: Ours(
             number=row.number,
             status=Status(row.status),
-            from_alert=row.source == "alert",
+            from_alert=row.source == "alert" and row.number not in ours,
             firing=firing.get(row.number, {}),
             page=kept.get((row.number, "page")),
             page_resolve=kept.get((row.number, "page-resolve")),

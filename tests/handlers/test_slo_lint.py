@@ -10,8 +10,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.app import load
 from bot.errors import ConfigError
+from bot.settings import load
 from handlers.catalogue import Policy, Service
 from handlers.incidents.rules import Severity
 from handlers.slo.kinds import Slo, Tier, bad_query, kinds, seconds, span, total_query
