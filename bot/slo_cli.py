@@ -1,17 +1,20 @@
-"""``captain slo …``: the SLOs of captain.yml as Prometheus rules, without Slack and without the bot."""
+"""``captain slo …``: the SLOs of captain.yml as Prometheus rules, and what Prometheus answers for them; without the bot."""
 
 from __future__ import annotations
 
+import json
 import sys
+import time
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
 from bot import config
-from bot.errors import ConfigError
+from bot.errors import ConfigError, GiveUp, Retry
+from bot.integrations import connect
 from bot.settings import Settings, load
-from handlers.slo import rule_file
+from handlers.slo import dry, rule_file
 
 DEFAULT_CONFIG = Path("captain.yml")
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", envvar="CAPTAIN_CONFIG", help="the configuration file")]
@@ -23,6 +26,7 @@ def cli() -> typer.Typer:
     app.callback()(_only_groups)
     slo = typer.Typer(help="The SLOs of captain.yml: docs/slo.md says what they mean.", no_args_is_help=True)
     slo.command("rules")(rules)
+    slo.command("check")(check)
     app.add_typer(slo, name="slo")
     return app
 
@@ -69,6 +73,42 @@ def rules(
             f"The bot evaluates {', '.join(doubled)} too: once Prometheus runs these rules, set evaluate: false there.",
             err=True,
         )
+
+
+def check(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[SLO]…", help="not given: all of them")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print plain JSON")] = False,
+    config_file: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Ask Prometheus every query of every SLO, and say what is counted, what is left, and what is wrong.
+
+    Ends with 0 when all is well, 1 when something is to be mended, 2 when something could not be told.
+    """
+    settings = _read(config_file)
+    for name in names or ():
+        if name not in settings.slos:
+            _fail(f"'{name}' is not one of slos:.{config.nearest(name, list(settings.slos))}")
+    metrics = connect.prometheus(settings.prometheus)
+    if metrics is None or settings.prometheus is None:
+        _fail("there is no prometheus: section in captain.yml, so there is nobody to ask")
+    try:
+        version = metrics.ping()
+    except (Retry, GiveUp) as e:
+        _fail(e.reason)
+    timeout = settings.prometheus.timeout
+    done = []
+    for name in sorted(names or settings.slos):
+        one = dry.check(metrics, name, settings.slos[name], timeout=timeout, clock=time.monotonic)
+        done.append(one)
+        if not as_json:
+            typer.echo("\n".join(dry.lines(one)) + "\n")
+    code = dry.code(done)
+    if as_json:
+        typer.echo(json.dumps({"prometheus": version, "slos": [dry.plain(one) for one in done]}, indent=2))
+    else:
+        said = ("all is well", "there is something to mend", "not everything could be told")[code]
+        typer.echo(f"Prometheus {version}, {_slos(len(done))}: {said}.")
+    raise typer.Exit(code)
 
 
 def _slos(n: int) -> str:
