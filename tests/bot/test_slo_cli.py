@@ -202,3 +202,32 @@ def test_nobody_to_ask_is_said_once(folder: Path, prometheus):
     assert "Did you mean 'docs-api-availability'?" in unknown.stderr
     write(folder, **CONFIG)
     assert "there is no prometheus: section in captain.yml" in captain(folder, "slo", "check").stderr
+
+
+# ---- captain slo import -----------------------------------------------------------------------------------------------------
+
+SHOP = Path(__file__).resolve().parent.parent / "data" / "openslo" / "shop.yaml"
+
+
+def test_openslo_comes_out_as_a_section_of_captain_yml(folder: Path):
+    made = captain(folder, "slo", "import", str(SHOP))
+    assert made.returncode == 0
+    assert made.stdout.startswith("# From OpenSLO: ")
+    assert list(yaml.safe_load(made.stdout)["slos"]) == [
+        "checkout-availability",
+        "search-latency-quick",
+        "search-latency-usable",
+        "mails-delivered",
+    ]
+    assert "note: checkout-availability: 'checkout' is not a service of captain.yml. Valid: docs-api." in made.stderr
+
+
+def test_openslo_that_was_left_out_is_told_by_the_exit_code(folder: Path):
+    other = folder / "other.yaml"
+    other.write_text("apiVersion: openslo/v1\nkind: SLO\nmetadata: {name: a}\nspec: {budgetingMethod: Timeslices}\n")
+    some = captain(folder, "slo", "import", str(SHOP), "other.yaml")
+    assert some.returncode == 1
+    assert "refused: other.yaml: a: budgetingMethod Timeslices counts good minutes" in some.stderr
+    none = captain(folder, "slo", "import", "other.yaml")
+    assert (none.returncode, none.stdout) == (2, "")
+    assert "nowhere.yaml cannot be read" in captain(folder, "slo", "import", "nowhere.yaml").stderr
