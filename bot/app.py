@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -42,6 +41,7 @@ from handlers.access import misfits as access_misfits
 from handlers.alerts import journal, payload
 from handlers.alerts.journal import Entry, Identity
 from handlers.catalogue import Policy, Service, Watchdog
+from handlers.catalogue import misfits as group_misfits
 from handlers.desk import Desk, Outside
 from handlers.flags import decide as flag_decide
 from handlers.flags import table as flag_table
@@ -59,10 +59,10 @@ from handlers.tickets import owed as ticket_owed
 from handlers.timeline import hear, marks, written
 from handlers.watchdogs import table as watchdog_table
 from handlers.watchdogs.hear import Ear
+from handlers.watchdogs.rules import misfits as watchdog_misfits
 from runbooks import Runbook, load_folder, shipped
 
 log = logging.getLogger(__name__)
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 COMMIT_PATIENCE = 1.8
 """Seconds a door waits for its commit: Alertmanager hears 503 within two, Slack within its three."""
 
@@ -126,6 +126,7 @@ def _misfits(made: Settings, runbooks: Mapping[str, Runbook]) -> Iterator[tuple[
     if fallback and fallback not in made.services:
         why = f"'{fallback}' is not a service.{config.nearest(fallback, list(made.services))}"
         yield ("incidents", "fallback_service"), why
+    yield from group_misfits(made.incidents, made.services)
     for name, service in made.services.items():
         if service.runbook and service.runbook not in runbooks:
             why = f"there is no runbook '{service.runbook}'.{config.nearest(service.runbook, list(runbooks))}"
@@ -138,23 +139,9 @@ def _misfits(made: Settings, runbooks: Mapping[str, Runbook]) -> Iterator[tuple[
     yield from slo_misfits(
         made.slos, made.services, pager=made.pagerduty is not None, metrics=made.prometheus is not None
     )
-    yield from _unwatched(made)
-
-
-def _unwatched(made: Settings) -> Iterator[tuple[Place, str]]:
-    """Watchdogs that could not do what they are for."""
-    if made.watchdogs and made.alertmanager is None:
-        yield ("watchdogs",), "are set, but there is no alertmanager: section: no watchdog could ever arrive"
-    for name, watchdog in made.watchdogs.items():
-        service = made.services.get(watchdog.service)
-        if not NAME.fullmatch(name):
-            yield ("watchdogs", name), "must be named with at most 63 letters, digits, '-', '_' and '.'"
-        if service is None:
-            why = f"'{watchdog.service}' is not a service.{config.nearest(watchdog.service, list(made.services))}"
-            yield ("watchdogs", name, "service"), why
-        elif watchdog.severity.pages and made.pagerduty is not None and service.pagerduty is None:
-            why = f"services.{watchdog.service}.pagerduty is not set: the watchdog's silence would page nobody"
-            yield ("watchdogs", name, "service"), why
+    yield from watchdog_misfits(
+        made.watchdogs, made.services, heard=made.alertmanager is not None, pages=made.pagerduty is not None
+    )
 
 
 class Captain:

@@ -29,10 +29,10 @@ def per_cent(share: float) -> str:
 
 
 def times(speed: float | None) -> str:
-    """``14.4×``; a burn nobody knows is ``no data``."""
+    """``14.4x``; a burn nobody knows is ``no data``."""
     if speed is None:
         return "no data"
-    return f"{speed:.0f}×" if speed >= 100 else f"{speed:.1f}×" if speed >= 1 else f"{speed:.2g}×"
+    return f"{speed:.0f}x" if speed >= 100 else f"{speed:.1f}x" if speed >= 1 else f"{speed:.2g}x"
 
 
 def meaning(speed: float | None, left: float | None, window_s: int) -> str:
@@ -66,9 +66,10 @@ def of_state(slo: Slo, state: State, tier: Tier | None, now: float) -> str:
     return meaning(speed, budget.left(recent(state, slo.window_s, now), slo.budget), slo.window_s)
 
 
-def summary(name: str, slo: Slo, tier: Tier, speed: float | None) -> str:
+def summary(name: str, slo: Slo, speed: float | None) -> str:
     """The title of a burn."""
-    return f"{name} burns its error budget {times(speed)} as fast as {slo.objective:g} % allows".replace("×", " times")
+    fast = times(speed).removesuffix("x")
+    return f"{name} burns its error budget {fast} times as fast as {slo.objective:g} % allows"
 
 
 def unmeasured(names: Sequence[str]) -> str:
