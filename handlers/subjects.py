@@ -24,6 +24,7 @@ from handlers.oncall import commands as oncall_commands
 from handlers.rooms import commands as room_commands
 from handlers.rooms import effects as room_effects
 from handlers.slo import look as slo_look
+from handlers.slo import meaning as slo_meaning
 from handlers.status import commands as status_commands
 from handlers.tickets import effects as ticket_effects
 from handlers.tickets import hear as ticket_hear
@@ -54,6 +55,7 @@ PERFORMERS: Sequence[Callable[[Desk], list[Performer]]] = (
     reconcile.performers,
     freeze.performers,
     slo_look.performers,
+    slo_meaning.performers,
     room_effects.performers,
     flag_effects.performers,
     marks.performers,
