@@ -20,6 +20,9 @@ from handlers.home import turns
 from handlers.incidents import commands as incident_commands
 from handlers.incidents import declare, freeze, learned, pager, postmortem, reconcile, update_form
 from handlers.incidents import effects as incident_effects
+from handlers.noise import again as noise_again
+from handlers.noise import commands as noise_commands
+from handlers.noise import effects as noise_effects
 from handlers.oncall import commands as oncall_commands
 from handlers.rooms import commands as room_commands
 from handlers.rooms import effects as room_effects
@@ -36,6 +39,7 @@ from handlers.why import commands as why_commands
 SUBJECTS: Mapping[str, Mapping[str, Verb]] = {
     "incident": {**incident_commands.VERBS, **timeline_commands.VERBS, **room_commands.VERBS},
     "flag": flag_commands.VERBS,
+    "maintenance": noise_commands.VERBS,
     "why": why_commands.VERBS,
     "oncall": oncall_commands.VERBS,
     "status": status_commands.VERBS,
@@ -58,6 +62,8 @@ PERFORMERS: Sequence[Callable[[Desk], list[Performer]]] = (
     slo_meaning.performers,
     room_effects.performers,
     flag_effects.performers,
+    noise_effects.performers,
+    noise_again.performers,
     marks.performers,
     declared.performers,
     sweep.performers,
@@ -87,6 +93,7 @@ TICKS: Sequence[Tick] = (
     Tick("reconcile", "*/3 * * * *", reconcile.tick),
     Tick("slo", slo_look.LINE, slo_look.tick),
     Tick("flags", flag_care.LINE, flag_care.tick),
+    Tick("noise", noise_again.LINE, noise_again.tick),
     Tick("marks", sweep.LINE, sweep.tick, lambda desk: desk.outside.chat is not None),
 )
 """What the subjects do by the clock; each slot is done once, however many replicas hear it."""
@@ -108,6 +115,8 @@ def lanes(*, slack_pace: float = 1.0) -> list[LaneRule]:
         LaneRule("reconcile", workers=1, cap=30.0, patience_h=0.05, trips=0),
         LaneRule(slo_look.LANE, workers=1, cap=30.0, patience_h=0.05, trips=0),
         LaneRule("reminders", workers=1, trips=0),
+        # Ends of silences, and what is decided anew at them: whoever must be paged is paged, however late.
+        LaneRule("noise", workers=2, first=0.5, cap=30.0, patience_h=720.0, trips=0),
         # What a Home tab waits for; half a minute later its person has looked elsewhere.
         LaneRule("looks", workers=2, cap=8.0, patience_h=0.01, trips=0),
         LaneRule("heartbeat", workers=2, first=2.0, cap=15.0, patience_h=0.5),

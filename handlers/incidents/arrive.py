@@ -19,6 +19,7 @@ from handlers.desk import Desk
 from handlers.incidents import decide, freeze, grouping, owing, remind, rules, table, verdicts, words
 from handlers.incidents.rules import Deed, Severity, Status
 from handlers.incidents.table import INCIDENTS
+from handlers.noise import hold
 from handlers.rooms import owing as rooms
 from handlers.slo import owed as burns
 from handlers.tickets import owed as tickets
@@ -98,13 +99,26 @@ def _judge(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
         if other.verdict is None:
             raise Later
         if other.incident is None:
-            return "resolved: it had opened nothing", None
+            return _opened_nothing(desk, tx, alert, other.id)
         return _ended(desk, tx, alert, other.incident), other.incident
     if other is not None:
         return verdicts.CAME_TOO_LATE, None
+    return again(desk, tx, entry)
+
+
+def _opened_nothing(desk: Desk, tx: Tx, alert: Alert, firing: int) -> tuple[str, int | None]:
+    """The end of an alert that had opened nothing; held, it may have done so in this moment. ``firing``: its row."""
+    said, acted = hold.ended(tx, firing)
+    if acted is None:
+        return said or "resolved: it had opened nothing", None
+    return _ended(desk, tx, alert, acted), acted
+
+
+def again(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
+    """Decide about an alert that fires; anew about one that was held, as if it came at ``received_at``: its verdict, and the incident it is in."""
     verdict, incident = _firing(desk, tx, entry)
     if incident is not None:
-        freeze.freeze_seen(desk, tx, where(desk, alert)[1], f"{alert.labels['alertname']} fires")
+        freeze.freeze_seen(desk, tx, where(desk, entry.alert)[1], f"{entry.alert.labels['alertname']} fires")
     return verdict, incident
 
 
@@ -116,6 +130,9 @@ def _firing(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
     if row is None and journal.sibling(tx.c, alert) is not None:
         # While this waited for the incident, another replica saw the end of all its alerts, of this one too.
         return verdicts.CAME_TOO_LATE, None
+    held = hold.held(desk, tx, entry, key=key, environment=environment, severity=severity, row=row)
+    if held is not None:
+        return held
     before = None if row else table.last_of_key(tx.c, key)
     if row is None:
         uid = rules.incident_uid(key, alert.fingerprint, str(alert.starts_at))

@@ -199,7 +199,7 @@ def _hold_open(desk: Desk, tx: Tx, state: State) -> None:
     for name, fired in state.fired.items():
         if name == MISSING:
             continue
-        number = journal.incident_of(tx.c, fired.fingerprint, fired.since)
+        number = journal.incident_firing(tx.c, fired.fingerprint, fired.since)
         if number is None:
             continue
         if state.blind >= BLIND_LOOKS:
@@ -254,7 +254,7 @@ def _whose(desk: Desk, wanted: Mapping[str, Slo]) -> str:
 def _freeze_all(desk: Desk, tx: Tx, why: str) -> None:
     for name, (_, state) in states.load(tx.c).items():
         for one, fired in state.fired.items():
-            number = journal.incident_of(tx.c, fired.fingerprint, fired.since)
+            number = journal.incident_firing(tx.c, fired.fingerprint, fired.since)
             if name != states.ALL and one != MISSING and number is not None:
                 freeze.freeze(desk, tx, number, why)
 
@@ -264,7 +264,7 @@ def _forget(desk: Desk, name: str, told: Told, now: float) -> None:
     with desk.engine.transaction(now) as tx:
         _, state = states.hold(tx.c, name)
         for fired in state.fired.values():
-            number = journal.incident_of(tx.c, fired.fingerprint, fired.since)
+            number = journal.incident_firing(tx.c, fired.fingerprint, fired.since)
             if number is not None:
                 freeze.unmeasured(tx, number, name)
         (new,) = journal.write(tx.c, [(now, [alert.delivery(one, ended=now) for one in state.fired.values()])])
