@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from handlers.incidents.words import duration
 from handlers.slo import budget
-from handlers.slo.judge import State, recent
+from handlers.slo.judge import State, fastest, recent
 from handlers.slo.kinds import Slo, Tier, span
 
 MONTH, WEEK = range(28, 32), 7
@@ -61,8 +61,7 @@ def _left(left: float, name: str) -> str:
 
 def of_state(slo: Slo, state: State, tier: Tier | None, now: float) -> str:
     """What the last look means for people; the speed is that of the tier's short window, without one the shortest."""
-    short = tier.short_s if tier else min(one.short_s for one in slo.all_tiers)
-    speed = budget.burn(recent(state, short, now), slo.budget)
+    speed = budget.burn(recent(state, (tier or fastest(slo)).short_s, now), slo.budget)
     return meaning(speed, budget.left(recent(state, slo.window_s, now), slo.budget), slo.window_s)
 
 
