@@ -26,7 +26,9 @@ from handlers.noise import effects as noise_effects
 from handlers.oncall import commands as oncall_commands
 from handlers.rooms import commands as room_commands
 from handlers.rooms import effects as room_effects
+from handlers.slo import commands as slo_commands
 from handlers.slo import look as slo_look
+from handlers.slo import meaning as slo_meaning
 from handlers.status import commands as status_commands
 from handlers.tickets import effects as ticket_effects
 from handlers.tickets import hear as ticket_hear
@@ -41,6 +43,7 @@ SUBJECTS: Mapping[str, Mapping[str, Verb]] = {
     "maintenance": noise_commands.VERBS,
     "why": why_commands.VERBS,
     "oncall": oncall_commands.VERBS,
+    "slo": slo_commands.VERBS,
     "status": status_commands.VERBS,
 }
 
@@ -58,6 +61,8 @@ PERFORMERS: Sequence[Callable[[Desk], list[Performer]]] = (
     reconcile.performers,
     freeze.performers,
     slo_look.performers,
+    slo_meaning.performers,
+    slo_commands.performers,
     room_effects.performers,
     flag_effects.performers,
     noise_effects.performers,

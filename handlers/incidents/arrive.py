@@ -21,6 +21,7 @@ from handlers.incidents.rules import Deed, Severity, Status
 from handlers.incidents.table import INCIDENTS
 from handlers.noise import hold
 from handlers.rooms import owing as rooms
+from handlers.slo import owed as burns
 from handlers.tickets import owed as tickets
 from handlers.watchdogs.rules import matching
 
@@ -218,6 +219,7 @@ def _joined(desk: Desk, tx: Tx, row: Any, entry: Entry, severity: Severity) -> s
             # Whoever took it took a ticket; a page is for the on-call, and somebody has to take it anew.
             values |= table.ANEW
             remind.arm(desk, tx, row, Status.TRIGGERED)
+            burns.wanted(desk, tx, row)
         tx.c.execute(INCIDENTS().update().where(INCIDENTS().c.number == row.number).values(**values))
         text = f"severity raised from {row.severity} to {severity.value} by {name}"
         table.add_event(tx.c, incident=row.number, at=tx.now, kind="severity", actor=_by(entry.alert), text=text)

@@ -24,6 +24,7 @@ from handlers.incidents.compare import Kind
 from handlers.incidents.rules import Deed, Severity, Status
 from handlers.incidents.table import INCIDENTS
 from handlers.rooms import owing as rooms
+from handlers.slo import owed as burns
 from handlers.tickets import owed as tickets
 
 ALERTMANAGER, ITSELF = "Alertmanager", "Release Captain"
@@ -217,6 +218,7 @@ def _reopened(desk: Desk, tx: Tx, row: Any, *, since: float, reason: str) -> str
         tx.owe(
             Effect(table.another_key(tx.c, row, "checks"), "checks", "checks", row.number, urgency=severity.rank + 1)
         )
+    burns.wanted(desk, tx, row)
     said = verdicts.opened_by_itself(desk, severity, row.service, reason or f"it was reopened as {severity.value}")
     if row.test:
         said = verdicts.TEST
@@ -306,6 +308,7 @@ def open_(desk: Desk, tx: Tx, values: dict[str, Any], *, by: str = "") -> int | 
     remind.begin(desk, tx, number, uid)
     if entry.runbook:
         tx.owe(Effect(f"{uid}:checks", "checks", "checks", number, urgency=severity.rank + 1))
+    burns.wanted(desk, tx, table.by_number(tx.c, number))
     return number
 
 
