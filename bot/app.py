@@ -38,8 +38,12 @@ from bot.yaml_lines import Place
 from handlers import forms
 from handlers.access import Access, Permissions
 from handlers.access import misfits as access_misfits
-from handlers.alerts import journal, payload
+from handlers.alerts import journal
+from handlers.alerts.doors import DOORS
+from handlers.alerts.generic import WebhookSettings
+from handlers.alerts.grafana import GrafanaSettings
 from handlers.alerts.journal import Entry, Identity
+from handlers.alerts.payload import Body, Source
 from handlers.catalogue import Policy, Service, Watchdog
 from handlers.catalogue import misfits as group_misfits
 from handlers.desk import Desk, Outside
@@ -77,6 +81,8 @@ class Settings(BaseModel):
     jira: JiraSettings | None = None
     prometheus: PrometheusSettings | None = None
     alertmanager: AlertmanagerSettings | None = None
+    grafana: GrafanaSettings | None = None
+    webhooks: WebhookSettings | None = None
     kubernetes: KubernetesSettings | None = None
     services: Mapping[str, Service] = Field(default_factory=dict)
     incidents: Policy = Policy()
@@ -136,7 +142,10 @@ def _misfits(made: Settings, runbooks: Mapping[str, Runbook]) -> Iterator[tuple[
             yield ("services", name, "jira"), "is set, but there is no jira: section: no ticket would be made"
     yield from flag_misfits(made.flags, list(made.services), cluster=made.kubernetes is not None)
     yield from watchdog_misfits(
-        made.watchdogs, made.services, heard=made.alertmanager is not None, pages=made.pagerduty is not None
+        made.watchdogs,
+        made.services,
+        heard=any((made.alertmanager, made.grafana, made.webhooks)),
+        pages=made.pagerduty is not None,
     )
 
 
@@ -257,9 +266,9 @@ class Captain:
 
     # ---- alerts -----------------------------------------------------------------------------------------------------
 
-    def read_alerts(self, body: bytes) -> payload.Body:
-        """Check an Alertmanager body. Raises payload.BadPayload."""
-        return payload.read(body, self.settings.services, self.settings.incidents, self.settings.watchdogs)
+    def read_alerts(self, body: bytes, source: Source = Source.ALERTMANAGER) -> Body:
+        """Check the body of a webhook. Raises BadPayload."""
+        return DOORS[source].read(body, self.settings.services, self.settings.incidents, self.settings.watchdogs)
 
     def _journal(self, c: Connection, deliveries: Sequence[Sequence[Any]]) -> list[list[Entry]]:
         new = journal.write(c, deliveries)

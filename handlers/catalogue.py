@@ -126,6 +126,10 @@ class Policy(BaseModel):
         },
         description="alert severity label → ours; a label that is not here pages, to be safe",
     )
+    no_data: Severity | None = Field(
+        None,
+        description="severity of alerts that say that something cannot be measured; without it that of their label",
+    )
     panel_pause: float = Field(0.7, ge=0, le=10, description="seconds in which changes of the panel are gathered")
     roles: Mapping[str, str] = Field(
         default=ROLES, description="role → one line that says what its bearer does, posted when somebody gets it"

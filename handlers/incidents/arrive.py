@@ -16,7 +16,7 @@ from handlers.alerts.journal import Entry
 from handlers.alerts.payload import Alert
 from handlers.catalogue import grouped
 from handlers.desk import Desk
-from handlers.incidents import decide, grouping, owing, remind, rules, table, verdicts, words
+from handlers.incidents import decide, doubt, grouping, owing, remind, rules, table, verdicts, words
 from handlers.incidents.rules import Deed, Severity, Status
 from handlers.incidents.table import INCIDENTS
 from handlers.rooms import owing as rooms
@@ -98,7 +98,7 @@ def _judge(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
             raise Later
         if other.incident is None:
             return "resolved: it had opened nothing", None
-        return _ended(desk, tx, other.incident), other.incident
+        return _ended(desk, tx, alert, other.incident), other.incident
     if other is not None:
         return verdicts.CAME_TOO_LATE, None
     return _firing(desk, tx, entry)
@@ -128,7 +128,7 @@ def _firing(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
             tx,
             {
                 "uid": uid, "key": key, "open_key": key, "service": alert.service, "environment": environment,
-                "severity": severity.value, "title": title[:300], "source": "alert", "opened_by": decide.ALERTMANAGER,
+                "severity": severity.value, "title": title[:300], "source": "alert", "opened_by": alert.source.sender,
                 "about": json.dumps(kept | {"alertname": alert.labels["alertname"]}, ensure_ascii=False),
                 "opened_at": entry.received_at,
             },
@@ -171,19 +171,18 @@ def _back(desk: Desk, tx: Tx, number: int, entry: Entry, severity: Severity) -> 
         # As if it were a new one: what is no worse than a ticket now wakes nobody, and what becomes worse pages then.
         tx.c.execute(INCIDENTS().update().where(INCIDENTS().c.number == number).values(severity=severity.value))
         said = f"severity is {severity.value} now, it was {row.severity}"
-        table.add_event(tx.c, incident=number, at=tx.now, kind="severity", actor=decide.ALERTMANAGER, text=said)
+        table.add_event(tx.c, incident=number, at=tx.now, kind="severity", actor=entry.alert.source.sender, text=said)
         tickets.edited(desk, tx, row, "severity")
         row = table.by_number(tx.c, number)
     reason, since = verdicts.label(desk, entry.alert, severity), entry.received_at
-    return decide.move(desk, tx, row, Deed.REOPEN, actor=decide.ALERTMANAGER, text=text, since=since, reason=reason)
+    actor = entry.alert.source.sender
+    return decide.move(desk, tx, row, Deed.REOPEN, actor=actor, text=text, since=since, reason=reason)
 
 
 def _joined(desk: Desk, tx: Tx, row: Any, entry: Entry, severity: Severity) -> str:
     """Another alert of an open incident: remember it, and raise the severity if it is worse."""
-    name = entry.alert.labels["alertname"]
-    table.add_event(
-        tx.c, incident=row.number, at=tx.now, kind="alert", actor=decide.ALERTMANAGER, text=f"{name} fires too"
-    )
+    name, actor = entry.alert.labels["alertname"], entry.alert.source.sender
+    table.add_event(tx.c, incident=row.number, at=tx.now, kind="alert", actor=actor, text=f"{name} fires too")
     verdict = verdicts.joined(desk, row, entry.alert, severity)
     if severity.rank < Severity(row.severity).rank:
         verdict = verdicts.raised(desk, row, entry.alert, severity)
@@ -195,7 +194,7 @@ def _joined(desk: Desk, tx: Tx, row: Any, entry: Entry, severity: Severity) -> s
             remind.arm(desk, tx, row, Status.TRIGGERED)
         tx.c.execute(INCIDENTS().update().where(INCIDENTS().c.number == row.number).values(**values))
         text = f"severity raised from {row.severity} to {severity.value} by {name}"
-        table.add_event(tx.c, incident=row.number, at=tx.now, kind="severity", actor=decide.ALERTMANAGER, text=text)
+        table.add_event(tx.c, incident=row.number, at=tx.now, kind="severity", actor=actor, text=text)
         tickets.edited(desk, tx, row, "severity")
         if wakes and verdicts.pages(desk, severity, row.service):
             owing.page(tx, row, severity, since=entry.received_at)
@@ -204,7 +203,7 @@ def _joined(desk: Desk, tx: Tx, row: Any, entry: Entry, severity: Severity) -> s
     return verdict
 
 
-def _ended(desk: Desk, tx: Tx, number: int) -> str:
+def _ended(desk: Desk, tx: Tx, alert: Alert, number: int) -> str:
     """An alert of the incident has resolved; when none fires any more, the incident is over. Gives the verdict."""
     row = table.locked(tx.c, number)  # before counting: another replica may be putting one more alert into it
     firing = journal.still_firing(tx.c, number)
@@ -215,7 +214,12 @@ def _ended(desk: Desk, tx: Tx, number: int) -> str:
     if not over and row.source == "alert":
         if _more_to_come(desk, tx, row):
             raise Later
-        decide.move(desk, tx, row, Deed.RESOLVE, actor=decide.ALERTMANAGER, text="every alert has resolved")
+        because = doubt.why(tx, alert, row)
+        if because:
+            return doubt.keep_open(desk, tx, row, alert, because)
+        actor = alert.source.sender
+        if decide.move(desk, tx, row, Deed.RESOLVE, actor=actor, text="every alert has resolved"):
+            doubt.measured_again(desk, tx, row, actor=actor)
     return verdicts.ended(number, firing, over=over)
 
 
