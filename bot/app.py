@@ -56,6 +56,7 @@ from handlers.incidents import arrive, decide, phone, private, table, verdicts
 from handlers.posts import post_once
 from handlers.rooms import effects as room_effects
 from handlers.slo.kinds import Slo
+from handlers.slo.lint import misfits as slo_misfits
 from handlers.subjects import PERFORMERS, SUBJECTS, TICKS, lanes
 from handlers.tickets import hear as ticket_hear
 from handlers.tickets import owed as ticket_owed
@@ -141,6 +142,9 @@ def _misfits(made: Settings, runbooks: Mapping[str, Runbook]) -> Iterator[tuple[
         if service.jira and made.jira is None:
             yield ("services", name, "jira"), "is set, but there is no jira: section: no ticket would be made"
     yield from flag_misfits(made.flags, list(made.services), cluster=made.kubernetes is not None)
+    yield from slo_misfits(
+        made.slos, made.services, pager=made.pagerduty is not None, metrics=made.prometheus is not None
+    )
     yield from watchdog_misfits(
         made.watchdogs,
         made.services,
