@@ -45,7 +45,7 @@ from handlers.alerts.grafana import GrafanaSettings
 from handlers.alerts.journal import Entry, Identity
 from handlers.alerts.payload import Body, Source
 from handlers.catalogue import Policy, Service, Watchdog
-from handlers.catalogue import misfits as group_misfits
+from handlers.catalogue import misfits as catalogue_misfits
 from handlers.desk import Desk, Outside
 from handlers.flags import decide as flag_decide
 from handlers.flags import table as flag_table
@@ -128,19 +128,9 @@ def _misfits(made: Settings, runbooks: Mapping[str, Runbook]) -> Iterator[tuple[
         made.pagerduty and made.pagerduty.api_token and made.pagerduty.from_email
     ):
         yield ("incidents", "escalate_after"), "needs pagerduty.api_token and pagerduty.from_email to escalate anything"
-    fallback = made.incidents.fallback_service
-    if fallback and fallback not in made.services:
-        why = f"'{fallback}' is not a service.{config.nearest(fallback, list(made.services))}"
-        yield ("incidents", "fallback_service"), why
-    yield from group_misfits(made.incidents, made.services)
-    for name, service in made.services.items():
-        if service.runbook and service.runbook not in runbooks:
-            why = f"there is no runbook '{service.runbook}'.{config.nearest(service.runbook, list(runbooks))}"
-            yield ("services", name, "runbook"), why
-        if service.pagerduty is not None and made.pagerduty is None:
-            yield ("services", name, "pagerduty"), "is set, but there is no pagerduty: section: nobody would be paged"
-        if service.jira and made.jira is None:
-            yield ("services", name, "jira"), "is set, but there is no jira: section: no ticket would be made"
+    yield from catalogue_misfits(
+        made.incidents, made.services, runbooks, pager=made.pagerduty is not None, tracker=made.jira is not None
+    )
     yield from flag_misfits(made.flags, list(made.services), cluster=made.kubernetes is not None)
     yield from slo_misfits(
         made.slos, made.services, pager=made.pagerduty is not None, metrics=made.prometheus is not None
