@@ -16,6 +16,7 @@ ROOMS: Mapping[str, tuple[str, str]] = {
     "audit": ("bot.serving", "`captain audit verify` walks the audit chain"),
     "db": ("bot.upkeep", "`captain db backup|restore|check`: the database in one archive, and back"),
     "purge": ("bot.upkeep", "delete what is settled and old, as the bot does every night"),
+    "slo": ("bot.slo_cli", "`captain slo rules`: the SLOs of captain.yml as Prometheus rules"),
     "sandbox": ("bot.sandbox", "the whole bot with a pretend world around it, on this machine alone"),
 }
 ASK = "bot.ask"

@@ -12,6 +12,7 @@ PROMISE = 30.0
 """Seconds within which PagerDuty shall have accepted a page; one of the buckets, and what the shipped rules look at."""
 SOURCES = ("alert", "person", "watchdog")
 """Who opens incidents; known beforehand, so that the first page of a process is seen as an increase from zero."""
+HELD = ("maintenance", "drill", "silence", "inhibited", "flap", "cooldown")
 MISSED = ("gave_up", "ended")
 
 
@@ -41,6 +42,9 @@ class Meter:
             ["why"],
             registry=made,
         )
+        self.held = Counter("captain_alerts_held", "Times an alert was held, by what held it.", ["kind"], registry=made)
+        for kind in HELD:
+            self.held.labels(kind)
         for source in SOURCES:
             self.page_seconds.labels(source)
         for why in MISSED:

@@ -171,12 +171,49 @@ def decided(c: Connection, entry: Entry, *, verdict: str, incident: int | None) 
     return c.execute(t.update().where(mine), {"verdict": verdict, "incident": incident}).rowcount == 1
 
 
+def hold(c: Connection, alert: int, kind: str | None) -> None:
+    """Write down what kind of rule holds an alert, by its row; None when none does any more."""
+    t = JOURNAL()
+    c.execute(t.update().where(t.c.id == alert).values(held=kind))
+
+
+def decided_again(c: Connection, entry: Entry, *, verdict: str, incident: int | None, held: str | None) -> None:
+    """Write down what was decided about an alert that had been held; whoever decides keeps others from it."""
+    t = JOURNAL()
+    c.execute(t.update().where(t.c.id == entry.id).values(verdict=verdict, incident=incident, held=held))
+
+
+def entry(c: Connection, alert: int) -> Entry | None:
+    """An alert by its row, with when it came; None when it is gone."""
+    row = c.execute(sa.select(JOURNAL()).where(JOURNAL().c.id == alert)).first()
+    return None if row is None else Entry(row.id, row.received_at, alert_of(row))
+
+
+def verdict_of(c: Connection, alert: int) -> str:
+    """What was decided about an alert, by its row; empty when nothing was."""
+    return str(c.execute(sa.select(JOURNAL().c.verdict).where(JOURNAL().c.id == alert)).scalar() or "")
+
+
+def incident_of(c: Connection, alert: int) -> int | None:
+    """The incident an alert belongs to, by its row."""
+    found: int | None = c.execute(sa.select(JOURNAL().c.incident).where(JOURNAL().c.id == alert)).scalar()
+    return found
+
+
 def sibling(c: Connection, alert: Alert) -> Any:
     """The other half of an alert: its firing row if it is resolved, its resolved row if it fires; or None."""
     t = JOURNAL()
     other = "resolved" if alert.firing else "firing"
     same = (t.c.fingerprint == alert.fingerprint) & (t.c.starts_at == alert.starts_at) & (t.c.status == other)
     return c.execute(sa.select(t.c.id, t.c.incident, t.c.verdict).where(same)).first()
+
+
+def incident_firing(c: Connection, fingerprint: str, starts_at: int) -> int | None:
+    """The incident that an alert which fires was put into; None when it was put into none, or not yet."""
+    t = JOURNAL()
+    same = (t.c.fingerprint == fingerprint) & (t.c.starts_at == starts_at) & (t.c.status == "firing")
+    found = c.execute(sa.select(t.c.incident).where(same)).scalar()
+    return None if found is None else int(found)
 
 
 def still_firing(c: Connection, incident: int) -> int:

@@ -23,6 +23,8 @@ from handlers.watchdogs.rules import matching
 MAX_LABELS = 64
 MAX_VALUE = 16_000
 """Characters of one label value or annotation that are kept; the rest is cut, the alert is not lost."""
+OURS = "release-captain"
+"""The group key of the alerts that our own looks raise: no Alertmanager knows of them."""
 FINGERPRINT = re.compile(r"[0-9a-fA-F]{1,64}")
 
 

@@ -16,9 +16,10 @@ from handlers.alerts.journal import Entry
 from handlers.alerts.payload import Alert
 from handlers.catalogue import grouped
 from handlers.desk import Desk
-from handlers.incidents import decide, doubt, grouping, owing, remind, rules, table, verdicts, words
+from handlers.incidents import decide, doubt, freeze, grouping, owing, remind, rules, table, verdicts, words
 from handlers.incidents.rules import Deed, Severity, Status
 from handlers.incidents.table import INCIDENTS
+from handlers.noise import hold
 from handlers.rooms import owing as rooms
 from handlers.tickets import owed as tickets
 from handlers.watchdogs.rules import matching
@@ -32,7 +33,7 @@ class Twice(Exception):
 
 UNDECIDED = 60.0
 """Seconds for which the end of an incident waits for an alert that nobody has decided about; one that breaks must not hold it."""
-KEPT = ("summary", "description", "runbook_url", "dashboard", "slo", "burn")
+KEPT = ("summary", "description", "runbook_url", "dashboard", "slo", "tier", "burn", "meaning")
 """What of an alert's annotations and labels is kept on the incident."""
 
 
@@ -97,11 +98,27 @@ def _judge(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
         if other.verdict is None:
             raise Later
         if other.incident is None:
-            return "resolved: it had opened nothing", None
+            return _opened_nothing(desk, tx, alert, other.id)
         return _ended(desk, tx, alert, other.incident), other.incident
     if other is not None:
         return verdicts.CAME_TOO_LATE, None
-    return _firing(desk, tx, entry)
+    return again(desk, tx, entry)
+
+
+def _opened_nothing(desk: Desk, tx: Tx, alert: Alert, firing: int) -> tuple[str, int | None]:
+    """The end of an alert that had opened nothing; held, it may have done so in this moment. ``firing``: its row."""
+    said, acted = hold.ended(tx, firing)
+    if acted is None:
+        return said or "resolved: it had opened nothing", None
+    return _ended(desk, tx, alert, acted), acted
+
+
+def again(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
+    """Decide about an alert that fires; anew about one that was held, as if it came at ``received_at``: its verdict, and the incident it is in."""
+    verdict, incident = _firing(desk, tx, entry)
+    if incident is not None:
+        freeze.freeze_seen(desk, tx, where(desk, entry.alert)[1], f"{entry.alert.labels['alertname']} fires")
+    return verdict, incident
 
 
 def _firing(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
@@ -112,6 +129,9 @@ def _firing(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
     if row is None and journal.sibling(tx.c, alert) is not None:
         # While this waited for the incident, another replica saw the end of all its alerts, of this one too.
         return verdicts.CAME_TOO_LATE, None
+    held = hold.held(desk, tx, entry, key=key, environment=environment, severity=severity, row=row)
+    if held is not None:
+        return held
     before = None if row else table.last_of_key(tx.c, key)
     if row is None:
         uid = rules.incident_uid(key, alert.fingerprint, str(alert.starts_at))
@@ -128,7 +148,7 @@ def _firing(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
             tx,
             {
                 "uid": uid, "key": key, "open_key": key, "service": alert.service, "environment": environment,
-                "severity": severity.value, "title": title[:300], "source": "alert", "opened_by": alert.source.sender,
+                "severity": severity.value, "title": title[:300], "source": "alert", "opened_by": _by(alert),
                 "about": json.dumps(kept | {"alertname": alert.labels["alertname"]}, ensure_ascii=False),
                 "opened_at": entry.received_at,
             },
@@ -140,6 +160,11 @@ def _firing(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
             # This very occurrence was decided before and is over by now.
             return verdicts.SEEN_BEFORE, None
     return _joined(desk, tx, row, entry, severity), row.number
+
+
+def _by(alert: Alert) -> str:
+    """Who says so."""
+    return alert.source.sender
 
 
 def where(desk: Desk, alert: Alert) -> tuple[str, str]:
@@ -171,18 +196,19 @@ def _back(desk: Desk, tx: Tx, number: int, entry: Entry, severity: Severity) -> 
         # As if it were a new one: what is no worse than a ticket now wakes nobody, and what becomes worse pages then.
         tx.c.execute(INCIDENTS().update().where(INCIDENTS().c.number == number).values(severity=severity.value))
         said = f"severity is {severity.value} now, it was {row.severity}"
-        table.add_event(tx.c, incident=number, at=tx.now, kind="severity", actor=entry.alert.source.sender, text=said)
+        table.add_event(tx.c, incident=number, at=tx.now, kind="severity", actor=_by(entry.alert), text=said)
         tickets.edited(desk, tx, row, "severity")
         row = table.by_number(tx.c, number)
     reason, since = verdicts.label(desk, entry.alert, severity), entry.received_at
-    actor = entry.alert.source.sender
-    return decide.move(desk, tx, row, Deed.REOPEN, actor=actor, text=text, since=since, reason=reason)
+    return decide.move(desk, tx, row, Deed.REOPEN, actor=_by(entry.alert), text=text, since=since, reason=reason)
 
 
 def _joined(desk: Desk, tx: Tx, row: Any, entry: Entry, severity: Severity) -> str:
     """Another alert of an open incident: remember it, and raise the severity if it is worse."""
-    name, actor = entry.alert.labels["alertname"], entry.alert.source.sender
-    table.add_event(tx.c, incident=row.number, at=tx.now, kind="alert", actor=actor, text=f"{name} fires too")
+    name = entry.alert.labels["alertname"]
+    table.add_event(
+        tx.c, incident=row.number, at=tx.now, kind="alert", actor=_by(entry.alert), text=f"{name} fires too"
+    )
     verdict = verdicts.joined(desk, row, entry.alert, severity)
     if severity.rank < Severity(row.severity).rank:
         verdict = verdicts.raised(desk, row, entry.alert, severity)
@@ -194,7 +220,7 @@ def _joined(desk: Desk, tx: Tx, row: Any, entry: Entry, severity: Severity) -> s
             remind.arm(desk, tx, row, Status.TRIGGERED)
         tx.c.execute(INCIDENTS().update().where(INCIDENTS().c.number == row.number).values(**values))
         text = f"severity raised from {row.severity} to {severity.value} by {name}"
-        table.add_event(tx.c, incident=row.number, at=tx.now, kind="severity", actor=actor, text=text)
+        table.add_event(tx.c, incident=row.number, at=tx.now, kind="severity", actor=_by(entry.alert), text=text)
         tickets.edited(desk, tx, row, "severity")
         if wakes and verdicts.pages(desk, severity, row.service):
             owing.page(tx, row, severity, since=entry.received_at)
@@ -210,16 +236,19 @@ def _ended(desk: Desk, tx: Tx, alert: Alert, number: int) -> str:
     if firing:
         decide.show(desk, tx, number)
         return verdicts.ended(number, firing, over=False)
+    if row is not None:
+        freeze.thaw_seen(desk, tx, row.key)
     over = row is None or not table.is_open(row)
+    if not over and freeze.blind(tx, row):
+        freeze.freeze(desk, tx, number, "what measures this says so")
+        return verdicts.frozen(number)
     if not over and row.source == "alert":
         if _more_to_come(desk, tx, row):
             raise Later
         because = doubt.why(tx, alert, row)
         if because:
             return doubt.keep_open(desk, tx, row, alert, because)
-        actor = alert.source.sender
-        if decide.move(desk, tx, row, Deed.RESOLVE, actor=actor, text="every alert has resolved"):
-            doubt.measured_again(desk, tx, row, actor=actor)
+        decide.move(desk, tx, row, Deed.RESOLVE, actor=_by(alert), text="every alert has resolved")
     return verdicts.ended(number, firing, over=over)
 
 

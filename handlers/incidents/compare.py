@@ -65,18 +65,18 @@ class Kept:
 class Ours:
     """What we hold of an incident. ``firing``: fingerprint → name of Alertmanager's alerts of it that have not resolved.
 
-    ``elsewhere``: one fires of which Alertmanager knows nothing, because another has sent it.
+    ``elsewhere``: one fires of which Alertmanager knows nothing, because another has sent it; or there is no data of it.
     """
 
     number: int
     status: Status
     from_alert: bool = False
     firing: Mapping[str, str] = field(default_factory=dict)
-    elsewhere: bool = False
     page: Kept | None = None
     page_resolve: Kept | None = None
     ticket: Kept | None = None
     ticket_key: str = ""
+    elsewhere: bool = False
 
     @property
     def open(self) -> bool:

@@ -10,8 +10,7 @@ from bot.integrations.slack.words import escape
 from handlers.alerts import journal
 from handlers.alerts.payload import Alert
 from handlers.desk import Desk
-from handlers.incidents import decide, grouping, table
-from handlers.incidents.rules import Deed
+from handlers.incidents import decide, table
 
 SAID: Mapping[str, str] = {
     "MissingSeries": "its series is gone",
@@ -36,9 +35,6 @@ def why(tx: Tx, alert: Alert, row: Any) -> str:
     ended = {name: one for name, one in ended.items() if name != alert.fingerprint or one[0] > alert.starts_at}
     if ended:
         return f"of another of its alerts {_said(next(iter(ended.values()))[1])}"
-    blind = table.open_by_key(tx.c, grouping.blind_key(row.key))
-    if blind is not None and journal.still_firing(tx.c, blind.number):
-        return f"it cannot be measured now (INC-{blind.number})"
     return ""
 
 
@@ -51,19 +47,6 @@ def keep_open(desk: Desk, tx: Tx, row: Any, alert: Alert, because: str) -> str:
     decide.say(desk, tx, row, f"{KIND}:{table.events_of(tx.c, row.number, KIND)}", note)
     decide.show(desk, tx, row.number)
     return f"resolved, but not because all is well ({because}): INC-{row.number} stays open until somebody resolves it"
-
-
-def measured_again(desk: Desk, tx: Tx, row: Any, *, actor: str) -> None:
-    """What could not be measured can be again, says the end of ``row``: what nothing else keeps open is over."""
-    key = grouping.seen_key(row.key)
-    other = table.open_by_key(tx.c, key) if key else None
-    if other is None or other.source != "alert":
-        return
-    other = table.locked(tx.c, other.number)
-    if not table.is_open(other) or journal.still_firing(tx.c, other.number) or journal.unsure(tx.c, other.number):
-        return
-    text = f"it can be measured again (INC-{row.number} is over), and no alert fires"
-    decide.move(desk, tx, other, Deed.RESOLVE, actor=actor, text=text)
 
 
 def _said(reason: str) -> str:

@@ -220,12 +220,12 @@ def _ours(c: Connection, rows: Sequence[Any]) -> dict[int, Ours]:
     """What we hold of these incidents."""
     numbers = [row.number for row in rows]
     firing: dict[int, dict[str, str]] = {}
-    elsewhere: set[int] = set()
+    elsewhere = {row.number for row in rows if row.frozen_at is not None}
     for alert in journal.firing(c, numbers):
         if alert.source == payload.Source.ALERTMANAGER.value:
             firing.setdefault(alert.incident, {})[alert.fingerprint] = json.loads(alert.labels).get("alertname", "")
         else:
-            elsewhere.add(alert.incident)
+            elsewhere.add(alert.incident)  # Alertmanager knows nothing of what others send and of what we see ourselves
     t, reopened = EFFECTS(), {row.number: row.reopened_at or 0.0 for row in rows}
     kept: dict[tuple[int, str], Kept] = {}
     wanted = t.c.about.in_(numbers) & t.c.kind.in_(("page", "page-resolve", "ticket"))

@@ -21,7 +21,7 @@ class Incident(SQLModel, table=True):
     ``channel`` and ``thread_ts``: where its panel and thread are; ``room``: the id of its own channel, when it has one.
     ``ticket_id``: Jira's own, which stays when somebody moves the ticket; its key does not.
     ``digest_channel`` without ``digest_ts``: its line in the digest was there, and somebody deleted it.
-    ``umbrella``: the number of the storm it is folded into.
+    ``umbrella``: the number of the storm it is folded into. ``frozen_at``: since when nothing is known of what it is about.
     ``next_update_at``: when the next update is promised; None when it is not, or when the incident is over.
     """
 
@@ -70,6 +70,7 @@ class Incident(SQLModel, table=True):
     panel: int = 0
     panel_owed: bool = False
     umbrella: int | None = None
+    frozen_at: float | None = None
 
 
 class TimelineEvent(SQLModel, table=True):
@@ -290,7 +291,7 @@ def changed(row: Any, deed: Deed, *, actor: str, now: float) -> Mapping[str, Any
     if deed is Deed.MITIGATE:
         return {"mitigated_at": now, "mitigated_by": actor}
     if deed is Deed.RESOLVE:
-        return {"resolved_at": now, "resolved_by": actor, "open_key": None, "next_update_at": None}
+        return {"resolved_at": now, "resolved_by": actor, "open_key": None, "next_update_at": None, "frozen_at": None}
     if deed is Deed.CLOSE:
         return {"closed_at": now, "closed_by": actor}
     return UNMITIGATED if is_open(row) else {**UNMITIGATED, **NOT_OVER, "reopened_at": now}

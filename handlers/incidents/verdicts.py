@@ -84,6 +84,11 @@ def ended(number: int, firing: int, *, over: bool) -> str:
     return f"resolved: nothing of INC-{number} fires any more"
 
 
+def frozen(number: int) -> str:
+    """The verdict of an alert that resolved while nothing is known of what it was about."""
+    return f"resolved, but INC-{number} stays open: there is no data, and no data is no end"
+
+
 def _paging(desk: Desk, severity: Severity, service: str, reason: str) -> str:
     """`` and pages …: why`` or ``, pages nobody: why``."""
     if not severity.pages:

@@ -100,7 +100,7 @@ def panel(row: Any, effects: Sequence[Any], asked: Sequence[Any] = (), roles: Se
     if row.test:
         text = f"🧪 TEST {text}"
         blocks[0]["text"]["text"] = f"🧪 TEST · INC-{row.number} · {row.title}"
-    alarms = [line for line in (_alarm(row, effects), *(one.text for one in asked)) if line]
+    alarms = [line for line in (_alarm(row, effects), _frozen(row), *(one.text for one in asked)) if line]
     if alarms:
         blocks.insert(1, {"type": "section", "text": {"type": "mrkdwn", "text": "\n".join(alarms)}})
     told = _told(row)
@@ -216,6 +216,8 @@ def _told(row: Any) -> str:
         name = said.get("slo") or said.get("alertname", "")
         burn = f", {said['burn']} burn" if said.get("burn") not in (None, "", "none") else ""
         lines.append(f"*What burns:* {escape(name)}{escape(burn)}")
+    if said.get("meaning"):
+        lines.append(escape(said["meaning"]))
     if said.get("description"):
         lines.append(escape(said["description"]))
     if said.get("message"):
@@ -272,6 +274,13 @@ def _alarm(row: Any, effects: Sequence[Any]) -> str:
         State.RETRYING: f"⚠ *Nobody has been paged yet:* {why} I keep trying; call the on-call yourself.",
     }
     return said.get(State(page.state), "")
+
+
+def _frozen(row: Any) -> str:
+    """Said while nothing is known: what looks calm may burn."""
+    if row.frozen_at is None or not table.is_open(row):
+        return ""
+    return f"∅ *No data since {_instant(row.frozen_at)}:* nobody knows whether it still burns. Only a person ends it."
 
 
 def _effect(row: Any) -> str:

@@ -190,19 +190,34 @@ def total_query(slo: Slo, length: int) -> str:
     return _events(slo, slo.total, length)
 
 
-def bad_query(slo: Slo, length: int) -> str:
+def bad_query(slo: Slo, length: int, *, total: str = "") -> str:
     """PromQL: the number of bad events in so many seconds, as one sample without labels.
 
-    Where there are events, a series that nobody has yet incremented (no 5xx so far) is 0, not missing.
+    Where there are events, a series that nobody has yet incremented (no 5xx so far) is 0, not missing. ``total``: PromQL
+    that gives the number of all events in that time, where it is known already.
     """
-    total = total_query(slo, length)
+    total = total or total_query(slo, length)
     if slo.bad:
         return f"{_events(slo, slo.bad, length)} or on () 0 * {total}"
     return f"clamp_min({total} - on () ({_events(slo, slo.good, length)} or on () 0 * {total}), 0)"
 
 
 def _events(slo: Slo, query: str, length: int) -> str:
-    return f"sum({over(query, length)})" + (f" * {length}" if slo.per_second else "")
+    asked = over(query, length).strip()
+    return (asked if _one(asked) else f"sum({asked})") + (f" * {length}" if slo.per_second else "")
+
+
+def _one(query: str) -> bool:
+    """True when a query is ``sum(…)`` and nothing else, so that it gives one sample without labels."""
+    bare = QUOTED.sub('""', query)
+    if not re.match(r"sum\s*\(", bare):
+        return False
+    depth = 0
+    for at, sign in enumerate(bare):
+        depth += (sign == "(") - (sign == ")")
+        if depth == 0 and sign == ")":
+            return at == len(bare) - 1
+    return False
 
 
 def labels(name: str, slo: Slo, *, environment: str) -> dict[str, str]:

@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterator, Mapping
 
 from bot.config import nearest
-from handlers.catalogue import Service
-from handlers.slo.kinds import MARK, QUOTED, SUMMED_FROM, SUMMED_STEP, Slo, Tier, kinds, seconds, span
+from handlers.catalogue import Policy, Service
+from handlers.incidents.grouping import parse
+from handlers.incidents.rules import Severity
+from handlers.slo.kinds import MARK, QUOTED, SUMMED_FROM, SUMMED_STEP, Slo, Tier, kinds, labels, seconds, span
 
 Place = tuple[str | int, ...]
 NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_-]{0,62}")
@@ -19,9 +21,14 @@ RANGED = re.compile(r"\[\s*\{\{\s*window\s*\}\}\s*[\]:]")
 
 
 def misfits(
-    slos: Mapping[str, Slo], services: Mapping[str, Service], *, pager: bool, metrics: bool
+    slos: Mapping[str, Slo], services: Mapping[str, Service], policy: Policy, *, pager: bool, metrics: bool
 ) -> Iterator[tuple[Place, str]]:
     """(place, sentence) for each mistake. ``pager``, ``metrics``: pagerduty: and prometheus: are there."""
+    for label, pages in (("page", True), ("ticket", False)) if slos else ():
+        severity = policy.severities.get(label, Severity.SEV2)
+        if severity.pages is not pages:
+            why = f"'{label}' is {severity.value}, which {'pages' if severity.pages else 'pages nobody'}: give the alerts of slos: "
+            yield ("incidents", "severities"), f"{why}{label}: {'sev2' if pages else 'sev3'}"
     for name, slo in slos.items():
         here: Place = ("slos", name)
         if not NAME.fullmatch(name):
@@ -35,6 +42,8 @@ def misfits(
                 "or give tiers: with severity: ticket alone and few_bad: 0"
             )
             yield (*here, "service"), why
+        else:
+            yield from (((*here, "service"), why) for why in _apart(slo, service.group_by or policy.group_by, policy))
         if slo.evaluate and not metrics:
             why = (
                 "there is no prometheus: section, so I could not measure it; add one, or set evaluate: false "
@@ -43,6 +52,18 @@ def misfits(
             yield here, why
         for place, why in (*_queries(slo), *_windows(slo), *_tiers(slo), *_texts(slo)):
             yield (*here, *place), why
+
+
+def _apart(slo: Slo, template: str, policy: Policy) -> Iterator[str]:
+    """Alerts for which a part of the template is empty are incidents of their own: each tier would page anew."""
+    carried = {"alertname", policy.service_label, policy.environment_label, *labels("", slo, environment="")}
+    for part in parse(template).parts:
+        if not isinstance(part, str) and not carried & set(part):
+            asked = "|".join(part)
+            yield (
+                f"its incidents are told apart by {{{asked}}}, which the alerts of this SLO do not carry, so that each tier "
+                f"would be an incident of its own; write {{{asked}|slo}} in group_by"
+            )
 
 
 def _queries(slo: Slo) -> Iterator[tuple[Place, str]]:
@@ -55,6 +76,8 @@ def _queries(slo: Slo) -> Iterator[tuple[Place, str]]:
         bare = QUOTED.sub('""', query)
         others = [found for found in TEMPLATE.findall(query) if not MARK.fullmatch(found)]
         fixed = RANGE.findall(bare)
+        if "#" in bare:
+            yield (place,), "has a comment (#), which would hide what is put around it; take it out"
         if others:
             yield (place,), f"{others[0]} is not known here; only {{{{window}}}} is filled in"
         if fixed:

@@ -10,9 +10,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.app import load
 from bot.errors import ConfigError
-from handlers.catalogue import Service
+from bot.settings import load
+from handlers.catalogue import Policy, Service
+from handlers.incidents.rules import Severity
 from handlers.slo.kinds import Slo, Tier, bad_query, kinds, seconds, span, total_query
 from handlers.slo.lint import misfits
 
@@ -26,7 +27,7 @@ def found(
     name: str = "docs-api-availability", *, pager: bool = True, metrics: bool = True, **changes: Any
 ) -> list[str]:
     slo = Slo.model_validate({key: value for key, value in (GOOD | changes).items() if value is not None})
-    said = misfits({name: slo}, SERVICES, pager=pager, metrics=metrics)
+    said = misfits({name: slo}, SERVICES, Policy(), pager=pager, metrics=metrics)
     return [f"{'.'.join(map(str, place[2:]))}: {why}" for place, why in said]
 
 
@@ -48,14 +49,12 @@ WRONG = [
     ({"total": 'sum(rate(x{a="[{{window}}]"}))'}, "total: must have [{{window}}] where the range goes"),
     ({"total": 'sum(rate(x{a="{{env}}"}[{{window}}]))'}, "total: {{env}} is not known here; only {{window}} is filled in"),
     ({"bad": "sum(increase(x[{{window}}]))"}, "bad: counts by increase and total by rate"),
+    ({"bad": "sum(rate(x[{{window}}])) # of the gateway"}, "bad: has a comment (#)"),
     ({"bad": "sum(x[{{window}}])"}, "bad: must count events: by rate()"),
     ({"bad": "sum(irate(x[{{window}}]))"}, "bad: irate() looks at two samples alone"),
     ({"bad": "sum(rate(x[{{window}}])) + sum(increase(x[{{window}}]))"}, "bad: has rate() beside increase()"),
-    (
-        {"objective": 90},
-        "tiers.0.burn: burn 14.4 can never be reached at an objective of 90: when every event is bad it burns 10 times its "
-         "budget; give tiers: a burn below 10, or an objective above 93.06",
-    ),
+    ({"objective": 90}, "tiers.0.burn: burn 14.4 can never be reached at an objective of 90: when every event is bad it burns"),
+    ({"objective": 90}, "10 times its budget; give tiers: a burn below 10, or an objective above 93.06"),
     ({"tiers": [Tier(severity="page", burn=2, long="1h", short="1h")]}, "tiers.0.short: short (1h) must be shorter"),
     ({"tiers": [Tier(severity="page", burn=2, long="1h", short="2h")]}, "a twelfth is usual, 5m"),
     ({"window": "1d"}, "tiers.3.long: looks at 3d, which is longer than the SLO's window of 1d"),
@@ -93,6 +92,27 @@ def test_a_service_without_a_pager_may_have_tickets():
     assert found(service="gateway", pager=False) == []
 
 
+def test_the_severities_of_its_alerts_must_mean_what_they_say():
+    slos = {"docs-api-availability": Slo(**GOOD)}
+    policy = Policy(severities={"page": Severity.SEV3})
+    said = list(misfits(slos, SERVICES, policy, pager=True, metrics=True))
+    assert [place for place, _ in said] == [("incidents", "severities")] * 2
+    assert "'page' is sev3, which pages nobody: give the alerts of slos: page: sev2" in said[0][1]
+    assert "'ticket' is sev2, which pages: give the alerts of slos: ticket: sev3" in said[1][1]
+    assert list(misfits({}, SERVICES, policy, pager=True, metrics=True)) == []
+
+
+def test_a_template_of_keys_that_would_make_every_tier_an_incident_of_its_own_is_refused():
+    slos = {"docs-api-availability": Slo(**GOOD)}
+
+    def said(template: str) -> list[str]:
+        services = {"docs-api": Service(channel="#docs", pagerduty="a" * 32, group_by=template)}
+        return [why for _, why in misfits(slos, services, Policy(), pager=True, metrics=True)]
+
+    assert "by {cluster}, which the alerts of this SLO do not carry" in said("{service}/{cluster}/{slo|alertname}")[0]
+    assert said("{service}/{cluster|slo}") == []
+
+
 def test_a_mistake_stops_the_start_at_its_line(tmp_path: Path):
     file = tmp_path / "captain.yml"
     config = {
@@ -127,9 +147,22 @@ def test_counts_are_events_whichever_way_they_are_measured():
         Slo(**GOOD),
         Slo(**GOOD | {"total": TOTAL.replace("rate", "increase"), "bad": BAD.replace("rate", "increase")}),
     )
-    assert total_query(rate, 3600).endswith("[1h]))) * 3600")
-    assert total_query(increase, 3600) == f"sum({TOTAL.replace('rate', 'increase').replace('{{window}}', '1h')})"
+    assert total_query(rate, 3600) == TOTAL.replace("{{window}}", "1h") + " * 3600"
+    assert total_query(increase, 3600) == TOTAL.replace("rate", "increase").replace("{{window}}", "1h")
     assert " or on () 0 * " in bad_query(increase, 3600)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "sum by (pod) (increase(x[{{window}}]))",
+        "sum(increase(x[{{window}}])) or sum(increase(y[{{window}}]))",
+        "increase(x[{{window}}])",
+    ],
+)
+def test_several_series_are_summed_so_that_one_number_comes_out(query):
+    slo = Slo(**GOOD | {"total": query, "bad": query})
+    assert total_query(slo, 300) == f"sum({query.replace('{{window}}', '5m')})"
 
 
 SPANS = st.integers(1, 40_000).map(lambda n: n * 300)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import concurrent.futures
+import time
 from typing import Any
 
 import pytest
 import requests
 from ground.town import Bot, Town
 from ground.waiting import until
+
+from handlers.incidents import table
 
 SECRET = "of-the-sender"
 KEY = {"key": "backup-failed", "service": "docs-api", "severity": "page", "title": "The backup failed"}
@@ -59,16 +62,17 @@ def test_while_there_is_no_data_a_burn_stays_open_and_is_over_when_it_is_measure
     send(bot, grafana_body("no-data"))
     until(lambda: len(town.pages()) == 2)
     assert "No data for ErrorRate" in town.pages()[1]["title"]
+    until(lambda: any("No data: DatasourceNoData fires" in text for text in town.thread(town.roots()[0])))
     send(bot, grafana_body("resolved"))
     assert standing(bot) == {1: "triggered", 2: "triggered"}
-    until(
-        lambda: any("it cannot be measured now (INC-2). I leave this open" in t for t in town.thread(town.roots()[0]))
-    )
-    assert "INC-1 stays open until somebody resolves it" in bot.ask("why INC-1")["text"]
+    assert "INC-1 stays open: there is no data, and no data is no end" in bot.ask("why INC-1")["text"]
     back = grafana_body("no-data")
     back["alerts"][0] |= {"status": "resolved", "endsAt": "2026-11-23T09:00:00Z"}
     back["alerts"][0]["annotations"].pop("grafana_state_reason")
     send(bot, back)
+    until(lambda: any("There is data again" in text for text in town.thread(town.roots()[0])))
+    with bot.captain.engine.transaction(time.time()) as tx:
+        assert tx.hasten(table.newest(tx.c, 1, "thaw").key), "five minutes later"
     until(lambda: {page["status"] for page in town.pages()} == {"resolved"}, message="it is measured again, and well")
     assert standing(bot) == {1: "resolved", 2: "resolved"}
 
