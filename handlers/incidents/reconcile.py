@@ -196,7 +196,7 @@ def _rows(c: Connection, *, turn: int, now: float, only: int | None) -> tuple[li
     if only is not None:
         return [table.by_number(c, only)], 0
     open_ = _numbers(c, t.c.open_key.is_not(None))
-    over = _numbers(c, t.c.open_key.is_(None) & (t.c.resolved_at > now - OVER_FOR))
+    over = _numbers(c, table.over_since(now - OVER_FOR))
     first = turn_of(open_, turn, MOST - min(ROOM, len(over)))
     chosen = [*first, *turn_of(over, turn, MOST - len(first))]
     rows = c.execute(sa.select(t).where(t.c.number.in_(chosen)).order_by(t.c.number)).all()
@@ -205,7 +205,8 @@ def _rows(c: Connection, *, turn: int, now: float, only: int | None) -> tuple[li
 
 def _numbers(c: Connection, which: sa.ColumnElement[bool]) -> list[int]:
     t = INCIDENTS()
-    return list(c.execute(sa.select(t.c.number).where(which).order_by(t.c.number)).scalars())
+    # Sorted here: asked for in order, SQLite would walk through all of them from the first on.
+    return sorted(c.execute(sa.select(t.c.number).where(which)).scalars())
 
 
 def turn_of(numbers: Sequence[int], turn: int, most: int) -> list[int]:
