@@ -30,6 +30,7 @@ from handlers.incidents import (
 from handlers.incidents import update as updates
 from handlers.incidents.learned import stats_
 from handlers.incidents.rules import Deed, Severity, Status
+from handlers.noise import panel as noise
 
 PAST: Mapping[Deed, str] = {
     Deed.ACKNOWLEDGE: "acknowledged",
@@ -61,7 +62,8 @@ def show(desk: Desk, asker: Asker, incident: str = "") -> Reply:
         row = _find(desk, c, asker, incident)
         effects, events = table.effects_about(c, row.number), table.latest_events(c, row.number, limit=200)
         asked, roles = findings.questions(c, row.number), table.roles(c, row.number)
-    text, blocks = words.detail(row, effects, events, asked, roles)
+        more = noise.blocks(c, row)
+    text, blocks = words.detail(row, effects, events, asked, roles, more)
     owed = [{"key": e.key, "kind": e.kind, "state": e.state, "attempt": e.attempt, "reason": e.reason} for e in effects]
     told = [{"at": e.at, "kind": e.kind, "actor": e.actor, "text": e.text} for e in events]
     questions = [{"kind": one.kind, "text": findings.plain(one.text), "asked_at": one.asked_at} for one in asked]

@@ -22,6 +22,7 @@ from handlers.incidents import decide, findings, owing, private, remind, table, 
 from handlers.incidents.phone import PREFIX
 from handlers.incidents.rules import Severity, Status
 from handlers.incidents.table import INCIDENTS
+from handlers.noise import panel as noise
 from handlers.posts import CLOCK_SLACK, chat_of, post_once
 from handlers.rooms import effects as rooms
 from handlers.rooms.place import place
@@ -128,7 +129,7 @@ def root(desk: Desk, task: Task) -> Outcome:
     row = _row(desk, task)
     if row.private:
         return Outcome(skipped="it is private: it stands in its own channel alone")
-    text, blocks = words.panel(row, *_truth(desk, task))
+    text, blocks = words.panel(row, *_truth(desk, row))
     posted = post_once(desk, task, Post(desk.services[row.service].channel, text, blocks, None, task.key))
 
     def apply(tx: Tx) -> None:
@@ -211,7 +212,7 @@ def panel(desk: Desk, task: Task) -> Outcome:
     gone = rooms.edit(desk, row)
     if not row.thread_ts or row.private:
         return Outcome(apply=gone)
-    text, blocks = words.panel(row, *_truth(desk, task))
+    text, blocks = words.panel(row, *_truth(desk, row))
     if not chat_of(desk).edit(Edit(row.channel, row.thread_ts, text, blocks)):
         raise GiveUp(words.ROOT_GONE)
     return Outcome(apply=gone)
@@ -312,11 +313,12 @@ def _row(desk: Desk, task: Task) -> Any:
     return row
 
 
-def _truth(desk: Desk, task: Task) -> tuple[Any, Any, Any]:
-    """The incident's effects, what was asked about it and waits for an answer, and who has which role."""
-    number = task.about or 0
+def _truth(desk: Desk, row: Any) -> tuple[Any, Any, Any, Any]:
+    """The incident's effects, what was asked about it and waits for an answer, who has which role, and who silenced it."""
+    number = row.number
     with desk.store.read() as c:
-        return table.effects_about(c, number), findings.questions(c, number), table.roles(c, number)
+        effects, asked = table.effects_about(c, number), findings.questions(c, number)
+        return effects, asked, table.roles(c, number), noise.blocks(c, row)
 
 
 def _routing_key(desk: Desk, task: Task, row: Any) -> str:

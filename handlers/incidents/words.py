@@ -74,10 +74,12 @@ ROOT_GONE = "the incident's message is gone: somebody deleted it. Repair posts i
 """Why a panel was given up that repair brings back."""
 
 
-def panel(row: Any, effects: Sequence[Any], asked: Sequence[Any] = (), roles: Sequence[Any] = ()) -> tuple[str, Blocks]:
+def panel(
+    row: Any, effects: Sequence[Any], asked: Sequence[Any] = (), roles: Sequence[Any] = (), more: Sequence[Any] = ()
+) -> tuple[str, Blocks]:
     """The root message: what burns, how bad, who has it, and the truth about each effect. (text, blocks).
 
-    ``asked``: what differs outside, was asked in the thread and has no answer.
+    ``asked``: what differs outside, was asked in the thread and has no answer. ``more``: blocks about its storm and its silence.
     """
     status, severity = Status(row.status), Severity(row.severity)
     text = escape(f"{STATUS_ICON[status]} INC-{row.number} {row.service}: {row.title} ({status.value})")
@@ -106,6 +108,7 @@ def panel(row: Any, effects: Sequence[Any], asked: Sequence[Any] = (), roles: Se
     told = _told(row)
     if told:
         blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": told}})
+    blocks += more
     last = latest.panel(row, now=time.time())
     if last:
         blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": last}})
@@ -130,6 +133,8 @@ def _buttons(row: Any, effects: Sequence[Any]) -> Blocks:
         made.append(one)
     if status.open:
         made.append(button("Update", "incident update", ref))
+    if status.open and row.source == "alert":
+        made.append(button("Silence…", "incident silence", ref))
     if table.given_up(effects, open_=status.open):
         made.append(button("Repair", "incident repair", ref))
     return made
@@ -410,10 +415,15 @@ def list_line(row: Any) -> str:
 
 
 def detail(
-    row: Any, effects: Sequence[Any], events: Sequence[Any], asked: Sequence[Any] = (), roles: Sequence[Any] = ()
+    row: Any,
+    effects: Sequence[Any],
+    events: Sequence[Any],
+    asked: Sequence[Any] = (),
+    roles: Sequence[Any] = (),
+    more: Sequence[Any] = (),
 ) -> tuple[str, Blocks]:
     """One incident with the truth about its effects and its timeline. (text, blocks)."""
-    _, blocks = panel(row, effects, asked, roles)
+    _, blocks = panel(row, effects, asked, roles, more)
     has = [f"{one.role}: {escape(one.name)}" for one in roles]
     lines = [
         f"`{time.strftime('%H:%M:%S', time.gmtime(event.at))}` {escape(event.actor)}: {escape(_happened(event))}"
