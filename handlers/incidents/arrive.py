@@ -108,7 +108,7 @@ def _judge(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
 
 def _opened_nothing(desk: Desk, tx: Tx, alert: Alert, firing: int) -> tuple[str, int | None]:
     """The end of an alert that had opened nothing; held, it may have done so in this moment. ``firing``: its row."""
-    said, acted = hold.ended(tx, firing)
+    said, acted = hold.ended(desk, tx, firing)
     if acted is None:
         return said or "resolved: it had opened nothing", None
     return _ended(desk, tx, alert, acted), acted

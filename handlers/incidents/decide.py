@@ -24,6 +24,8 @@ from handlers.incidents import findings, owing, remind, rules, table, verdicts, 
 from handlers.incidents.compare import Kind
 from handlers.incidents.rules import Deed, Severity, Status
 from handlers.incidents.table import INCIDENTS
+from handlers.noise import owed
+from handlers.noise import table as noise
 from handlers.rooms import owing as rooms
 from handlers.slo import owed as burns
 from handlers.tickets import owed as tickets
@@ -194,6 +196,7 @@ def move(
         if tell_tracker:
             owing.ticket_follow_up(tx, row, "ticket-done")
         owing.postmortem(desk, tx, row)
+        owed.release(tx, noise.behind(tx.c, row.number))
         by_itself = actor in (*SENDERS.values(), ITSELF)
         findings.answer(tx, row, tuple(Kind), escape(note.removeprefix("✅ ")))
         note = escape(note) + ("" if by_itself else still(tx.c, row))

@@ -144,6 +144,13 @@ def held(c: Connection, *, silence: int | None = None, limit: int = 10_000) -> S
     return c.execute(asked.order_by(t.c.rank, t.c.id).limit(limit)).all()
 
 
+def behind(c: Connection, incident: int, *, limit: int = 500) -> Sequence[Any]:
+    """The alerts that an open incident holds now, by the index of those that are held; the worst first."""
+    t = HOLDS()
+    mine = t.c.over_at.is_(None) & (t.c.incident == incident) & (t.c.kind == Kind.INHIBITED.value)
+    return c.execute(sa.select(t).where(mine).order_by(t.c.rank, t.c.id).limit(limit)).all()
+
+
 def counts(c: Connection, silences: Sequence[int]) -> Mapping[int, tuple[int, int]]:
     """For each silence: how many alerts it has held, and how many of them it holds now."""
     t = HOLDS()

@@ -102,6 +102,15 @@ def on_panel(row: Any, incident: Any) -> dict[str, Any]:
     return {**_section(text), "accessory": end}
 
 
+def behind(held: Mapping[str, int]) -> dict[str, Any]:
+    """Which alerts stand behind an open incident, by service."""
+    parts = ", ".join(f"{escape(name)} {n}" for name, n in sorted(held.items(), key=lambda one: (-one[1], one[0]))[:15])
+    total = sum(held.values())
+    return _section(
+        f"*Held behind it:* {_alerts(total)} ({parts}). What still fires when this is resolved is acted on then."
+    )
+
+
 def choices(number: int, longest: float) -> tuple[str, Blocks]:
     """Offers lengths for which an incident may be silenced. (text, blocks)."""
     ref = f"INC-{number}"

@@ -11,10 +11,12 @@ import sqlalchemy as sa
 from ground.town import Bot, Town, channel, user
 from ground.waiting import until
 
+from bot.grammar import Asker
 from handlers.alerts.journal import JOURNAL
 from handlers.noise import again
 from handlers.noise.table import HOLDS
 
+ASKER = Asker("U1", "alice", "cli", "k")
 FINGERPRINTS = itertools.count(0xABC000)
 
 
@@ -359,3 +361,105 @@ def test_what_no_alert_opened_cannot_be_silenced(town: Town):
     assert "No alert opened INC-1" in bot.ask("incident silence 1h")["error"]
     assert "How long?" in bot.ask("incident silence INC-1 because")["error"]
     assert "is not silenced, and never was" in bot.ask("incident unsilence")["text"]
+
+
+# ---- cooldown and inhibition ------------------------------------------------------------------------------------------
+
+
+def over(bot: Bot, number: int = 1) -> bool:
+    return bot.ask(f"incident show INC-{number}")["data"]["status"] == "resolved"
+
+
+def test_what_fires_again_in_its_cooldown_pages_when_that_is_over_and_it_still_fires(town: Town):
+    town.config["noise"] = {"cooldown": 3600}
+    bot = town.start()
+    one = alert()
+    send(bot, one)
+    until(lambda: len(town.pages()) == 1)
+    send(bot, ended(one))
+    until(lambda: over(bot))
+    short, long = one | {"startsAt": "2026-11-23T09:00:00Z"}, alert()
+    send(bot, short, long)
+    assert told(bot, short)["held"] == told(bot, long)["held"] == "cooldown"
+    assert "INC-1 ended at" in told(bot, long)["verdict"]
+    send(bot, ended(short))
+    look(bot)
+    assert told(bot, long)["held"] == "cooldown"
+    assert over(bot)
+    # An hour later, as far as anybody can tell.
+    with bot.captain.store.write() as c:
+        c.execute(sa.text("update incidents set resolved_at = resolved_at - 3600"))
+        c.execute(sa.text("update holds set since = since - 3600, until = until - 3600"))
+    look(bot)
+    until(lambda: told(bot, long)["incident"] is not None, message="it still fires, and nobody looks")
+    until(lambda: len(town.pages()) == 2, message="it still fires, and pages nobody")
+    assert told(bot, long)["verdict"].startswith("opened INC-2"), (
+        "by then it is longer ago than incidents.reopen_within"
+    )
+
+
+def test_a_cooldown_shorter_than_reopen_within_reopens_the_incident(town: Town):
+    town.config["noise"] = {"cooldown": 1}
+    bot = town.start()
+    one = alert()
+    send(bot, one)
+    until(lambda: len(town.pages()) == 1)
+    send(bot, ended(one))
+    until(lambda: over(bot))
+    back = one | {"startsAt": "2026-11-23T09:00:00Z"}
+    send(bot, back)
+
+    def acted() -> bool:
+        look(bot)
+        return told(bot, back)["incident"] == 1
+
+    until(acted)
+    assert told(bot, back)["verdict"].startswith("reopened INC-1 and pages the on-call of docs-api")
+
+
+def test_what_is_worse_than_before_pages_in_its_cooldown(town: Town):
+    town.config["noise"] = {"cooldown": 3600}
+    bot = town.start()
+    one = alert(severity="ticket")
+    send(bot, one)
+    send(bot, ended(one))
+    until(lambda: over(bot))
+    send(bot, alert(severity="critical"))
+    until(lambda: len(town.pages()) == 1, message="it is worse than it was, and pages nobody")
+
+
+def test_a_parent_that_is_down_holds_its_children_and_lets_them_go_when_it_is_resolved(town: Town):
+    town.config["services"]["docs-api"]["depends_on"] = ["gateway"]
+    bot = town.start()
+    parent, child, other = alert("gateway"), alert(), alert(env="dev")
+    send(bot, parent)
+    until(lambda: len(town.pages()) == 1)
+    send(bot, child, other)
+    assert told(bot, child)["verdict"] == "held, pages nobody: INC-1 of gateway is open, which docs-api depends on"
+    assert told(bot, other)["incident"] == 2, "another environment depends on another gateway"
+    until(lambda: len(town.pages()) == 2)
+    until(lambda: "*Held behind it:* 1 alert (docs-api 1)" in town.shown(town.roots()[0]), message="its panel hides it")
+    assert "Held behind it" in str(bot.captain.run("incident show INC-1", ASKER).blocks)
+    send(bot, ended(parent))
+    until(lambda: len(town.pages()) == 3, message="the parent is up again, the child is not, and nobody hears of it")
+    assert told(bot, child)["verdict"].startswith("opened INC-3 and pages the on-call of docs-api")
+
+
+def test_a_rule_of_the_configuration_inhibits_by_labels(town: Town):
+    rule = {"source": ['severity="sev1"'], "target": ['severity!="critical"'], "equal": ["service"]}
+    town.config["noise"] = {"inhibit": [rule]}
+    bot = town.start()
+    child, worst, ticket = alert(slo="a"), alert(slo="b", severity="critical"), alert(slo="c", severity="ticket")
+    send(bot, child)
+    assert told(bot, child)["incident"] == 1, "nothing is down yet"
+    send(bot, worst)
+    send(bot, ticket)
+    assert (
+        told(bot, ticket)["verdict"]
+        == "held, pages nobody: INC-2 of docs-api is open, which noise.inhibit puts before it"
+    )
+    bot.ask("incident severity sev3 INC-2")
+    with bot.captain.store.write() as c:
+        c.execute(sa.text("update holds set since = since - 400, until = until - 400"))
+    look(bot)
+    until(lambda: told(bot, ticket)["incident"] == 3, message="what it stood behind is less by now")

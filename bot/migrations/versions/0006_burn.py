@@ -65,6 +65,8 @@ def upgrade() -> None:
     )
     still = sa.text("over_at IS NULL")
     op.create_index("ix_holds_still", "holds", ["rank", "id"], sqlite_where=still, postgresql_where=still)
+    # What stands behind an incident, asked each time one is resolved or its panel is drawn.
+    op.create_index("ix_holds_behind", "holds", ["incident"], sqlite_where=still, postgresql_where=still)
     # What the last look at an SLO saw, and since when its tiers fire: the next look goes on from there.
     op.create_table(
         "slo_states",
