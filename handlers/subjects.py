@@ -28,6 +28,8 @@ from handlers.rooms import commands as room_commands
 from handlers.rooms import effects as room_effects
 from handlers.slo import look as slo_look
 from handlers.status import commands as status_commands
+from handlers.storms import commands as storm_commands
+from handlers.storms import look as storm_look
 from handlers.tickets import effects as ticket_effects
 from handlers.tickets import hear as ticket_hear
 from handlers.timeline import commands as timeline_commands
@@ -36,7 +38,7 @@ from handlers.watchdogs.look import look
 from handlers.why import commands as why_commands
 
 SUBJECTS: Mapping[str, Mapping[str, Verb]] = {
-    "incident": {**incident_commands.VERBS, **timeline_commands.VERBS, **room_commands.VERBS},
+    "incident": {**incident_commands.VERBS, **timeline_commands.VERBS, **room_commands.VERBS, **storm_commands.VERBS},
     "flag": flag_commands.VERBS,
     "maintenance": noise_commands.VERBS,
     "why": why_commands.VERBS,
@@ -56,6 +58,7 @@ PERFORMERS: Sequence[Callable[[Desk], list[Performer]]] = (
     ticket_effects.performers,
     ticket_hear.performers,
     reconcile.performers,
+    storm_look.performers,
     freeze.performers,
     slo_look.performers,
     room_effects.performers,
@@ -88,6 +91,7 @@ TICKS: Sequence[Tick] = (
     Tick("watchdogs", "* * * * *", look, lambda desk: bool(desk.watchdogs)),
     Tick("heartbeat", "* * * * *", heartbeat.beat, lambda desk: desk.heartbeat is not None),
     Tick("digest", digest_sweep.LINE, digest_sweep.tick, lambda desk: bool(desk.policy.digest)),
+    Tick("storms", storm_look.LINE, storm_look.tick),
     Tick("reconcile", "*/3 * * * *", reconcile.tick),
     Tick("slo", slo_look.LINE, slo_look.tick),
     Tick("flags", flag_care.LINE, flag_care.tick),

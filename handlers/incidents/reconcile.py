@@ -26,6 +26,7 @@ from handlers.incidents.compare import Compared, Heard, Kept, Known, Ours, Their
 from handlers.incidents.effects import dedup_key
 from handlers.incidents.rules import Deed, Status
 from handlers.incidents.table import INCIDENTS
+from handlers.storms import table as storms
 from handlers.watchdogs.rules import matching
 
 log = logging.getLogger(__name__)
@@ -193,10 +194,12 @@ def _tell_lasting(desk: Desk, ours: Iterable[int], told: Told) -> None:
 def _rows(c: Connection, *, turn: int, now: float, only: int | None) -> tuple[list[Any], int]:
     """The incidents to look at, and how many must wait for another turn."""
     t = INCIDENTS()
+    own = t.c.umbrella.is_(None)  # what is folded into a storm is looked at with that
     if only is not None:
-        return [table.by_number(c, only)], 0
-    open_ = _numbers(c, t.c.open_key.is_not(None))
-    over = _numbers(c, t.c.open_key.is_(None) & (t.c.resolved_at > now - OVER_FOR))
+        row = table.by_number(c, only)
+        return [row if row.umbrella is None else table.by_number(c, row.umbrella)], 0
+    open_ = _numbers(c, t.c.open_key.is_not(None) & own)
+    over = _numbers(c, t.c.open_key.is_(None) & (t.c.resolved_at > now - OVER_FOR) & own)
     first = turn_of(open_, turn, MOST - min(ROOM, len(over)))
     chosen = [*first, *turn_of(over, turn, MOST - len(first))]
     rows = c.execute(sa.select(t).where(t.c.number.in_(chosen)).order_by(t.c.number)).all()
@@ -226,6 +229,11 @@ def _ours(c: Connection, rows: Sequence[Any]) -> dict[int, Ours]:
             ours.add(alert.incident)  # no Alertmanager knows of what our own looks see
             continue
         firing.setdefault(alert.incident, {})[alert.fingerprint] = json.loads(alert.labels).get("alertname", "")
+    for row in rows:
+        if row.source == storms.SOURCE:
+            alerts = storms.firing(c, row.number)
+            firing[row.number] = {one.fingerprint: json.loads(one.labels).get("alertname", "") for one in alerts}
+            ours |= {row.number for one in alerts if one.group_key == payload.OURS}
     t, reopened = EFFECTS(), {row.number: row.reopened_at or 0.0 for row in rows}
     kept: dict[tuple[int, str], Kept] = {}
     wanted = t.c.about.in_(numbers) & t.c.kind.in_(("page", "page-resolve", "ticket"))
@@ -239,7 +247,7 @@ def _ours(c: Connection, rows: Sequence[Any]) -> dict[int, Ours]:
         row.number: Ours(
             number=row.number,
             status=Status(row.status),
-            from_alert=row.source == "alert" and row.number not in ours,
+            from_alert=row.source in ("alert", storms.SOURCE) and row.number not in ours,
             firing=firing.get(row.number, {}),
             page=kept.get((row.number, "page")),
             page_resolve=kept.get((row.number, "page-resolve")),
