@@ -32,6 +32,8 @@ from handlers.slo import commands as slo_commands
 from handlers.slo import look as slo_look
 from handlers.slo import meaning as slo_meaning
 from handlers.status import commands as status_commands
+from handlers.storms import commands as storm_commands
+from handlers.storms import look as storm_look
 from handlers.tickets import effects as ticket_effects
 from handlers.tickets import hear as ticket_hear
 from handlers.timeline import commands as timeline_commands
@@ -40,7 +42,13 @@ from handlers.watchdogs.look import look
 from handlers.why import commands as why_commands
 
 SUBJECTS: Mapping[str, Mapping[str, Verb]] = {
-    "incident": {**incident_commands.VERBS, **timeline_commands.VERBS, **room_commands.VERBS, **noise_thread.VERBS},
+    "incident": {
+        **incident_commands.VERBS,
+        **timeline_commands.VERBS,
+        **room_commands.VERBS,
+        **noise_thread.VERBS,
+        **storm_commands.VERBS,
+    },
     "flag": flag_commands.VERBS,
     "maintenance": noise_commands.VERBS,
     "why": why_commands.VERBS,
@@ -61,6 +69,7 @@ PERFORMERS: Sequence[Callable[[Desk], list[Performer]]] = (
     ticket_effects.performers,
     ticket_hear.performers,
     reconcile.performers,
+    storm_look.performers,
     freeze.performers,
     slo_look.performers,
     slo_meaning.performers,
@@ -96,6 +105,7 @@ TICKS: Sequence[Tick] = (
     Tick("watchdogs", "* * * * *", look, lambda desk: bool(desk.watchdogs)),
     Tick("heartbeat", "* * * * *", heartbeat.beat, lambda desk: desk.heartbeat is not None),
     Tick("digest", digest_sweep.LINE, digest_sweep.tick, lambda desk: bool(desk.policy.digest)),
+    Tick("storms", storm_look.LINE, storm_look.tick),
     Tick("reconcile", "*/3 * * * *", reconcile.tick),
     Tick("slo", slo_look.LINE, slo_look.tick),
     Tick("flags", flag_care.LINE, flag_care.tick),

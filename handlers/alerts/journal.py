@@ -223,8 +223,11 @@ def still_firing(c: Connection, incident: int) -> int:
     return int(c.execute(sa.select(sa.func.count()).select_from(t).where(mine)).scalar_one())
 
 
-def firing(c: Connection, incidents: Sequence[int]) -> Sequence[Any]:
-    """The alerts of these incidents that fire and have not resolved: rows of (incident, fingerprint, labels, source)."""
+def firing(c: Connection, incidents: Sequence[int] | sa.Select[Any]) -> Sequence[Any]:
+    """The alerts of these incidents that fire and have not resolved: rows of (incident, fingerprint, labels, source).
+
+    ``incidents``: their numbers, or what selects them.
+    """
     t = JOURNAL()
     mine = t.c.incident.in_(incidents) & (t.c.status == "firing") & ~_ended(t)
     return c.execute(sa.select(t.c.incident, t.c.fingerprint, t.c.labels, t.c.source).where(mine)).all()

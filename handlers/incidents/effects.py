@@ -26,6 +26,8 @@ from handlers.noise import panel as noise
 from handlers.posts import CLOCK_SLACK, chat_of, post_once
 from handlers.rooms import effects as rooms
 from handlers.rooms.place import place
+from handlers.storms import shown as storm
+from handlers.storms.table import SOURCE as STORM
 from handlers.tickets.effects import taken_to
 from handlers.tickets.rules import description, fields, settings, summary
 from handlers.tickets.rules import level as guard
@@ -209,6 +211,10 @@ def panel(desk: Desk, task: Task) -> Outcome:
         return Outcome(skipped="there is no root message to edit")
     if task.key != f"{row.uid}:panel:{row.panel}":
         return Outcome(skipped="a newer edit is on its way")
+    if row.source == STORM:
+        with desk.engine.transaction(time.time()) as tx:
+            storm.retitle(desk, tx, row.number)
+        row = _row(desk, task)
     gone = rooms.edit(desk, row)
     if not row.thread_ts or row.private:
         return Outcome(apply=gone)
@@ -314,11 +320,11 @@ def _row(desk: Desk, task: Task) -> Any:
 
 
 def _truth(desk: Desk, row: Any) -> tuple[Any, Any, Any, Any]:
-    """The incident's effects, what was asked about it and waits for an answer, who has which role, and who silenced it."""
+    """The incident's effects, what was asked about it and waits for an answer, who has which role, its storm and its silence."""
     number = row.number
     with desk.store.read() as c:
         effects, asked = table.effects_about(c, number), findings.questions(c, number)
-        return effects, asked, table.roles(c, number), noise.blocks(c, row)
+        return effects, asked, table.roles(c, number), [*storm.blocks(c, row), *noise.blocks(c, row)]
 
 
 def _routing_key(desk: Desk, task: Task, row: Any) -> str:

@@ -22,6 +22,7 @@ from handlers.noise import panel as noise
 from handlers.oncall.commands import answered
 from handlers.posts import SHARE_LAG, chat_of, post_once
 from handlers.rooms import owing, rules
+from handlers.storms import shown as storm
 
 
 def performers(desk: Desk) -> list[Performer]:
@@ -267,7 +268,7 @@ def _truth(desk: Desk, row: Any) -> tuple[Any, Any, Any, Any]:
             table.effects_about(c, row.number),
             findings.questions(c, row.number),
             table.roles(c, row.number),
-            noise.blocks(c, row),
+            [*storm.blocks(c, row), *noise.blocks(c, row)],
         )
 
 

@@ -19,7 +19,22 @@ def upgrade() -> None:
     # The members of a storm are listed by its number; nearly no incident is one.
     op.add_column("incidents", sa.Column("umbrella", sa.Integer))
     folded = sa.text("umbrella IS NOT NULL")
-    op.create_index("ix_incidents_umbrella", "incidents", ["umbrella"], sqlite_where=folded, postgresql_where=folded)
+    umbrella = ["umbrella", "number"]
+    op.create_index("ix_incidents_umbrella", "incidents", umbrella, sqlite_where=folded, postgresql_where=folded)
+    # Whether something of a service is still open in a storm is asked at the end of every member.
+    lasts = sa.text("umbrella IS NOT NULL AND open_key IS NOT NULL")
+    service = ["umbrella", "service"]
+    op.create_index("ix_incidents_folded", "incidents", service, sqlite_where=lasts, postgresql_where=lasts)
+    # What is reopened counts for a storm as what is new does; few incidents ever are.
+    back = sa.text("reopened_at IS NOT NULL")
+    op.create_index("ix_incidents_reopened", "incidents", ["reopened_at"], sqlite_where=back, postgresql_where=back)
+    # Whose page has called the on-call of a service in a storm.
+    op.create_table(
+        "storm_calls",
+        sa.Column("umbrella", sa.Integer, primary_key=True),
+        sa.Column("service", sa.String, primary_key=True),
+        sa.Column("incident", sa.Integer, nullable=False, index=True),
+    )
     # What people and captain.yml silence: those that are on are found by the unique key, which is NULL afterwards.
     op.create_table(
         "silences",
