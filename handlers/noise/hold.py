@@ -15,7 +15,7 @@ from handlers.incidents import decide as incidents
 from handlers.incidents import table as incident_table
 from handlers.incidents import verdicts
 from handlers.incidents.rules import Severity
-from handlers.noise import decide, owed, table
+from handlers.noise import decide, flap, owed, table
 from handlers.noise.matchers import Matcher, all_match
 from handlers.noise.table import HOLDS
 from handlers.noise.weigh import Held, Incoming, Kind, Known, Parent, Past, Rule, weigh
@@ -25,13 +25,13 @@ RESOLVED = "resolved while it was held: nothing was opened, nobody was paged"
 
 def held(
     desk: Desk, tx: Tx, entry: Entry, *, key: str, environment: str, severity: Severity, row: Any
-) -> tuple[str, None] | None:
-    """The verdict of an alert that is held, which is then written down; None when it acts.
+) -> tuple[str, int | None] | None:
+    """The verdict of an alert that is held, and its incident, which is then written down; None when it acts.
 
     ``row``: the open incident of its key, locked, or None. What only joins that one wakes nobody and is not weighed.
     """
     if row is not None and severity.rank >= Severity(row.severity).rank:
-        return None
+        return flap.again(desk, tx, entry, row)
     alert = entry.alert
     one = Incoming(
         labels={**alert.labels, "service": alert.service, "env": environment},
@@ -41,6 +41,7 @@ def held(
         rank=severity.rank,
         pages=verdicts.pages(desk, severity, alert.service),
         at=tx.now,
+        since=table.since(tx.c, entry.id) or tx.now,
     )
     found = weigh(one, _known(desk, tx, one, open_=row is not None))
     if found is None:
@@ -73,11 +74,15 @@ def _known(desk: Desk, tx: Tx, one: Incoming, *, open_: bool) -> Known:
     quiets = [table.quiet(row) for row in decide.sync(desk, tx)]
     rules = [rule for rule in desk_rules(desk) if all_match(rule.target, one.labels)]
     parents = [_parent(desk, row) for row in incident_table.parents(tx.c, one.rank)] if rules else []
-    before = incident_table.last_of_key(tx.c, one.key) if desk.noise.cooldown and not open_ else None
-    past = None
-    if before is not None and before.resolved_at is not None:
-        past = Past(before.number, Severity(before.severity).rank, before.resolved_at)
-    return Known(quiets, parents, rules, past, desk.noise.cooldown)
+    if open_ or not (desk.noise.cooldown or desk.noise.flap.changes):
+        return Known(quiets, parents, rules)
+    before = incident_table.last_of_key(tx.c, one.key)
+    if before is None or before.resolved_at is None:
+        return Known(quiets, parents, rules)
+    rule = desk.noise.flap
+    flaps = bool(rule.changes) and flap.changes(tx.c, one.key, tx.now - rule.within) + 1 >= rule.changes
+    past = Past(before.number, Severity(before.severity).rank, before.resolved_at)
+    return Known(quiets, parents, rules, past, desk.noise.cooldown, rule.quiet if flaps else 0.0)
 
 
 def desk_rules(desk: Desk) -> Iterator[Rule]:

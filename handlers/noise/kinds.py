@@ -42,6 +42,25 @@ class Inhibit(BaseModel):
         return tuple(read(one) for one in self.target)
 
 
+class Flap(BaseModel):
+    """``noise.flap``: when an incident flaps, and for how long it has to be quiet to be over."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    changes: int = Field(
+        0, ge=0, le=100, description="openings and ends within that time that are flapping; 0 is never"
+    )
+    within: float = Field(3600.0, ge=60, le=86400, description="seconds in which they are counted")
+    quiet: float = Field(600.0, gt=0, le=86400, description="seconds without a change after which it is settled")
+
+    @field_validator("changes")
+    @classmethod
+    def _changes(cls, value: int) -> int:
+        if value in (1, 2):
+            raise ValueError("must be 3 at least, or every incident that ends would stay open; 0 is never")
+        return value
+
+
 class Noise(BaseModel):
     """The ``noise:`` section. Without it nothing is held but by people: maintenance and silences."""
 
@@ -56,6 +75,7 @@ class Noise(BaseModel):
         le=86400,
         description="seconds after the end of an incident in which its alerts, no worse, wait; 0 is none",
     )
+    flap: Flap = Flap()
     inhibit: tuple[Inhibit, ...] = ()
 
 

@@ -20,4 +20,7 @@ def blocks(c: Connection, row: Any) -> Blocks:
     held = Counter(one.service for one in table.behind(c, row.number)) if row.open_key else Counter()
     if held:
         made.append(words.behind(held))
+    state = table.flap(c, row.number) if row.open_key else None
+    if state is not None and state.over_at is None:
+        made.append(words.flaps(state))
     return made

@@ -26,7 +26,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Incoming:
-    """An alert that would open, reopen or raise an incident at ``at`` (UNIX s).
+    """An alert that would open, reopen or raise an incident at ``at`` (UNIX s); it fires since ``since``, as far as we know.
 
     ``labels``: its own, with ``service`` and ``env`` as we understand them. ``rank``: 1 is worst. ``pages``: acting on it
     wakes somebody.
@@ -39,6 +39,7 @@ class Incoming:
     rank: int
     pages: bool
     at: float
+    since: float
 
 
 @dataclass(frozen=True)
@@ -121,13 +122,17 @@ class Rule:
 
 @dataclass(frozen=True)
 class Known:
-    """What is known when an alert is weighed. ``cooldown``: seconds, 0 for none."""
+    """What is known when an alert is weighed. ``cooldown``: seconds, 0 for none.
+
+    ``steady``: seconds that an alert of a key that flaps has to fire to be acted on; 0 when it does not flap.
+    """
 
     quiets: Sequence[Quiet] = ()
     parents: Sequence[Parent] = ()
     rules: Sequence[Rule] = ()
     past: Past | None = None
     cooldown: float = 0.0
+    steady: float = 0.0
 
 
 def weigh(one: Incoming, known: Known) -> Held | None:
@@ -136,7 +141,21 @@ def weigh(one: Incoming, known: Known) -> Held | None:
     People's reasons come first, then the parent's, then what the key has been through. Whichever is named, the alert is
     weighed anew when that one ends, so that what another reason still holds stays held, and what none holds acts.
     """
-    return _quiet(one, known.quiets) or _behind(one, known) or _cooling(one, known.past, known.cooldown)
+    return (
+        _quiet(one, known.quiets)
+        or _behind(one, known)
+        or _flapping(one, known.past, known.steady)
+        or _cooling(one, known.past, known.cooldown)
+    )
+
+
+def _flapping(one: Incoming, past: Past | None, steady: float) -> Held | None:
+    """Held until it has fired for a while, when its key has come and gone too often, unless it is worse than before."""
+    until = one.since + steady
+    if past is None or one.rank < past.rank or not one.since <= one.at < until:
+        return None
+    sentence = f"held, pages nobody: INC-{past.number} came and went too often; it is acted on when it fires until {clock(until)}"
+    return Held(Kind.FLAP, sentence, until, incident=past.number)
 
 
 def _behind(one: Incoming, known: Known) -> Held | None:

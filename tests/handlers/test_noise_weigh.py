@@ -18,9 +18,19 @@ from handlers.noise.weigh import LOOK_AGAIN, Incoming, Kind, Known, Parent, Past
 NOW = 1_800_000_000.0
 
 
-def incoming(service: str = "docs-api", *, rank: int = 2, at: float = NOW, key: str = "", **labels: str) -> Incoming:
+def incoming(
+    service: str = "docs-api",
+    *,
+    rank: int = 2,
+    at: float = NOW,
+    key: str = "",
+    since: float | None = None,
+    **labels: str,
+) -> Incoming:
     said = {"alertname": "Burn", "service": service, "env": "prod", "slo": "docs"} | labels
-    return Incoming(said, service, said["env"], key or f"prod/{service}/docs", rank, rank < 3, at)
+    return Incoming(
+        said, service, said["env"], key or f"prod/{service}/docs", rank, rank < 3, at, at if since is None else since
+    )
 
 
 def quiet(number: int = 1, kind: Kind = Kind.MAINTENANCE, *, left: float = 60.0, **more: Any) -> Quiet:
