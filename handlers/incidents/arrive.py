@@ -16,11 +16,12 @@ from handlers.alerts.journal import Entry
 from handlers.alerts.payload import Alert
 from handlers.catalogue import grouped
 from handlers.desk import Desk
-from handlers.incidents import decide, freeze, grouping, owing, remind, rules, table, verdicts, words
+from handlers.incidents import decide, doubt, freeze, grouping, owing, remind, rules, table, verdicts, words
 from handlers.incidents.rules import Deed, Severity, Status
 from handlers.incidents.table import INCIDENTS
 from handlers.noise import hold
 from handlers.rooms import owing as rooms
+from handlers.slo import owed as burns
 from handlers.storms import fold
 from handlers.storms import table as storms
 from handlers.storms import words as storm_words
@@ -170,7 +171,7 @@ def _firing(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
 
 def _by(alert: Alert) -> str:
     """Who says so."""
-    return decide.ITSELF if alert.ours else decide.ALERTMANAGER
+    return alert.source.sender
 
 
 def where(desk: Desk, alert: Alert) -> tuple[str, str]:
@@ -231,6 +232,7 @@ def _joined(desk: Desk, tx: Tx, row: Any, entry: Entry, severity: Severity) -> s
             # Whoever took it took a ticket; a page is for the on-call, and somebody has to take it anew.
             values |= table.ANEW
             remind.arm(desk, tx, row, Status.TRIGGERED)
+            burns.wanted(desk, tx, row)
         tx.c.execute(INCIDENTS().update().where(INCIDENTS().c.number == row.number).values(**values))
         text = f"severity raised from {row.severity} to {severity.value} by {name}"
         table.add_event(tx.c, incident=row.number, at=tx.now, kind="severity", actor=_by(entry.alert), text=text)
@@ -265,6 +267,9 @@ def _ended(desk: Desk, tx: Tx, alert: Alert, number: int) -> str:
     if not over and row.source == "alert":
         if more_to_come(desk, tx, row):
             raise Later
+        because = doubt.why(tx, alert, row)
+        if because:
+            return doubt.keep_open(desk, tx, row, alert, because)
         carried = _carried(tx, row)
         if carried:
             text = storm_words.held(number, carried)

@@ -30,6 +30,7 @@ from handlers.incidents import (
 from handlers.incidents import update as updates
 from handlers.incidents.learned import stats_
 from handlers.incidents.rules import Deed, Severity, Status
+from handlers.noise import panel as noise
 from handlers.storms import shown as storms
 
 PAST: Mapping[Deed, str] = {
@@ -64,7 +65,7 @@ def show(desk: Desk, asker: Asker, incident: str = "") -> Reply:
         effects, events = table.effects_about(c, row.number), table.latest_events(c, row.number, limit=200)
         asked, roles = findings.questions(c, row.number), table.roles(c, row.number)
         listed, storm = storms.detail(c, row)
-        more = storms.blocks(c, row)
+        more = [*storms.blocks(c, row), *noise.blocks(c, row)]
     text, blocks = words.detail(row, effects, events, asked, roles, more, listed)
     owed = [{"key": e.key, "kind": e.kind, "state": e.state, "attempt": e.attempt, "reason": e.reason} for e in effects]
     told = [{"at": e.at, "kind": e.kind, "actor": e.actor, "text": e.text} for e in events]

@@ -16,6 +16,7 @@ from bot.grammar import Asker
 from bot.integrations.slack.words import escape
 from handlers import panels
 from handlers.alerts import journal
+from handlers.alerts.payload import SENDERS
 from handlers.buckets import EDITS, events, posts
 from handlers.desk import Desk
 from handlers.digest.follow import follow
@@ -24,12 +25,13 @@ from handlers.incidents.compare import Kind
 from handlers.incidents.rules import Deed, Severity, Status
 from handlers.incidents.table import INCIDENTS
 from handlers.rooms import owing as rooms
+from handlers.slo import owed as burns
 from handlers.storms import table as storms
 from handlers.storms import words as storm_words
 from handlers.tickets import owed as tickets
 
-ALERTMANAGER, ITSELF = "Alertmanager", "Release Captain"
-"""Who opened or ended an incident where no person did: its alerts, or we."""
+ITSELF = "Release Captain"
+"""Who opened or ended an incident where neither a person nor an alert did."""
 
 
 def open_by_itself(
@@ -211,7 +213,7 @@ def move(
             owing.ticket_follow_up(tx, row, "ticket-done")
         owing.postmortem(desk, tx, row)
         owing.members(tx, row, by=actor)
-        by_itself = actor in (ALERTMANAGER, ITSELF)
+        by_itself = actor in (*SENDERS.values(), ITSELF)
         findings.answer(tx, row, tuple(Kind), escape(note.removeprefix("✅ ")))
         note = escape(note) + ("" if by_itself else still(tx.c, row))
     elif over:
@@ -237,6 +239,7 @@ def _reopened(desk: Desk, tx: Tx, row: Any, *, since: float, reason: str) -> str
     if desk.outside.tracker is not None:
         owing.ticket_follow_up(tx, row, "ticket-reopen")
     owing.checks(desk, tx, row)
+    burns.wanted(desk, tx, row)
     said = verdicts.opened_by_itself(desk, severity, row.service, reason or f"it was reopened as {severity.value}")
     if row.test:
         said = verdicts.TEST
@@ -344,6 +347,7 @@ def open_(desk: Desk, tx: Tx, values: dict[str, Any], *, by: str = "") -> int | 
     remind.begin(desk, tx, number, uid)
     if entry.runbook:
         tx.owe(Effect(f"{uid}:checks", "checks", "checks", number, urgency=severity.rank + 1))
+    burns.wanted(desk, tx, table.by_number(tx.c, number))
     return number
 
 

@@ -22,6 +22,7 @@ from handlers.incidents import decide, findings, owing, private, remind, table, 
 from handlers.incidents.phone import PREFIX
 from handlers.incidents.rules import Severity, Status
 from handlers.incidents.table import INCIDENTS
+from handlers.noise import panel as noise
 from handlers.posts import CLOCK_SLACK, chat_of, post_once
 from handlers.rooms import effects as rooms
 from handlers.rooms.place import place
@@ -319,11 +320,11 @@ def _row(desk: Desk, task: Task) -> Any:
 
 
 def _truth(desk: Desk, row: Any) -> tuple[Any, Any, Any, Any]:
-    """The incident's effects, what was asked about it and waits for an answer, who has which role, and its storm."""
+    """The incident's effects, what was asked about it and waits for an answer, who has which role, its storm and its silence."""
     number = row.number
     with desk.store.read() as c:
         effects, asked = table.effects_about(c, number), findings.questions(c, number)
-        return effects, asked, table.roles(c, number), storm.blocks(c, row)
+        return effects, asked, table.roles(c, number), [*storm.blocks(c, row), *noise.blocks(c, row)]
 
 
 def _routing_key(desk: Desk, task: Task, row: Any) -> str:

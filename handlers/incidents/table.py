@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlmodel import Field, SQLModel
 
-from bot.effects import EFFECTS, UNSETTLED, State
+from bot.effects import EFFECTS, State, left
 from handlers.incidents.rules import Deed, Status
 
 
@@ -173,6 +173,11 @@ def count_open(c: Connection) -> int:
     return int(c.execute(sa.select(sa.func.count()).select_from(t).where(t.c.open_key.is_not(None))).scalar_one())
 
 
+def over_since(at: float) -> sa.ColumnElement[bool]:
+    """True of incidents that were over after ``at`` (UNIX s) and still are: reopening takes ``resolved_at`` away."""
+    return INCIDENTS().c.resolved_at > at
+
+
 def open_of(c: Connection, service: str) -> Sequence[int]:
     """The numbers of a service's open incidents, oldest first; the storm stands for what is folded into it."""
     t = INCIDENTS()
@@ -214,7 +219,7 @@ def pages_unheard(c: Connection) -> Sequence[Page]:
     """The pages of open incidents that PagerDuty has not accepted and that nobody has taken, the oldest first."""
     t, e = INCIDENTS(), EFFECTS()
     nobody = t.c.open_key.is_not(None) & (t.c.status == Status.TRIGGERED.value)
-    return _pages(c, nobody & e.c.state.in_((State.WAITING.value, *UNSETTLED, State.GAVE_UP.value)))
+    return _pages(c, nobody & left(e))
 
 
 def _pages(c: Connection, which: sa.ColumnElement[bool]) -> Sequence[Page]:

@@ -79,7 +79,7 @@ def panel(
 ) -> tuple[str, Blocks]:
     """The root message: what burns, how bad, who has it, and the truth about each effect. (text, blocks).
 
-    ``asked``: what differs outside, was asked in the thread and has no answer. ``more``: blocks about its storm.
+    ``asked``: what differs outside, was asked in the thread and has no answer. ``more``: blocks about its storm and its silence.
     """
     status, severity = Status(row.status), Severity(row.severity)
     text = escape(f"{STATUS_ICON[status]} INC-{row.number} {row.service}: {row.title} ({status.value})")
@@ -135,6 +135,8 @@ def _buttons(row: Any, effects: Sequence[Any]) -> Blocks:
         made.append(one)
     if status.open:
         made.append(button("Update", "incident update", ref))
+    if status.open and row.source == "alert":
+        made.append(button("Silence…", "incident silence", ref))
     if table.given_up(effects, open_=status.open):
         made.append(button("Repair", "incident repair", ref))
     return made

@@ -18,6 +18,7 @@ from handlers.desk import Desk
 from handlers.incidents import decide, findings, private, table, words
 from handlers.incidents.phone import PREFIX
 from handlers.incidents.table import INCIDENTS
+from handlers.noise import panel as noise
 from handlers.oncall.commands import answered
 from handlers.posts import SHARE_LAG, chat_of, post_once
 from handlers.rooms import owing, rules
@@ -267,7 +268,7 @@ def _truth(desk: Desk, row: Any) -> tuple[Any, Any, Any, Any]:
             table.effects_about(c, row.number),
             findings.questions(c, row.number),
             table.roles(c, row.number),
-            storm.blocks(c, row),
+            [*storm.blocks(c, row), *noise.blocks(c, row)],
         )
 
 

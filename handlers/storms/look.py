@@ -55,13 +55,13 @@ def _let_go(desk: Desk, tx: Tx, number: int) -> bool:
         row = tx.c.execute(mine.with_for_update(skip_locked=True)).first()
         if row is None or row.umbrella is not None or journal.still_firing(tx.c, row.number):
             continue
-        if table.carried(tx.c, row) or freeze.blind(tx, row):
+        if table.carried(tx.c, row) or freeze.blind(tx, row) or journal.unsure(tx.c, row.number):
             continue
         if arrive.more_to_come(desk, tx, row):
             left = True
             continue
         text = "its alerts have resolved, and what its page stood for in the storm is over"
-        decide.move(desk, tx, row, Deed.RESOLVE, actor=decide.ALERTMANAGER, text=text)
+        decide.move(desk, tx, row, Deed.RESOLVE, actor=decide.ITSELF, text=text)
     return left
 
 

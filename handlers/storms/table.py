@@ -118,7 +118,7 @@ def carried(c: Connection, row: Any) -> int:
 
 
 def firing(c: Connection, umbrella: int) -> Sequence[Any]:
-    """The alerts that fire of what is folded into a storm and open: rows of (incident, fingerprint, labels)."""
+    """The alerts that fire of what is folded into a storm and open: rows of (incident, fingerprint, labels, source)."""
     t = INCIDENTS()
     return journal.firing(c, sa.select(t.c.number).where(t.c.umbrella == umbrella, t.c.open_key.is_not(None)))
 
