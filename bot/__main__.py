@@ -16,7 +16,10 @@ ROOMS: Mapping[str, tuple[str, str]] = {
     "audit": ("bot.serving", "`captain audit verify` walks the audit chain"),
     "db": ("bot.upkeep", "`captain db backup|restore|check`: the database in one archive, and back"),
     "purge": ("bot.upkeep", "delete what is settled and old, as the bot does every night"),
-    "slo": ("bot.slo_cli", "`captain slo rules`: the SLOs of captain.yml as Prometheus rules"),
+    "slo": (
+        "bot.slo_cli",
+        "`captain slo rules|check|import`: SLOs as Prometheus rules, what they count, and SLOs out of OpenSLO",
+    ),
     "sandbox": ("bot.sandbox", "the whole bot with a pretend world around it, on this machine alone"),
 }
 HERE: Mapping[str, frozenset[str]] = {"slo": frozenset(("rules", "check", "import", "replay", "--help", "-h"))}

@@ -29,8 +29,10 @@ from bot.store import Store
 from bot.tally import Tally
 from handlers import forms
 from handlers.access import Access
-from handlers.alerts import journal, payload
+from handlers.alerts import journal
+from handlers.alerts.doors import DOORS
 from handlers.alerts.journal import Entry, Identity
+from handlers.alerts.payload import Body, Source
 from handlers.desk import Desk, Outside
 from handlers.flags import decide as flag_decide
 from handlers.flags import table as flag_table
@@ -172,9 +174,9 @@ class Captain:
 
     # ---- alerts -----------------------------------------------------------------------------------------------------
 
-    def read_alerts(self, body: bytes) -> payload.Body:
-        """Check an Alertmanager body. Raises payload.BadPayload."""
-        return payload.read(body, self.settings.services, self.settings.incidents, self.settings.watchdogs)
+    def read_alerts(self, body: bytes, source: Source = Source.ALERTMANAGER) -> Body:
+        """Check the body of a webhook. Raises BadPayload."""
+        return DOORS[source].read(body, self.settings.services, self.settings.incidents, self.settings.watchdogs)
 
     def _journal(self, c: Connection, deliveries: Sequence[Sequence[Any]]) -> list[list[Entry]]:
         new = journal.write(c, deliveries)

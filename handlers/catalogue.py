@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
+from bot.config import nearest
 from bot.yaml_lines import Place
 from handlers.incidents import grouping
 from handlers.incidents.rules import Reminder, Severity
@@ -126,6 +127,10 @@ class Policy(BaseModel):
         },
         description="alert severity label → ours; a label that is not here pages, to be safe",
     )
+    no_data: Severity | None = Field(
+        None,
+        description="severity of alerts that say that something cannot be measured; without it that of their label",
+    )
     panel_pause: float = Field(0.7, ge=0, le=10, description="seconds in which changes of the panel are gathered")
     roles: Mapping[str, str] = Field(
         default=ROLES, description="role → one line that says what its bearer does, posted when somebody gets it"
@@ -217,8 +222,26 @@ def grouped(policy: Policy, services: Mapping[str, Service], name: str) -> str:
     return services[name].group_by or policy.group_by
 
 
-def misfits(policy: Policy, services: Mapping[str, Service]) -> Iterator[tuple[Place, str]]:
-    """Templates that would put together what does not belong together, or tear apart what does: (place, sentence)."""
+def misfits(
+    policy: Policy, services: Mapping[str, Service], runbooks: Collection[str], *, pager: bool, tracker: bool
+) -> Iterator[tuple[Place, str]]:
+    """What is set of services and does not fit the rest: (place, sentence). ``pager``, ``tracker``: whether there is one."""
+    fallback = policy.fallback_service
+    if fallback and fallback not in services:
+        yield ("incidents", "fallback_service"), f"'{fallback}' is not a service.{nearest(fallback, list(services))}"
+    for name, service in services.items():
+        if service.runbook and service.runbook not in runbooks:
+            why = f"there is no runbook '{service.runbook}'.{nearest(service.runbook, list(runbooks))}"
+            yield ("services", name, "runbook"), why
+        if service.pagerduty is not None and not pager:
+            yield ("services", name, "pagerduty"), "is set, but there is no pagerduty: section: nobody would be paged"
+        if service.jira and not tracker:
+            yield ("services", name, "jira"), "is set, but there is no jira: section: no ticket would be made"
+    yield from _templates(policy, services)
+
+
+def _templates(policy: Policy, services: Mapping[str, Service]) -> Iterator[tuple[Place, str]]:
+    """Templates that would put together what does not belong together, or tear apart what does."""
     constant = {policy.service_label, policy.environment_label}
     found: list[tuple[Place, str]] = [(("incidents", "group_by"), policy.group_by)]
     found += [(("services", name, "group_by"), one.group_by) for name, one in services.items() if one.group_by]

@@ -16,7 +16,7 @@ from handlers.alerts.journal import Entry
 from handlers.alerts.payload import Alert
 from handlers.catalogue import grouped
 from handlers.desk import Desk
-from handlers.incidents import decide, freeze, grouping, owing, remind, rules, table, verdicts, words
+from handlers.incidents import decide, doubt, freeze, grouping, owing, remind, rules, table, verdicts, words
 from handlers.incidents.rules import Deed, Severity, Status
 from handlers.incidents.table import INCIDENTS
 from handlers.noise import hold
@@ -165,7 +165,7 @@ def _firing(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
 
 def _by(alert: Alert) -> str:
     """Who says so."""
-    return decide.ITSELF if alert.ours else decide.ALERTMANAGER
+    return alert.source.sender
 
 
 def where(desk: Desk, alert: Alert) -> tuple[str, str]:
@@ -247,6 +247,9 @@ def _ended(desk: Desk, tx: Tx, alert: Alert, number: int) -> str:
     if not over and row.source == "alert":
         if _more_to_come(desk, tx, row):
             raise Later
+        because = doubt.why(tx, alert, row)
+        if because:
+            return doubt.keep_open(desk, tx, row, alert, because)
         decide.move(desk, tx, row, Deed.RESOLVE, actor=_by(alert), text="every alert has resolved")
     return verdicts.ended(number, firing, over=over)
 

@@ -16,6 +16,7 @@ from bot.grammar import Asker
 from bot.integrations.slack.words import escape
 from handlers import panels
 from handlers.alerts import journal
+from handlers.alerts.payload import SENDERS
 from handlers.buckets import EDITS, events, posts
 from handlers.desk import Desk
 from handlers.digest.follow import follow
@@ -27,8 +28,8 @@ from handlers.rooms import owing as rooms
 from handlers.slo import owed as burns
 from handlers.tickets import owed as tickets
 
-ALERTMANAGER, ITSELF = "Alertmanager", "Release Captain"
-"""Who opened or ended an incident where no person did: its alerts, or we."""
+ITSELF = "Release Captain"
+"""Who opened or ended an incident where neither a person nor an alert did."""
 
 
 def open_by_itself(
@@ -193,7 +194,7 @@ def move(
         if tell_tracker:
             owing.ticket_follow_up(tx, row, "ticket-done")
         owing.postmortem(desk, tx, row)
-        by_itself = actor in (ALERTMANAGER, ITSELF)
+        by_itself = actor in (*SENDERS.values(), ITSELF)
         findings.answer(tx, row, tuple(Kind), escape(note.removeprefix("✅ ")))
         note = escape(note) + ("" if by_itself else still(tx.c, row))
     elif over:

@@ -95,6 +95,8 @@ def _ends(desk: Desk, task: Task) -> Outcome:
         row = table.locked(tx.c, number)
         if row is None or not table.is_open(row) or blind(tx, row) or journal.still_firing(tx.c, number):
             return
+        if journal.unsure(tx.c, number):
+            return  # an alert of it ended, and not because all was well
         decide.move(desk, tx, row, Deed.RESOLVE, actor=decide.ITSELF, text="there is data again, and nothing burns")
 
     return Outcome(apply=apply)

@@ -161,7 +161,7 @@ def run(desk: Desk, *, turn: int = 0, seconds: float = RUN_S, only: int | None =
     if alerts is not None and only is None:
         _take_in_missed(desk, alerts.value, told)
     known = None if alerts is None else Heard({alert.fingerprint for alert in alerts.value})
-    need = sum(one.open and one.from_alert for one in ours.values())
+    need = sum(one.known_there for one in ours.values())
     needed = compare.looks_needed(known.value if known else (), need_alerts=need)
     for i, row in enumerate(rows):
         if line.over():
@@ -220,12 +220,12 @@ def _ours(c: Connection, rows: Sequence[Any]) -> dict[int, Ours]:
     """What we hold of these incidents."""
     numbers = [row.number for row in rows]
     firing: dict[int, dict[str, str]] = {}
-    ours = {row.number for row in rows if row.frozen_at is not None}
+    elsewhere = {row.number for row in rows if row.frozen_at is not None}
     for alert in journal.firing(c, numbers):
-        if alert.group_key == payload.OURS:
-            ours.add(alert.incident)  # no Alertmanager knows of what our own looks see
-            continue
-        firing.setdefault(alert.incident, {})[alert.fingerprint] = json.loads(alert.labels).get("alertname", "")
+        if alert.source == payload.Source.ALERTMANAGER.value:
+            firing.setdefault(alert.incident, {})[alert.fingerprint] = json.loads(alert.labels).get("alertname", "")
+        else:
+            elsewhere.add(alert.incident)  # Alertmanager knows nothing of what others send and of what we see ourselves
     t, reopened = EFFECTS(), {row.number: row.reopened_at or 0.0 for row in rows}
     kept: dict[tuple[int, str], Kept] = {}
     wanted = t.c.about.in_(numbers) & t.c.kind.in_(("page", "page-resolve", "ticket"))
@@ -239,8 +239,9 @@ def _ours(c: Connection, rows: Sequence[Any]) -> dict[int, Ours]:
         row.number: Ours(
             number=row.number,
             status=Status(row.status),
-            from_alert=row.source == "alert" and row.number not in ours,
+            from_alert=row.source == "alert",
             firing=firing.get(row.number, {}),
+            elsewhere=row.number in elsewhere,
             page=kept.get((row.number, "page")),
             page_resolve=kept.get((row.number, "page-resolve")),
             ticket=kept.get((row.number, "ticket")),
@@ -283,7 +284,7 @@ class _Line:
 
 def _alerts(desk: Desk, line: _Line, ours: Iterable[Ours]) -> Heard[Sequence[ActiveAlert]] | None:
     asked = desk.outside.alerts
-    if asked is None or not (asked.receiver or any(one.open and one.from_alert for one in ours)):
+    if asked is None or not (asked.receiver or any(one.known_there for one in ours)):
         return None
     return line.ask("Alertmanager", asked.active)
 

@@ -18,7 +18,7 @@ from handlers.incidents.table import TIMELINE
 KIND, LANE = "remind", "reminders"
 DOUBLED = 6
 """How often the pause until the next reminder doubles: a thread must not hold reminders alone."""
-MACHINES = ("Alertmanager", "PagerDuty", "Release Captain")
+MACHINES = ("Alertmanager", "Grafana", "A webhook", "PagerDuty", "Release Captain")
 """Actors whose events are no news from people."""
 OFFERS: Mapping[Reminder, tuple[Deed, ...]] = {
     Reminder.ACKNOWLEDGE: (Deed.ACKNOWLEDGE,),

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 
 from handlers.incidents.table import INCIDENTS, TIMELINE
 
-MACHINES = ("Alertmanager", "Release Captain")
+MACHINES = ("Alertmanager", "Grafana", "A webhook", "Release Captain")
 """Who acts without being a person."""
 KINDS = ("opened", "paged", "acknowledged", "resolved", "reopened")
 """The timeline events that are reckoned with."""

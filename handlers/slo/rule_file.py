@@ -84,7 +84,7 @@ def groups(slos: Mapping[str, Slo], services: Mapping[str, Service], policy: Pol
 
 def plain(made: Sequence[Mapping[str, Any]]) -> str:
     """A file for ``rule_files:``."""
-    return HEADER + _yaml({"groups": list(made)})
+    return HEADER + as_yaml({"groups": list(made)})
 
 
 def prometheus_rule(
@@ -97,7 +97,7 @@ def prometheus_rule(
     if marks:
         meta["labels"] = dict(sorted(marks.items()))
     body = {"apiVersion": "monitoring.coreos.com/v1", "kind": "PrometheusRule", "metadata": meta}
-    return HEADER + _yaml(body | {"spec": {"groups": list(made)}})
+    return HEADER + as_yaml(body | {"spec": {"groups": list(made)}})
 
 
 # ---- what is recorded ------------------------------------------------------------------------------------------------------
@@ -240,7 +240,9 @@ def _lines(expr: str) -> str:
     return "\n".join(line.rstrip() for line in expr.strip().splitlines() if line.strip())
 
 
-def _yaml(body: Mapping[str, Any]) -> str:
+def as_yaml(body: Mapping[str, Any]) -> str:
+    """YAML in the order given, each text of several lines as such, and without aliases."""
+
     class Dumper(yaml.SafeDumper):
         """Writes expressions of several lines as such."""
 

@@ -113,8 +113,7 @@ STORIES: dict[str, Story] = {
         requests("0+1000x600 600950+950x120", "0x600 50+50x120"),
         COARSE,
         {
-            610: NOBODY,
-            617: {"ticket-3d", "ticket-30d"},
+            617: NOBODY,
             622: {"page-1h", *SHORT_OF_3},
             650: {"page-1h", "page-6h", *SHORT_OF_6},
         },

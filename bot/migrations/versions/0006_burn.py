@@ -14,6 +14,8 @@ def upgrade() -> None:
     op.add_column("alerts", sa.Column("held", sa.String))
     held = sa.text("held IS NOT NULL")
     op.create_index("ix_alerts_held", "alerts", ["received_at"], sqlite_where=held, postgresql_where=held)
+    # Who sent it: Alertmanager is asked only about its own.
+    op.add_column("alerts", sa.Column("source", sa.String, nullable=False, server_default="alertmanager"))
     # The members of a storm are listed by its number; nearly no incident is one.
     op.add_column("incidents", sa.Column("umbrella", sa.Integer))
     folded = sa.text("umbrella IS NOT NULL")
