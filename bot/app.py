@@ -38,6 +38,7 @@ from handlers.flags import decide as flag_decide
 from handlers.flags import table as flag_table
 from handlers.home import facts, turns, view
 from handlers.incidents import arrive, decide, phone, private, table, verdicts
+from handlers.noise import silencing
 from handlers.posts import post_once
 from handlers.rooms import effects as room_effects
 from handlers.slo import commands as slo_commands
@@ -142,6 +143,7 @@ class Captain:
         self.engine.settled.append(lambda tx, done: ticket_owed.settled(self.desk, tx, done))
         self.engine.settled.append(lambda tx, done: marks.settled(self.desk, tx, done))
         self.engine.settled.append(room_effects.settled)
+        self.engine.settled.append(lambda tx, done: silencing.settled(self.desk, tx, done))
         self.engine.settled.append(written.settled)
         self.engine.settled.append(self._meter)
         self.engine.pressed = self.alerts.pressed
