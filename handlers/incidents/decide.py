@@ -167,6 +167,7 @@ def unfold(desk: Desk, tx: Tx, row: Any) -> Any:
     tx.c.execute(t.update().where(t.c.number == row.number).values(umbrella=None))
     now = table.by_number(tx.c, row.number)
     _place(desk, tx, now._mapping)  # noqa: SLF001 - the public name of a row's columns
+    burns.wanted(desk, tx, now)
     return now
 
 
