@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 ROOMS: Mapping[str, tuple[str, str]] = {
     "serve": ("bot.serving", "run the bot against the services that captain.yml names"),
@@ -22,6 +22,8 @@ ROOMS: Mapping[str, tuple[str, str]] = {
     ),
     "sandbox": ("bot.sandbox", "the whole bot with a pretend world around it, on this machine alone"),
 }
+HERE: Mapping[str, frozenset[str]] = {"slo": frozenset(("rules", "check", "import", "replay", "--help", "-h"))}
+"""Words that are both: only with these after them they are commands of this machine, else the running bot is asked."""
 ASK = "bot.ask"
 """Every other word is a subject of the grammar: the running bot is asked."""
 
@@ -32,10 +34,17 @@ def main() -> None:
     if not words or words[0] in ("-h", "--help"):
         sys.stdout.write(_help())
         return
-    module, _ = ROOMS.get(words[0], (ASK, ""))
+    module = _room(words)
     rest = words[1:] if words[0] == "sandbox" else words
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", module, *rest])  # noqa: S606 - our own module, no shell
+
+
+def _room(words: Sequence[str]) -> str:
+    """The module that does it."""
+    if words[0] in HERE and not HERE[words[0]] & set(words[1:2]):
+        return ASK
+    return ROOMS.get(words[0], (ASK, ""))[0]
 
 
 def _help() -> str:
@@ -52,6 +61,7 @@ def _help() -> str:
             "  captain incident list",
             '  captain incident open sev2 docs-api "p95 up"',
             "  captain why INC-12",
+            "  captain slo docs-api",
             "  captain help",
             "",
             "`captain COMMAND --help` says more of each.",

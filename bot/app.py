@@ -29,15 +29,19 @@ from bot.store import Store
 from bot.tally import Tally
 from handlers import forms
 from handlers.access import Access
-from handlers.alerts import journal, payload
+from handlers.alerts import journal
+from handlers.alerts.doors import DOORS
 from handlers.alerts.journal import Entry, Identity
+from handlers.alerts.payload import Body, Source
 from handlers.desk import Desk, Outside
 from handlers.flags import decide as flag_decide
 from handlers.flags import table as flag_table
 from handlers.home import facts, turns, view
 from handlers.incidents import arrive, decide, phone, private, table, verdicts
+from handlers.noise import silencing
 from handlers.posts import post_once
 from handlers.rooms import effects as room_effects
+from handlers.slo import commands as slo_commands
 from handlers.subjects import PERFORMERS, SUBJECTS, TICKS, lanes
 from handlers.tickets import hear as ticket_hear
 from handlers.tickets import owed as ticket_owed
@@ -139,6 +143,7 @@ class Captain:
         self.engine.settled.append(lambda tx, done: ticket_owed.settled(self.desk, tx, done))
         self.engine.settled.append(lambda tx, done: marks.settled(self.desk, tx, done))
         self.engine.settled.append(room_effects.settled)
+        self.engine.settled.append(lambda tx, done: silencing.settled(self.desk, tx, done))
         self.engine.settled.append(written.settled)
         self.engine.settled.append(self._meter)
         self.engine.pressed = self.alerts.pressed
@@ -171,9 +176,9 @@ class Captain:
 
     # ---- alerts -----------------------------------------------------------------------------------------------------
 
-    def read_alerts(self, body: bytes) -> payload.Body:
-        """Check an Alertmanager body. Raises payload.BadPayload."""
-        return payload.read(body, self.settings.services, self.settings.incidents, self.settings.watchdogs)
+    def read_alerts(self, body: bytes, source: Source = Source.ALERTMANAGER) -> Body:
+        """Check the body of a webhook. Raises BadPayload."""
+        return DOORS[source].read(body, self.settings.services, self.settings.incidents, self.settings.watchdogs)
 
     def _journal(self, c: Connection, deliveries: Sequence[Sequence[Any]]) -> list[list[Entry]]:
         new = journal.write(c, deliveries)
@@ -365,6 +370,15 @@ class Captain:
             pages = table.pages_unheard(c)
             now, heard = self.store.clock(c), watchdog_table.states(c, self.settings.watchdogs)
             on = flag_table.not_over(c)
+            burns, left, missing = slo_commands.gauges(self.desk, c, time.time())
+        for gauge in (meter.slo_burn, meter.slo_left, meter.slo_missing):
+            gauge.clear()
+        for slo, window, burn in burns:
+            meter.slo_burn.labels(slo, window).set(burn)
+        for slo, share in left.items():
+            meter.slo_left.labels(slo).set(share)
+        for slo, gone in missing.items():
+            meter.slo_missing.labels(slo).set(gone)
         meter.pages_unheard.set(len(pages))
         meter.page_oldest.set(max((time.time() - page.since for page in pages), default=0.0))
         for row in heard:

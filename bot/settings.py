@@ -19,8 +19,10 @@ from bot.integrations.slack import SlackSettings
 from bot.yaml_lines import Place
 from handlers.access import Permissions
 from handlers.access import misfits as access_misfits
+from handlers.alerts.generic import WebhookSettings
+from handlers.alerts.grafana import GrafanaSettings
 from handlers.catalogue import Policy, Service, Watchdog
-from handlers.catalogue import misfits as group_misfits
+from handlers.catalogue import misfits as catalogue_misfits
 from handlers.flags.kinds import Flag
 from handlers.flags.kinds import misfits as flag_misfits
 from handlers.noise.kinds import Noise, Window
@@ -43,6 +45,8 @@ class Settings(BaseModel):
     jira: JiraSettings | None = None
     prometheus: PrometheusSettings | None = None
     alertmanager: AlertmanagerSettings | None = None
+    grafana: GrafanaSettings | None = None
+    webhooks: WebhookSettings | None = None
     kubernetes: KubernetesSettings | None = None
     services: Mapping[str, Service] = Field(default_factory=dict)
     incidents: Policy = Policy()
@@ -89,21 +93,10 @@ def _misfits(made: Settings, runbooks: Mapping[str, Runbook]) -> Iterator[tuple[
         made.pagerduty and made.pagerduty.api_token and made.pagerduty.from_email
     ):
         yield ("incidents", "escalate_after"), "needs pagerduty.api_token and pagerduty.from_email to escalate anything"
-    fallback = made.incidents.fallback_service
-    if fallback and fallback not in made.services:
-        why = f"'{fallback}' is not a service.{config.nearest(fallback, list(made.services))}"
-        yield ("incidents", "fallback_service"), why
-    yield from group_misfits(made.incidents, made.services)
-    for name, service in made.services.items():
-        if service.runbook and service.runbook not in runbooks:
-            why = f"there is no runbook '{service.runbook}'.{config.nearest(service.runbook, list(runbooks))}"
-            yield ("services", name, "runbook"), why
-        if service.pagerduty is not None and made.pagerduty is None:
-            yield ("services", name, "pagerduty"), "is set, but there is no pagerduty: section: nobody would be paged"
-        if service.jira and made.jira is None:
-            yield ("services", name, "jira"), "is set, but there is no jira: section: no ticket would be made"
     yield from flag_misfits(made.flags, list(made.services), cluster=made.kubernetes is not None)
     yield from noise_misfits(made.maintenance, made.services)
-    alerts, pager, metrics = (part is not None for part in (made.alertmanager, made.pagerduty, made.prometheus))
+    pager, tracker, metrics = (part is not None for part in (made.pagerduty, made.jira, made.prometheus))
+    heard = any((made.alertmanager, made.grafana, made.webhooks))
+    yield from catalogue_misfits(made.incidents, made.services, runbooks, pager=pager, tracker=tracker)
     yield from slo_misfits(made.slos, made.services, made.incidents, pager=pager, metrics=metrics)
-    yield from watchdog_misfits(made.watchdogs, made.services, heard=alerts, pages=pager)
+    yield from watchdog_misfits(made.watchdogs, made.services, heard=heard, pages=pager)

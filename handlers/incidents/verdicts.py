@@ -7,7 +7,9 @@ from typing import Any
 
 from handlers.alerts.payload import Alert
 from handlers.desk import Desk
+from handlers.incidents import grouping
 from handlers.incidents.rules import Severity, Status
+from handlers.storms import words as storm_words
 
 NEVER_FIRED = "resolved before it fired: nothing to do"
 CAME_TOO_LATE = "already resolved when it arrived: nobody is paged"
@@ -19,6 +21,8 @@ LONGEST_LABEL = 60
 
 def severity_of(desk: Desk, labels: Mapping[str, str]) -> Severity:
     """Our severity for an alert's. A label that is not in the policy pages: silence is the worse mistake."""
+    if desk.policy.no_data is not None and labels.get("alertname") in grouping.BLIND:
+        return desk.policy.no_data
     return desk.policy.severities.get(labels.get("severity", "").lower(), Severity.SEV2)
 
 
@@ -100,6 +104,8 @@ def _again(desk: Desk, row: Any) -> str:
     deaf = _deaf(desk, row.service)
     if deaf:
         return f", pages nobody: {deaf}"
+    if row.umbrella is not None:
+        return f", {storm_words.folded(row.umbrella)}"
     if row.status in (Status.ACKNOWLEDGED.value, Status.MITIGATED.value):
         return f", pages nobody again: {row.acked_by[:LONGEST_LABEL]} has it"
     if row.paged_at is not None:
@@ -119,7 +125,9 @@ def _deaf(desk: Desk, service: str) -> str:
 def label(desk: Desk, alert: Alert, severity: Severity) -> str:
     """``severity 'page' is sev2``; and of whom it is when the alert did not say."""
     given = alert.labels.get("severity", "")
-    if given.lower() in desk.policy.severities:
+    if desk.policy.no_data is not None and alert.labels.get("alertname") in grouping.BLIND:
+        said = f"it says that something cannot be measured, which is {severity.value} by incidents.no_data"
+    elif given.lower() in desk.policy.severities:
         said = f"severity '{given[:LONGEST_LABEL]}' is {severity.value}"
     elif given:
         said = f"severity '{given[:LONGEST_LABEL]}' is not among incidents.severities, and the unknown is {severity.value} to be safe"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from bot.config import nearest
@@ -11,7 +12,7 @@ from bot.errors import Refused
 from bot.grammar import Asker, Reply, Verb
 from handlers.desk import Desk
 from handlers.incidents.words import duration
-from handlers.noise import decide, table, words
+from handlers.noise import decide, outside, table, words
 from handlers.noise.kinds import seconds_of
 from handlers.noise.matchers import Matcher
 from handlers.noise.weigh import Kind
@@ -24,9 +25,13 @@ def list_(desk: Desk, _asker: Asker) -> Reply:
         counts = table.counts(c, [row.id for row in rows])
     planned = [(name, span) for name, one in desk.maintenance.items() if (span := one.after(time.time()))]
     lines = [words.planned(name, *span) for name, span in sorted(planned, key=lambda one: one[1])]
-    text, blocks = words.listing(rows, counts, {"Planned in captain.yml": lines})
+    elsewhere, trouble = outside.elsewhere(desk)
+    others = [words.elsewhere(one, count) for one, count in elsewhere]
+    more = {"Made in Alertmanager": [*others, *([trouble] if trouble else [])], "Planned in captain.yml": lines}
+    text, blocks = words.listing(rows, counts, more)
     data = [plain(row) | {"held": counts[row.id][0], "holds": counts[row.id][1]} for row in rows]
-    return Reply(text, blocks, data={"on": data})
+    made = [asdict(one) | {"alerts": count} for one, count in elsewhere]
+    return Reply(text, blocks, data={"on": data, "alertmanager": made, "trouble": trouble})
 
 
 def start(desk: Desk, asker: Asker, service: str, duration: str, *reason: str, env: str = "", slo: str = "") -> Reply:

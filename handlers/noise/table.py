@@ -103,6 +103,18 @@ def locked(c: Connection, number: int) -> Any:
     return c.execute(sa.select(SILENCES()).where(SILENCES().c.id == number).with_for_update()).first()
 
 
+def of_key(c: Connection, open_key: str) -> Any:
+    """The silence that is on under a key, or None."""
+    t = SILENCES()
+    return c.execute(sa.select(t).where(t.c.open_key == open_key)).first()
+
+
+def latest_of(c: Connection, incident: int) -> Any:
+    """The newest silence that an incident's thread has made, or None; by the index of what has ended."""
+    t = SILENCES()
+    return c.execute(sa.select(t).where(t.c.incident == incident).order_by(t.c.id.desc()).limit(1)).first()
+
+
 def open_by_key(c: Connection, open_key: str) -> Any:
     """The silence that is on under a key, or None; nobody else changes it until this transaction ends."""
     t = SILENCES()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
-from handlers.alerts.payload import OURS, Alert
+from handlers.alerts.payload import OURS, Alert, Source
 from handlers.desk import Desk
 from handlers.incidents.words import duration
 from handlers.slo import budget, kinds, words
@@ -17,7 +17,7 @@ def burn(desk: Desk, name: str, slo: Slo, tier: Tier, state: State, now: float) 
     """A tier that begins to fire. ``now``: UNIX s."""
     speed = budget.burn(recent(state, tier.short_s, now), slo.budget)
     annotations = {
-        "summary": words.summary(name, slo, tier, speed),
+        "summary": words.summary(name, slo, speed),
         "description": slo.description,
         "burn": words.times(speed),
         "meaning": words.of_state(slo, state, tier, now),
@@ -77,4 +77,6 @@ def delivery(fired: Fired, *, ended: float | None = None) -> Alert:
     """The alert as the journal takes it: firing, or resolved at ``ended`` (UNIX s)."""
     ends = None if ended is None else int(ended * 1e6)
     firing = ended is None
-    return Alert(fired.fingerprint, fired.since, firing, ends, fired.labels, fired.annotations, fired.service, OURS)
+    return Alert(
+        fired.fingerprint, fired.since, firing, ends, fired.labels, fired.annotations, fired.service, OURS, Source.SLO
+    )

@@ -86,6 +86,11 @@ def lengths(slo: Slo) -> list[int]:
     return sorted(needed | {slo.window_s} | ({seconds(slo.silent_after)} if slo.silent_after else set()))
 
 
+def fastest(slo: Slo) -> Tier:
+    """The tier with the shortest window: what burns now."""
+    return min(slo.all_tiers, key=lambda tier: (tier.short_s, tier.long_s))
+
+
 def every(length: int) -> int:
     """Seconds after which a window is asked for again."""
     return max(EVERY_S, min(SELDOM_S, length // SHARE))

@@ -42,7 +42,10 @@ def misfits(
     ``heard``: whether any alert can arrive. ``pages``: whether there is a pager.
     """
     if watchdogs and not heard:
-        yield ("watchdogs",), "are set, but there is no alertmanager: section: no watchdog could ever arrive"
+        yield (
+            ("watchdogs",),
+            "are set, but there is no alertmanager: section (nor grafana: or webhooks:): no watchdog could ever arrive",
+        )
     for name, watchdog in watchdogs.items():
         service = services.get(watchdog.service)
         if not NAME.fullmatch(name):

@@ -137,7 +137,7 @@ def test_a_template_that_merges_or_tears_apart_is_refused(template, said):
 
 def test_the_template_of_a_service_is_judged_too():
     services = {"docs-api": Service(channel="#d", group_by="{service}/{app}"), "gateway": Service(channel="#g")}
-    found = list(misfits(Policy(service_label="app"), services))
+    found = list(misfits(Policy(service_label="app"), services, (), pager=True, tracker=True))
     assert [place for place, _ in found] == [("services", "docs-api", "group_by")]
 
 

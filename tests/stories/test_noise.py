@@ -217,3 +217,145 @@ def test_a_slip_is_explained_and_silences_nothing(town: Town, line: str, why: st
     bot = town.start()
     assert why in bot.ask(line)["error"]
     assert on(bot) == []
+
+
+# ---- silences from the thread -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def asked(town: Town) -> Town:
+    """A town whose bot may ask Alertmanager, and hears from it."""
+    town.config["alertmanager"] |= {"url": f"{town.served.url}/alertmanager"}
+    return town
+
+
+def burn(town: Town, bot: Bot, kind: str = "fast") -> dict[str, Any]:
+    """A burn that Alertmanager tells; the root message once its page is out."""
+    town.alertmanager.webhook_url = f"{bot.url}/webhooks/alertmanager"
+    town.alertmanager.burn("docs-api", kind)
+    until(lambda: town.roots() and "Jira ✔" in town.shown(town.roots()[-1]), message="no incident")
+    return town.roots()[-1]
+
+
+def real(town: Town) -> list[dict[str, Any]]:
+    """The silences in Alertmanager that are on."""
+    return [one for one in town.alertmanager.state()["silences"] if one["status"]["state"] != "expired"]
+
+
+def press(town: Town, message: dict[str, Any], line: str, who: str = "alice") -> None:
+    assert town.slack.press(message["channel"], message["ts"], line, user(town, who))["ok"]
+
+
+def test_a_silence_from_the_thread_is_one_in_alertmanager_and_ends_with_a_click(asked: Town):
+    town, bot = asked, asked.start()
+    root = burn(town, bot)
+    press(town, root, "incident silence")
+    offer = until(lambda: [m for m in town.slack.state()["messages"] if "For how long?" in m["text"]])[0]
+    assert "incident silence 24h" in str(offer["blocks"])
+    bot.ask("incident silence 2h INC-1 known since monday", name="Zoë")
+
+    (made,) = until(lambda: real(town), message="Alertmanager was not asked")
+    assert made["createdBy"] == "Zoë"
+    assert made["comment"].startswith("known since monday (Release Captain ")
+    labels = {m["name"]: m["value"] for m in made["matchers"] if not m["isRegex"]}
+    assert labels == {
+        "alertname": "SLOBurnFast", "slo": "docs-api-availability", "service": "docs-api", "env": "prod", "severity": "page"
+    }  # fmt: skip
+    assert town.alertmanager.state()["alerts"][0]["status"]["silencedBy"] == [made["id"]]
+    (note,) = until(lambda: [m for m in town.messages() if "Silenced until" in m["text"] and m["ts"] != root["ts"]])
+    assert "by Zoë: known since monday" in note["text"]
+    until(lambda: "*Silenced* until" in town.shown(town.roots()[0]), message="the panel hides it")
+    assert [(one["kind"], one["name"], one["by_name"]) for one in on(bot)] == [("silence", "INC-1", "Zoë")]
+
+    press(town, note, "incident unsilence")
+    until(lambda: not real(town), message="it is still on in Alertmanager")
+    until(lambda: "Silenced" not in town.shown(town.roots()[0]))
+    until(lambda: any("Silence of INC-1 is over, ended by alice" in text for text in town.thread(root)))
+    assert on(bot) == []
+    press(town, note, "incident unsilence", "bob")
+    until(lambda: any("INC-1 is not silenced any more" in text for text in town.whispers(user(town, "bob"))))
+    assert len(town.pages()) == 1
+
+
+def test_while_it_is_silenced_only_what_gets_worse_pages(town: Town):
+    bot = town.start()
+    one = alert(severity="ticket")
+    send(bot, one)
+    until(town.roots)
+    answer = bot.ask("incident silence 2h")["text"]
+    assert "no Alertmanager is configured that could hold them, too" in answer
+    send(bot, ended(one))
+    until(lambda: bot.ask("incident show INC-1")["data"]["status"] == "resolved")
+    again_, worse = one | {"startsAt": "2026-11-23T09:00:00Z"}, alert(severity="page")
+    send(bot, again_)
+    assert told(bot, again_)["held"] == "silence"
+    assert "INC-1 is silenced until" in told(bot, again_)["verdict"]
+    send(bot, worse)
+    until(lambda: len(town.pages()) == 1, message="what is worse than anybody has seen pages nobody")
+    bot.ask("incident unsilence INC-1")
+    until(lambda: told(bot, again_)["incident"] == 1, message="what still fires at its end was not acted on")
+    assert told(bot, again_)["verdict"].startswith("joined INC-1")
+    assert len(town.pages()) == 1
+
+
+def test_two_people_who_silence_the_same_make_one_silence_with_the_last_end(asked: Town):
+    town, bot = asked, asked.start()
+    root = burn(town, bot)
+    bot.ask("incident silence 1h", name="alice")
+    until(lambda: real(town))
+    first = real(town)[0]
+    bot.ask("incident silence 4h INC-1 longer", name="bob")
+    until(lambda: real(town)[0]["endsAt"] > first["endsAt"], message="Alertmanager has the end of before")
+    assert [one["id"] for one in real(town)] == [first["id"]]
+    assert [(one["by_name"], one["reason"]) for one in on(bot)] == [("bob", "longer")]
+    until(lambda: any("It was silenced by alice until" in text for text in town.thread(root)))
+
+
+@pytest.mark.parametrize("mode", ["500", "429", "reset"])
+def test_an_alertmanager_that_fails_is_asked_until_it_has_one_silence(asked: Town, mode: str):
+    town, bot = asked, asked.start()
+    burn(town, bot)
+    town.alertmanager.faults.breaks(mode, times=1, only="/api/v2/silences", retry_after=1)
+    bot.ask("incident silence 1h")
+    until(lambda: real(town), message="it was given up")
+    until(lambda: bot.captain.store.path and made_known(bot), message="we do not know of it")
+    assert len(real(town)) == 1
+
+
+def made_known(bot: Bot) -> bool:
+    with bot.captain.store.read() as c:
+        return bool(c.execute(sa.text("select outside from silences")).scalar())
+
+
+def test_a_silence_that_alertmanager_refuses_is_said_in_the_thread_and_ours_holds(asked: Town):
+    town = asked
+    town.config["alertmanager"]["url"] = f"{town.served.url}/nowhere"
+    bot = town.start()
+    send(bot, alert())
+    root = until(town.roots)[0]
+    bot.ask("incident silence 1h")
+    until(lambda: any("could not be made in Alertmanager" in text for text in town.thread(root)))
+    assert len(on(bot)) == 1
+
+
+def test_silences_made_in_alertmanager_are_seen_with_what_they_keep_from_us(asked: Town):
+    town, bot = asked, asked.start()
+    town.alertmanager.burn("docs-api")
+    matchers = [{"name": "service", "value": "docs-.*", "isRegex": True}]
+    body = {"matchers": matchers, "startsAt": "2026-01-01T00:00:00Z", "endsAt": "2099-01-01T00:00:00Z"}
+    town.alertmanager.post_silence(body | {"createdBy": "dave", "comment": "<b> new"})
+    text = bot.ask("maintenance list")["text"]
+    assert (
+        'service=~"docs-.*"` until 2099-01-01T00:00:00.000Z (active), by dave: <b> new. It keeps 1 alert from me'
+        in text
+    )
+    town.alertmanager.faults.breaks("503")
+    assert "What it silences cannot be told now: Alertmanager answered 503" in bot.ask("maintenance list")["text"]
+
+
+def test_what_no_alert_opened_cannot_be_silenced(town: Town):
+    bot = town.start()
+    bot.ask("incident open sev3 docs-api slow")
+    assert "No alert opened INC-1" in bot.ask("incident silence 1h")["error"]
+    assert "How long?" in bot.ask("incident silence INC-1 because")["error"]
+    assert "is not silenced, and never was" in bot.ask("incident unsilence")["text"]
