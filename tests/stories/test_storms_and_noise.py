@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from ground.town import Bot, Town
 from ground.waiting import until
-from stories.test_noise import alert, ended, look
+from stories.test_noise import alert, ended, look, told
 from stories.test_noise import send as deliver
 from stories.test_noise import times as again
 from stories.test_storms import NEVER, of_slo, one, rows, send, storm
@@ -54,3 +54,19 @@ def test_what_flapped_and_pages_for_others_in_a_storm_does_not_end_before_them(t
 
 def lasting(bot: Bot, slo: str) -> int:
     return next(row.number for row in rows(bot).values() if f'"slo": "{slo}"' in row.about and row.open_key)
+
+
+def test_what_flapped_and_ended_for_want_of_data_is_left_to_a_person(town: Town):
+    town.config["noise"] = {"flap": {"changes": 4, "quiet": 600}}
+    bot = town.start()
+    lead = alert()
+    for n in range(2):
+        deliver(bot, again(lead, n))
+        deliver(bot, ended(again(lead, n)))
+    deliver(bot, again(lead, 2))
+    gone = ended(again(lead, 2)) | {"annotations": {"grafana_state_reason": "MissingSeries"}}
+    deliver(bot, gone)
+    assert "stays open until somebody resolves it" in told(bot, gone)["verdict"]
+    quiet_for_long(bot)
+    look(bot)
+    assert rows(bot)[1].open_key, "nobody knows that it is over"
