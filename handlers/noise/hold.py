@@ -43,6 +43,7 @@ def held(
         pages=verdicts.pages(desk, severity, alert.service),
         at=tx.now,
         since=table.since(tx.c, entry.id) or tx.now,
+        sent=alert.labels,
     )
     found = weigh(one, _known(desk, tx, one, open_=row is not None))
     if found is None:

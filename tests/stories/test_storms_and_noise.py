@@ -70,3 +70,15 @@ def test_what_flapped_and_ended_for_want_of_data_is_left_to_a_person(town: Town)
     quiet_for_long(bot)
     look(bot)
     assert rows(bot)[1].open_key, "nobody knows that it is over"
+
+
+def test_a_silence_holds_what_has_no_label_for_its_environment(town: Town):
+    bot = town.start()
+    first = alert()
+    del first["labels"]["env"]
+    deliver(bot, first)
+    bot.ask("incident silence 2h INC-1")
+    deliver(bot, ended(first))
+    later = again(first, 5)
+    deliver(bot, later)
+    assert told(bot, later)["held"] == "silence"
