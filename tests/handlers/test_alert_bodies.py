@@ -187,6 +187,10 @@ def test_a_large_body_full_of_what_is_not_known_keeps_nobody_waiting():
     assert time.process_time() - began < 2.0
 
 
+def test_a_value_that_no_float_holds_costs_no_page(body):
+    assert one(body(values={"B": 10**400, "C": 1})).labels["alertname"]
+
+
 # ---- which fire -------------------------------------------------------------------------------------------------------
 
 
