@@ -9,6 +9,7 @@ from typing import Any
 
 from bot.effects import Outcome, Performer, Task, Tx
 from handlers.alerts import journal
+from handlers.alerts.journal import Entry
 from handlers.desk import Desk
 from handlers.incidents import arrive
 from handlers.incidents import decide as incidents
@@ -85,7 +86,7 @@ def _again(desk: Desk, tx: Tx, number: int, turn: int) -> None:
     one = table.hold(tx.c, number)
     if one is None or one.over_at is not None or one.turn != turn:
         return  # it has ended meanwhile, or is held by another reason
-    entry = journal.entry(tx.c, one.alert)
+    entry = _whose(desk, journal.entry(tx.c, one.alert))
     if entry is None or entry.alert.service not in desk.services:
         owed.over(tx, one.id, "gone")
         if entry is not None:
@@ -108,3 +109,11 @@ def _again(desk: Desk, tx: Tx, number: int, turn: int) -> None:
     reason = before.removeprefix("held, pages nobody: ")
     verdict = f"{verdict}, after it was held for {duration(tx.now - one.since)} ({reason})"
     journal.decided_again(tx.c, entry, verdict=verdict, incident=incident, held=None)
+
+
+def _whose(desk: Desk, entry: Entry | None) -> Entry | None:
+    """The entry of an alert whose service is no longer in captain.yml, as it would be taken if it came now."""
+    fallback = desk.policy.fallback_service
+    if entry is None or entry.alert.service in desk.services or fallback not in desk.services:
+        return entry
+    return replace(entry, alert=replace(entry.alert, service=fallback))

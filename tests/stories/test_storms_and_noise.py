@@ -82,3 +82,19 @@ def test_a_silence_holds_what_has_no_label_for_its_environment(town: Town):
     later = again(first, 5)
     deliver(bot, later)
     assert told(bot, later)["held"] == "silence"
+
+
+def test_what_is_held_while_its_service_leaves_the_catalogue_pages_for_the_one_that_takes_the_rest(town: Town):
+    bot = town.start()
+    bot.ask("maintenance start docs-api 2h")
+    held = alert()
+    deliver(bot, held)
+    assert told(bot, held)["held"] == "maintenance"
+    bot.stop()
+    del town.config["services"]["docs-api"]
+    town.config["incidents"]["fallback_service"] = "gateway"
+    bot = town.start()
+    bot.ask("maintenance end docs-api")
+    until(lambda: called(town, "gateway") == 1, message="it still fires, and nobody is paged")
+    deliver(bot, ended(held))
+    until(lambda: town.pages()[0]["status"] == "resolved")
