@@ -21,6 +21,7 @@ from handlers.desk import Desk
 from handlers.incidents import decide, remind, table
 from handlers.incidents.rules import Deed, Status
 from handlers.incidents.table import INCIDENTS, TIMELINE
+from handlers.storms import table as storms
 
 DEEDS: Mapping[str, Deed] = {"incident.acknowledged": Deed.ACKNOWLEDGE, "incident.resolved": Deed.RESOLVE}
 PAST: Mapping[Deed, str] = {Deed.ACKNOWLEDGE: "acknowledged", Deed.RESOLVE: "resolved"}
@@ -126,13 +127,33 @@ def _heard(desk: Desk, tx: Tx, row: Any, key: str, event: Mapping[str, Any]) -> 
         return f"came late: something newer is known of INC-{row.number}"
     deed = DEEDS.get(kind)
     if deed is not None:
-        text = f"by {event['agent']} in PagerDuty"
-        if decide.move(desk, tx, row, deed, actor=event["agent"], text=text, tell_pager=False):
-            return f"{PAST[deed]} INC-{row.number}"
-        return f"nothing to do: INC-{row.number} is {row.status} already"
+        return _do(desk, tx, row, event, deed)
     if kind in GIVEN_ON and event.get("status") != "acknowledged" and _take_back(desk, tx, row):
         return f"shown in INC-{row.number}, which somebody has to take anew"
     return f"shown in INC-{row.number}"
+
+
+def _do(desk: Desk, tx: Tx, row: Any, event: Mapping[str, Any], deed: Deed) -> str:
+    stands = deed is Deed.RESOLVE and row.source == storms.SOURCE and table.is_open(row)
+    burns = storms.burning(tx.c, row.number) if stands else 0
+    if burns:
+        return _goes_on(desk, tx, row, event, burns)
+    text = f"by {event['agent']} in PagerDuty"
+    if decide.move(desk, tx, row, deed, actor=event["agent"], text=text, tell_pager=False):
+        return f"{PAST[deed]} INC-{row.number}"
+    return f"nothing to do: INC-{row.number} is {row.status} already"
+
+
+def _goes_on(desk: Desk, tx: Tx, row: Any, event: Mapping[str, Any], burns: int) -> str:
+    """A storm's page was resolved where nobody could ask first, and it stands for what burns, of other services too."""
+    storms.uncall(tx.c, row.number)
+    what = "1 incident of it still burns" if burns == 1 else f"{burns} incidents of it still burn"
+    text = f"Its page was resolved by {event['agent']} in PagerDuty, and {what}: the storm stays open"
+    table.add_event(tx.c, incident=row.number, at=tx.now, kind="storm", actor=event["agent"], text=text)
+    ref = f"INC-{row.number}"
+    follows = f"The next that pages calls its on-call anew; `incident resolve {ref} --anyway` ends all of it."
+    decide.say(desk, tx, row, f"phone:{event.get('id', '')}", escape(f"{text}. {follows}"))
+    return f"{ref} stays open: {what}"
 
 
 def _take_back(desk: Desk, tx: Tx, row: Any) -> bool:

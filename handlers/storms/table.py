@@ -123,6 +123,11 @@ def firing(c: Connection, umbrella: int) -> Sequence[Any]:
     return journal.firing(c, sa.select(t.c.number).where(t.c.umbrella == umbrella, t.c.open_key.is_not(None)))
 
 
+def burning(c: Connection, umbrella: int) -> int:
+    """How many of the incidents that are folded into a storm and open have an alert that fires."""
+    return len({one.incident for one in firing(c, umbrella)})
+
+
 # ---- who was called ---------------------------------------------------------------------------------------------------
 
 
@@ -160,6 +165,11 @@ def call(c: Connection, umbrella: int, service: str, number: int) -> None:
     t = CALLS()
     c.execute(t.delete().where(t.c.umbrella == umbrella, t.c.service == service))
     c.execute(t.insert(), {"umbrella": umbrella, "service": service, "incident": number})
+
+
+def uncall(c: Connection, umbrella: int) -> None:
+    """The page of a storm is over before it: whoever it has called is called anew, by what pages next."""
+    c.execute(CALLS().delete().where(CALLS().c.umbrella == umbrella, CALLS().c.incident == umbrella))
 
 
 def forget_calls(c: Connection, umbrella: int) -> None:

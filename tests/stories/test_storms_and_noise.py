@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from ground.town import Bot, Town
+from ground.town import PD_SECRET, Bot, Town
 from ground.waiting import until
 from stories.test_noise import alert, ended, look, told
 from stories.test_noise import send as deliver
 from stories.test_noise import times as again
-from stories.test_storms import NEVER, of_slo, one, rows, send, storm
+from stories.test_storms import NEVER, of_slo, one, raging, rows, send, storm
 
 
 def called(town: Town, service: str) -> int:
@@ -98,3 +98,19 @@ def test_what_is_held_while_its_service_leaves_the_catalogue_pages_for_the_one_t
     until(lambda: called(town, "gateway") == 1, message="it still fires, and nobody is paged")
     deliver(bot, ended(held))
     until(lambda: town.pages()[0]["status"] == "resolved")
+
+
+def test_a_storm_resolved_by_phone_ends_nothing_that_burns_and_its_on_call_is_called_by_what_comes_next(town: Town):
+    town.config["incidents"] |= {"storm": {"keys": 3, "within": 60}, "remind": NEVER, "reopen_within": 0}
+    bot = town.start()
+    umbrella = raging(bot)
+    send(bot, [one("pay", "gateway", "critical"), one("pay-2", "gateway", "critical")])
+    town.pagerduty.webhook_url, town.pagerduty.webhook_secret = f"{bot.url}/webhooks/pagerduty", PD_SECRET
+    key = f"captain-{umbrella.uid}"
+    theirs = until(lambda: next((page for page in town.pages() if page["dedup_key"] == key), None))
+    town.pagerduty.resolve(theirs["id"], "bob")
+    until(lambda: "the storm stays open" in str(bot.ask(f"incident show INC-{umbrella.number}")))
+    assert of_slo(bot, "pay-2").open_key, "it burns, and its on-call has ended nothing"
+    pages = called(town, "docs-api")
+    send(bot, [one("next")])
+    until(lambda: called(town, "docs-api") == pages + 1, message="the storm's page is over, and nobody is called")
