@@ -365,6 +365,8 @@ MADE_GOOD_BY: Mapping[str, Sequence[str]] = {
     "ticket-move": ("ticket-move", "ticket-done", "ticket-reopen"),
     "ticket-edit": ("ticket-edit",),
     "checks": ("checks",),
+    "burn": ("burn",),
+    "burn-chart": ("burn-chart",),
     "postmortem": ("postmortem",),
     "room": ("room",),
     "room-panel": ("room-panel", "room"),
@@ -388,6 +390,8 @@ WHILE_OPEN = (
     "room",
     "room-invite",
     "room-oncall",
+    "burn",
+    "thaw",
 )
 """What nobody needs any more once the incident is resolved."""
 
