@@ -129,3 +129,41 @@ def test_what_a_real_alertmanager_could_not_tell_us_is_found_and_paged(town: Tow
     until(lambda: bot.ask("incident reconcile")["data"]["asked"], timeout=20, message="nobody asked")
     bot.ask("incident resolve INC-1 --anyway")
     until(lambda: town.pages()[0]["status"] == "resolved")
+
+
+def test_a_silence_from_the_thread_holds_in_a_real_alertmanager_and_ends_there(town: Town, real_prometheus):
+    port = free_port()
+    hook = f"http://127.0.0.1:{port}/webhooks/alertmanager"
+    real = real_prometheus(webhook=hook, bearer=WEBHOOK_SECRET)
+    town.config["alertmanager"]["url"] = real.alertmanager_url
+    bot = town.spawn(port=port)
+    labels = {"alertname": "Burn (p95) é", "service": "docs-api", "severity": "page", "slo": "s", "env": "prod"}
+    other = labels | {"alertname": "Burn | slow"}
+    url = f"{real.alertmanager_url}/api/v2"
+
+    def states() -> dict[str, str]:
+        return {a["labels"]["alertname"]: a["status"]["state"] for a in requests.get(f"{url}/alerts", timeout=5).json()}
+
+    for one in (labels, other, labels | {"slo": "another"}):
+        assert requests.post(f"{url}/alerts", json=[{"labels": one}], timeout=5).status_code == 200
+    until(lambda: len(town.pages()) == 2, timeout=30, message="two SLOs burn")
+    found = bot.ask("why s")["data"]["alerts"]
+    number = until(lambda: found and found[0]["incident"])
+    said = bot.ask(f"incident silence 1h INC-{number} wir wissen's schon", name="Zoë")
+    assert "error" not in said
+    silences = until(lambda: [s for s in requests.get(f"{url}/silences", timeout=5).json()], timeout=20)  # noqa: C416
+    assert [s["createdBy"] for s in silences] == ["Zoë"]
+    muted = [a for a in requests.get(f"{url}/alerts", timeout=5).json() if a["status"]["state"] == "suppressed"]
+    assert {a["labels"]["slo"] for a in muted} == {"s"}, "another SLO is not silenced"
+    assert {a["labels"]["alertname"] for a in muted} == set(states()), "every alert of the incident is"
+
+    bot.ask(f"incident silence 2h INC-{number}", name="bob")
+    until(
+        lambda: requests.get(f"{url}/silences", timeout=5).json()[0]["endsAt"] > silences[0]["endsAt"],
+        timeout=20,
+        message="its end was not changed",
+    )
+    bot.ask(f"incident unsilence INC-{number}", name="bob")
+    until(lambda: set(states().values()) == {"active"}, timeout=20, message="it was not ended there")
+    assert {s["status"]["state"] for s in requests.get(f"{url}/silences", timeout=5).json()} == {"expired"}
+    assert bot.ask("maintenance list")["data"]["on"] == []
