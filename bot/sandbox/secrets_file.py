@@ -124,7 +124,7 @@ def write_config(path: Path, held: Secrets, *, port: int, bot_port: int, service
             }
             for name in services
         },
-        # The pretend Prometheus has rules of its own, so the bot need not look; it says what their burns mean.
+        # The pretend Prometheus has rules of its own, so the bot raises no alerts of its own; it says what a burn means.
         "slos": {f"{name}-availability": _slo(name) for name in services},
         "incidents": {"declare_emoji": {"rotating_light": "sev2"}, "digest": "#incidents"},
         "flags": {
