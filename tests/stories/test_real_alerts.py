@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import requests
@@ -42,6 +46,42 @@ def test_a_burn_that_prometheus_sees_is_paged_threaded_ticketed_and_closed(town:
     assert len(town.pages()) == len(town.tickets()) == len(town.roots()) == 1
     assert "SLOBurnSlow fires too" in bot.ask("incident show INC-1")["text"], "the slow burn joins the same incident"
     assert bot.metric('captain_webhooks_total{source="alertmanager",status="202"}') >= 2
+
+
+def test_a_burn_that_the_written_rules_see_is_one_page_that_says_how_fast_and_ends_with_it(town: Town, real_prometheus):
+    requests_total = 'istio_requests_total{destination_workload="docs-api"'
+    town.config["slos"] = {
+        "docs-api-availability": {
+            "service": "docs-api",
+            "environment": "test",
+            "objective": 99.9,
+            "bad": f'sum(rate({requests_total},response_code=~"5.."}}[{{{{window}}}}]))',
+            "total": f"sum(rate({requests_total}}}[{{{{window}}}}]))",
+            "tiers": [
+                {"severity": "page", "burn": 14.4, "long": "1m", "short": "10s"},
+                {"severity": "ticket", "burn": 1, "long": "2m", "short": "10s"},
+            ],
+            "few_bad": 0,
+            "evaluate": False,
+            "runbook": "https://runbooks.example/docs-api",
+        }
+    }
+    captain = str(Path(sys.executable).with_name("captain"))
+    written = [captain, "slo", "rules", "--config", str(town.write())]
+    made = subprocess.run(written, capture_output=True, text=True, timeout=60, check=True).stdout
+    rules = made.replace("interval: 30s", "interval: 1s").replace("interval: 2m", "interval: 1s")
+    port = free_port()
+    real = real_prometheus(webhook=f"http://127.0.0.1:{port}/webhooks/alertmanager", bearer=WEBHOOK_SECRET, rules=rules)
+    bot = town.spawn(port=port)
+
+    real.set(err=0.3)
+    until(lambda: len(town.pages()) == 1, timeout=40, message="a real burn paged nobody")
+    assert re.search(r"docs-api-availability burns \d+\.\d times its error budget", town.pages()[0]["title"])
+    real.set(err=0.0)
+    until(lambda: town.pages()[0]["status"] == "resolved", timeout=60, message="the page outlives the burn")
+    until(lambda: town.tickets()[0]["status_category"] == "done")
+    assert len(town.pages()) == len(town.tickets()) == len(town.roots()) == 1
+    assert len(bot.ask("incident list --all")["data"]) == 1
 
 
 def test_a_real_alertmanager_sends_again_what_was_answered_with_503(town: Town, real_prometheus):
