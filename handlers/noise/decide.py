@@ -123,8 +123,8 @@ def _in_thread(desk: Desk, tx: Tx, row: Any, text: str) -> None:
     incidents.say(desk, tx, incident_table.by_number(tx.c, row.incident), f"unsilenced:{row.uid}", text)
     note(tx, row, f"its silence is over, ended by {row.ended_by}")
     incidents.show(desk, tx, row.incident)
-    if desk.outside.alerts is not None and row.ended_by != ITSELF:
-        # What ends by itself here ends by itself there.
+    if desk.outside.alerts is not None and table.quiet(row).matchers and row.ended_by != ITSELF:
+        # What ends by itself here ends by itself there; without matchers none was made.
         key, after, args = f"silence:{row.uid}:unmake", f"silence:{row.uid}:make:{row.term}", {"silence": row.id}
         tx.owe(Effect(key, UNMAKE, OUTSIDE, row.incident, args, after=after))
 
