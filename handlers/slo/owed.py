@@ -17,7 +17,7 @@ KIND = "burn"
 def wanted(desk: Desk, tx: Tx, row: Any) -> None:
     """Owe it, where the incident is about an SLO of captain.yml that burns, and there is somebody to ask and to tell."""
     about: Mapping[str, str] = table.about(row)
-    if about.get("slo") not in desk.slos or about.get("alertname") == MISSING or row.test:
+    if about.get("slo") not in desk.slos or about.get("alertname") == MISSING or row.test or row.umbrella is not None:
         return
     if desk.outside.metrics is None or desk.outside.chat is None:
         return

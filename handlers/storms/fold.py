@@ -21,6 +21,7 @@ from handlers.incidents import table as incidents
 from handlers.incidents.rules import Deed, Severity, Status
 from handlers.incidents.table import INCIDENTS
 from handlers.rooms import owing as rooms
+from handlers.slo import owed as burns
 from handlers.storms import table, words
 from handlers.tickets import owed as tickets
 
@@ -121,6 +122,7 @@ def out(desk: Desk, tx: Tx, row: Any, *, since: float) -> None:
         if verdicts.pages(desk, severity, row.service):
             owing.page(tx, now, severity, since=since)
     owing.checks(desk, tx, now)
+    burns.wanted(desk, tx, now)
     now = incidents.by_number(tx.c, row.number)
     remind.arm(desk, tx, now, Status(now.status))
     decide.show(desk, tx, umbrella)
