@@ -112,7 +112,7 @@ def out(desk: Desk, tx: Tx, row: Any, *, since: float) -> None:
     ``row``: locked. ``since``: as above.
     """
     umbrella, severity, t = row.umbrella, Severity(row.severity), INCIDENTS()
-    goes_on = severity.pages and incidents.is_open(incidents.by_number(tx.c, umbrella))
+    goes_on = severity.pages and incidents.is_open(incidents.locked(tx.c, umbrella))
     if goes_on and table.holds(tx.c, umbrella, row.service) is None:
         table.call(tx.c, umbrella, row.service, row.number)
     now = decide.unfold(desk, tx, row)
@@ -195,7 +195,8 @@ def _open(desk: Desk, tx: Tx, new: Opening, early: Any) -> int | None:
 def _again(desk: Desk, tx: Tx, number: int, new: Opening) -> int | None:
     """Reopen the umbrella that ended lately: its page calls whoever has the incident with which it begins again."""
     t = INCIDENTS()
-    incidents.locked(tx.c, number)
+    if incidents.is_open(incidents.locked(tx.c, number)):
+        return None
     values = {"service": new.service, "environment": new.environment, "severity": new.severity.value}
     tx.c.execute(t.update().where(t.c.number == number).values(**values))
     table.forget_calls(tx.c, number)
