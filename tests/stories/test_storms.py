@@ -15,6 +15,7 @@ from ground.town import Bot, Town, user
 from ground.waiting import until
 
 from bot.effects import EFFECTS
+from handlers.alerts.journal import JOURNAL
 from handlers.incidents.table import INCIDENTS
 from handlers.storms import look
 from handlers.storms import table as storms
@@ -380,7 +381,9 @@ def test_whatever_comes_somebody_is_called_for_each_service_and_nobody_for_each_
             alert = over.pop() | {"startsAt": datetime.now(UTC).isoformat()}  # it fires again
             firing[alert["fingerprint"]] = alert
         else:
-            over.append(firing.pop(rng.choice(list(firing))))
+            # Rather what calls others than any: its end is what may leave somebody asleep.
+            calling = [name for name in firing if name in _calling(bot)]
+            over.append(firing.pop(rng.choice(calling or list(firing))))
             alert = over[-1] | {"status": "resolved", "endsAt": datetime.now(UTC).isoformat()}
         send(bot, [alert])
         if rng.random() < 0.1:
@@ -394,6 +397,14 @@ def test_whatever_comes_somebody_is_called_for_each_service_and_nobody_for_each_
         f"captain-{row.uid}" for row in folded if row.reopened_at is None
     }  # what came back may have had one before
     assert {page["dedup_key"] for page in rough.pages()}.isdisjoint(never)
+
+
+def _calling(bot: Bot) -> set[str]:
+    """The fingerprints of the alerts whose incidents have called somebody in a storm, and are not the storm."""
+    with bot.captain.store.read() as c:
+        t, j = storms.CALLS(), JOURNAL()
+        found = sa.select(j.c.fingerprint).join(t, t.c.incident == j.c.incident)
+        return set(c.execute(found.where(t.c.umbrella != t.c.incident)).scalars())
 
 
 def _asleep(bot: Bot) -> list[str]:
