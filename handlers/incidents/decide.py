@@ -24,6 +24,8 @@ from handlers.incidents import findings, owing, remind, rules, table, verdicts, 
 from handlers.incidents.compare import Kind
 from handlers.incidents.rules import Deed, Severity, Status
 from handlers.incidents.table import INCIDENTS
+from handlers.noise import owed
+from handlers.noise import table as noise
 from handlers.rooms import owing as rooms
 from handlers.slo import owed as burns
 from handlers.storms import table as storms
@@ -165,6 +167,7 @@ def unfold(desk: Desk, tx: Tx, row: Any) -> Any:
     tx.c.execute(t.update().where(t.c.number == row.number).values(umbrella=None))
     now = table.by_number(tx.c, row.number)
     _place(desk, tx, now._mapping)  # noqa: SLF001 - the public name of a row's columns
+    burns.wanted(desk, tx, now)
     return now
 
 
@@ -212,6 +215,7 @@ def move(
         if tell_tracker:
             owing.ticket_follow_up(tx, row, "ticket-done")
         owing.postmortem(desk, tx, row)
+        owed.release(tx, noise.behind(tx.c, row.number))
         owing.members(tx, row, by=actor)
         by_itself = actor in (*SENDERS.values(), ITSELF)
         findings.answer(tx, row, tuple(Kind), escape(note.removeprefix("✅ ")))

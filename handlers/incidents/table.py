@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from sqlmodel import Field, SQLModel
 
 from bot.effects import EFFECTS, State, left
-from handlers.incidents.rules import Deed, Status
+from handlers.incidents.rules import Deed, Severity, Status
 
 
 class Incident(SQLModel, table=True):
@@ -176,6 +176,23 @@ def count_open(c: Connection) -> int:
 def over_since(at: float) -> sa.ColumnElement[bool]:
     """True of incidents that were over after ``at`` (UNIX s) and still are: reopening takes ``resolved_at`` away."""
     return INCIDENTS().c.resolved_at > at
+
+
+def parents(c: Connection, rank: int) -> Sequence[Any]:
+    """The open incidents that may stand before an alert of this rank: none of them less bad, a test or private."""
+    t = INCIDENTS()
+    severities = [one.value for one in Severity if one.rank <= rank]
+    mine = t.c.open_key.is_not(None) & t.c.severity.in_(severities) & t.c.test.is_(False) & t.c.private.is_(False)
+    return c.execute(sa.select(t).where(mine).order_by(t.c.number)).all()
+
+
+def open_among(c: Connection, numbers: Collection[int]) -> set[int]:
+    """Which of these incidents are open."""
+    t, wanted, found = INCIDENTS(), sorted(numbers), set[int]()
+    for start in range(0, len(wanted), 500):
+        mine = t.c.number.in_(wanted[start : start + 500]) & t.c.open_key.is_not(None)
+        found |= set(c.execute(sa.select(t.c.number).where(mine)).scalars())
+    return found
 
 
 def open_of(c: Connection, service: str) -> Sequence[int]:
@@ -348,6 +365,8 @@ MADE_GOOD_BY: Mapping[str, Sequence[str]] = {
     "ticket-move": ("ticket-move", "ticket-done", "ticket-reopen"),
     "ticket-edit": ("ticket-edit",),
     "checks": ("checks",),
+    "burn": ("burn",),
+    "burn-chart": ("burn-chart",),
     "postmortem": ("postmortem",),
     "room": ("room",),
     "room-panel": ("room-panel", "room"),
@@ -371,6 +390,8 @@ WHILE_OPEN = (
     "room",
     "room-invite",
     "room-oncall",
+    "burn",
+    "thaw",
 )
 """What nobody needs any more once the incident is resolved."""
 

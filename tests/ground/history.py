@@ -24,7 +24,7 @@ OF_AN_INCIDENT: Mapping[str, str] = {
 """The tables that hold an incident, and the column that says which."""
 BESIDE: Mapping[str, str] = {"inbox": "key", "audit": "", "refusals": "", "effects": "key", "flags": "uid"}
 """The tables that grow beside the incidents, and the text that must be another one in each row; of the effects, those about none."""
-NOW = frozenset({"alembic_version", "replicas", "paces", "heartbeats"})
+NOW = frozenset({"alembic_version", "replicas", "paces", "heartbeats", "slo_states"})
 """The tables that hold what is, not what was."""
 NUMBERED = frozenset({"alerts", "timeline", "roles", "audit", "refusals", "flags"})
 """The tables whose ``id`` the database gives."""

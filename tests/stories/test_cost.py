@@ -62,6 +62,15 @@ HOT = {
 """What the story must have gone past, or it would say nothing about it."""
 
 
+OF_DOCS_API = 'istio_requests_total{reporter="destination",destination_workload="docs-api"'
+SLO = {
+    "service": "docs-api", "objective": 99.9, "by": ["response_code"],
+    "bad": f'sum(rate({OF_DOCS_API},response_code=~"5.."}}[{{{{window}}}}]))',
+    "total": f"sum(rate({OF_DOCS_API}}}[{{{{window}}}}]))",
+}  # fmt: skip
+"""What the alerts called "a" are about."""
+
+
 @contextmanager
 def opened(url: str) -> Iterator[Store]:
     store = Store(url)
@@ -86,6 +95,7 @@ def busy(town: Town, database: str) -> Town:
     town.config["watchdogs"] = {"mesh": {"service": "gateway", "labels": {"prometheus": "mesh"}}}
     town.config["incidents"]["digest"] = "#general"
     town.has_a_flag()
+    town.config["slos"] = {"a": SLO}
     return town
 
 
@@ -116,7 +126,7 @@ def a_day(town: Town, bot: Bot, body: dict[str, Any]) -> None:
     for line in (
         "incident list --all", "incident show INC-1", "incident ack INC-1", "incident stats", "incident repair",
         "incident update half --of INC-1", "incident role lead me INC-1", "incident reconcile", "why INC-1", "why docs-api",
-        "oncall", "flag on gateway-bypass it burns --for 10m", "flag list", "incident open sev2 docs-api by hand",
+        "slo", "slo docs-api", "oncall", "flag on gateway-bypass it burns --for 10m", "flag list", "incident open sev2 docs-api by hand",
         "incident severity sev1 INC-2", "incident mitigate INC-1",
     ):  # fmt: skip
         assert "error" not in bot.ask(line), line
