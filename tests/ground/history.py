@@ -19,6 +19,7 @@ OF_AN_INCIDENT: Mapping[str, str] = {
     "timeline": "incident",
     "findings": "incident",
     "roles": "incident",
+    "storm_calls": "umbrella",
 }
 """The tables that hold an incident, and the column that says which."""
 BESIDE: Mapping[str, str] = {"inbox": "key", "audit": "", "refusals": "", "effects": "key", "flags": "uid"}
