@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from bot import config
+from bot import config, replay_cli
 from bot.errors import ConfigError
 from bot.settings import Settings, load
 from handlers.slo import rule_file
@@ -23,6 +23,7 @@ def cli() -> typer.Typer:
     app.callback()(_only_groups)
     slo = typer.Typer(help="The SLOs of captain.yml: docs/slo.md says what they mean.", no_args_is_help=True)
     slo.command("rules")(rules)
+    slo.command("replay")(replay_cli.command)
     app.add_typer(slo, name="slo")
     return app
 
