@@ -38,8 +38,10 @@ from handlers.flags import decide as flag_decide
 from handlers.flags import table as flag_table
 from handlers.home import facts, turns, view
 from handlers.incidents import arrive, decide, phone, private, table, verdicts
+from handlers.noise import silencing
 from handlers.posts import post_once
 from handlers.rooms import effects as room_effects
+from handlers.slo import commands as slo_commands
 from handlers.subjects import PERFORMERS, SUBJECTS, TICKS, lanes
 from handlers.tickets import hear as ticket_hear
 from handlers.tickets import owed as ticket_owed
@@ -130,6 +132,7 @@ class Captain:
         self.engine.settled.append(lambda tx, done: ticket_owed.settled(self.desk, tx, done))
         self.engine.settled.append(lambda tx, done: marks.settled(self.desk, tx, done))
         self.engine.settled.append(room_effects.settled)
+        self.engine.settled.append(lambda tx, done: silencing.settled(self.desk, tx, done))
         self.engine.settled.append(written.settled)
         self.engine.settled.append(self._meter)
         self.engine.pressed = self.alerts.pressed
@@ -356,6 +359,15 @@ class Captain:
             pages = table.pages_unheard(c)
             now, heard = self.store.clock(c), watchdog_table.states(c, self.settings.watchdogs)
             on = flag_table.not_over(c)
+            burns, left, missing = slo_commands.gauges(self.desk, c, time.time())
+        for gauge in (meter.slo_burn, meter.slo_left, meter.slo_missing):
+            gauge.clear()
+        for slo, window, burn in burns:
+            meter.slo_burn.labels(slo, window).set(burn)
+        for slo, share in left.items():
+            meter.slo_left.labels(slo).set(share)
+        for slo, gone in missing.items():
+            meter.slo_missing.labels(slo).set(gone)
         meter.pages_unheard.set(len(pages))
         meter.page_oldest.set(max((time.time() - page.since for page in pages), default=0.0))
         for row in heard:

@@ -35,6 +35,7 @@ BUSY = 10.0
 """Seconds to wait for whoever writes."""
 SETTLED = (State.DONE.value, State.SKIPPED.value)
 RESTORED = "db restore"
+DATABASE = "database"
 """The audit entry that says that a database was restored: ``at`` when, detail ``shows`` which instant it holds (UNIX s)."""
 
 
@@ -258,14 +259,15 @@ def doubt(c: Connection, *, actor: str, at: float, shows: float, detail: Mapping
     tried = t.update().where(t.c.state.not_in(SETTLED)).values(tried=t.c.tried + 1, tried_at=at)
     count = c.execute(tried).rowcount
     told = {"shows": shows, **detail}
-    audit.append(c, at=at, actor=actor, door="cli", action=RESTORED, subject="database", detail=told)
+    audit.append(c, at=at, actor=actor, door="cli", action=RESTORED, subject=DATABASE, detail=told)
     return count
 
 
 def last_restore(c: Connection) -> Restore | None:
     """The last restore of this database, None when there was none."""
     t = audit.AuditEntry.__table__  # type: ignore[attr-defined]
-    row = c.execute(sa.select(t).where(t.c.action == RESTORED).order_by(t.c.id.desc()).limit(1)).first()
+    told = (t.c.subject == DATABASE) & (t.c.action == RESTORED)
+    row = c.execute(sa.select(t).where(told).order_by(t.c.id.desc()).limit(1)).first()
     return Restore(row.at, float(json.loads(row.detail)["shows"])) if row else None
 
 

@@ -33,6 +33,8 @@ class State(StrEnum):
 FINAL = (State.DONE, State.SKIPPED, State.GAVE_UP)
 UNSETTLED = (State.OWED.value, State.RETRYING.value)
 """The states in which an effect is to be tried."""
+LEFT = (State.WAITING.value, *UNSETTLED, State.GAVE_UP.value)
+"""The states of what is not done and was not found to be unwanted."""
 
 
 class EffectRow(SQLModel, table=True):
@@ -196,8 +198,7 @@ class Tx:
         t = EFFECTS()
         first = t.alias()
         asked = sa.select(t.c.after).distinct().join(first, first.c.key == t.c.after)
-        # Written out, not bound: only so SQLite takes the index of what waits, and this is asked every few seconds.
-        waits = t.c.state == sa.literal_column(f"'{State.WAITING.value}'")
+        waits = t.c.state == _written(State.WAITING.value)
         over = waits & first.c.state.in_(tuple(state.value for state in FINAL))
         for key in self.c.execute(asked.where(over)).scalars().all():
             self.release(str(key))
@@ -235,6 +236,21 @@ def EFFECTS() -> sa.Table:  # noqa: N802 - it is the table
     return EffectRow.__table__  # type: ignore[attr-defined,no-any-return]
 
 
+def unsettled(t: sa.FromClause) -> sa.ColumnElement[bool]:
+    """True of what is to be tried; by the index of these alone, however much was done before."""
+    return t.c.state.in_([_written(state) for state in UNSETTLED])
+
+
+def left(t: sa.FromClause) -> sa.ColumnElement[bool]:
+    """True of what is LEFT, by the index of it alone."""
+    return t.c.state.in_([_written(state) for state in LEFT])
+
+
+def _written(state: str) -> sa.ColumnElement[str]:
+    """A state written out, not bound: only so SQLite knows that an index of these states has all that is asked for."""
+    return sa.literal_column(f"'{state}'")
+
+
 def insert_once(c: Connection, table: sa.Table, row: Mapping[str, Any]) -> Any:
     """INSERT … ON CONFLICT DO NOTHING; the new row's key, or None. Works the same on SQLite and PostgreSQL."""
     return c.execute(_insert_once(table, postgres=c.dialect.name == "postgresql"), dict(row)).first()
@@ -257,5 +273,5 @@ def effect_of(row: Any) -> Effect:
 def overdue(c: Connection, *, before: float) -> Sequence[Any]:
     """Ledger rows that should have been tried by ``before`` and have not been settled, the most urgent first."""
     t = EFFECTS()
-    late = sa.select(t).where(t.c.state.in_(UNSETTLED), t.c.due_at <= before)
+    late = sa.select(t).where(unsettled(t), t.c.due_at <= before)
     return c.execute(late.order_by(t.c.urgency, t.c.created_at)).all()

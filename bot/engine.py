@@ -28,6 +28,7 @@ from bot.effects import (
     Task,
     Tx,
     effect_of,
+    unsettled,
 )
 from bot.errors import GiveUp, Retry
 from bot.gate import Turn
@@ -483,7 +484,7 @@ class Engine:
         """For each lane: (effects not settled, age of the oldest in seconds). What is for later is not late."""
         t = EFFECTS()
         now = time.time()
-        late = t.c.state.in_(UNSETTLED) & ((t.c.attempt > 0) | (t.c.due_at <= now))
+        late = unsettled(t) & ((t.c.attempt > 0) | (t.c.due_at <= now))
         counted = sa.select(t.c.lane, sa.func.count(), sa.func.min(t.c.created_at)).group_by(t.c.lane)
         with self.store.read() as c:
             rows = c.execute(counted.where(late)).all()
@@ -503,7 +504,9 @@ class Engine:
 
     def _care(self) -> None:
         """Apart from the heartbeat: the executor waits long for a database that is away, and we must not seem dead."""
-        self._take_over(self._seen)
+        if self._seen[1] or not self.store.sqlite:
+            # Alone on its file a process has found the dead when it started; the executor reads a week's tries for this.
+            self._take_over(self._seen)
         self.sweep(grace=self.lease)
         self._tell_kept_back()
         for chore in self.chores:

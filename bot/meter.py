@@ -81,6 +81,21 @@ class Meter:
         build = Gauge("captain_build_info", "Always 1.", ["version", "python"], registry=made)
         build.labels(metadata.version("release-captain"), platform.python_version()).set(1)
         self.flags_on = Gauge("captain_flags_on", "Flags that are on, or not known to be off.", registry=made)
+        self.slo_burn = Gauge(
+            "captain_slo_burn",
+            "Times the speed that spends an SLO's budget exactly, by window, as last seen; left out while it is not known.",
+            ["slo", "window"],
+            registry=made,
+        )
+        self.slo_left = Gauge(
+            "captain_slo_budget_left",
+            "Share of an SLO's budget that is left, below 0 overspent; left out while it is not known.",
+            ["slo"],
+            registry=made,
+        )
+        self.slo_missing = Gauge(
+            "captain_slo_missing", "1 while an SLO that the bot evaluates cannot be measured.", ["slo"], registry=made
+        )
         self.flags_overdue = Gauge(
             "captain_flags_overdue", "Flags that should be off and are not known to be.", registry=made
         )

@@ -14,10 +14,11 @@ from bot.refusals import REFUSALS
 from bot.store import Store
 from handlers.alerts.journal import JOURNAL
 from handlers.incidents.table import INCIDENTS, TIMELINE
-from handlers.noise.table import HOLDS, SILENCES
+from handlers.noise.table import FLAPS, HOLDS, SILENCES
 
 A_TRANSACTION = 500
 """Rows deleted in one transaction: nobody who waits to write waits long."""
+FOREVER = 1e18
 WORKFLOW_DAYS = 7.0
 """Most days a finished workflow is kept: the ledger holds what came of it."""
 SAID = (
@@ -57,6 +58,7 @@ class Purged:
     workflows: int = 0
     holds: int = 0
     silences: int = 0
+    flaps: int = 0
 
     def __str__(self) -> str:
         return ", ".join(f"{count} {name}" for name, count in asdict(self).items())
@@ -77,12 +79,10 @@ def purge(store: Store, workflows: Callable[[float], int], *, now: float, days: 
 
 def _old(before: float) -> dict[str, tuple[sa.FromClause, sa.ColumnElement[bool]]]:
     """For each name in Purged: the table, and which of its rows are past keeping."""
-    alerts, incidents, effects, events, requests = JOURNAL(), INCIDENTS(), EFFECTS(), TIMELINE(), inbox.INBOX()
-    refusals, holds, silences = REFUSALS(), HOLDS(), SILENCES()
+    alerts, effects, events, requests, refusals = JOURNAL(), EFFECTS(), TIMELINE(), inbox.INBOX(), REFUSALS()
+    holds, silences, flaps = HOLDS(), SILENCES(), FLAPS()
     held = sa.select(holds.c.alert).where(holds.c.over_at.is_(None))
     findings = sa.table("findings", sa.column("key"), sa.column("settled_at"))
-    over = sa.select(incidents.c.number).where(incidents.c.open_key.is_(None), incidents.c.resolved_at < before)
-    still = sa.select(incidents.c.number).where(incidents.c.open_key.is_not(None) | (incidents.c.resolved_at >= before))
     settled = effects.c.state.in_((State.DONE.value, State.SKIPPED.value)) & (effects.c.done_at < before)
     return {
         # One that has been resolved by hand and still burns comes again and again: its row is why nobody is paged for it.
@@ -91,20 +91,33 @@ def _old(before: float) -> dict[str, tuple[sa.FromClause, sa.ColumnElement[bool]
             (alerts.c.received_at < before)
             & (sa.func.coalesce(alerts.c.seen_at, 0.0) < before)
             & alerts.c.verdict.is_not(None)
-            & (alerts.c.incident.is_(None) | alerts.c.incident.not_in(still))
+            & (sa.func.coalesce(_ended(alerts.c.incident), 0.0) < before)
             & alerts.c.id.not_in(held),
         ),
         "refusals": (refusals, refusals.c.received_at < before),
         "requests": (requests, requests.c.received_at < before),
         "messages": (
             effects,
-            settled & effects.c.kind.in_((*SAID, *SHOWN)) & (effects.c.about.is_(None) | effects.c.about.in_(over)),
+            settled
+            & effects.c.kind.in_((*SAID, *SHOWN))
+            & (effects.c.about.is_(None) | (_ended(effects.c.about) < before)),
         ),
-        "events": (events, (events.c.at < before) & events.c.incident.in_(over)),
+        "events": (events, (events.c.at < before) & (_ended(events.c.incident) < before)),
         "findings": (findings, findings.c.settled_at < before),
         "holds": (holds, holds.c.over_at < before),
+        "flaps": (flaps, flaps.c.over_at < before),
         "silences": (silences, silences.c.open_key.is_(None) & (silences.c.ended_at < before)),
     }
+
+
+def _ended(number: sa.ColumnElement[Any]) -> sa.ScalarSelect[Any]:
+    """When the incident of a row was over: UNIX s, FOREVER while it is open, NULL where there is none.
+
+    Asked of each row that is looked at: a list of all that are over would be longer every night.
+    """
+    t = INCIDENTS()
+    ended = sa.case((t.c.open_key.is_not(None), FOREVER), else_=t.c.resolved_at)
+    return sa.select(ended).where(t.c.number == number).scalar_subquery()
 
 
 def _delete(store: Store, table: Any, old: sa.ColumnElement[bool], *, dry: bool) -> int:
@@ -116,7 +129,9 @@ def _delete(store: Store, table: Any, old: sa.ColumnElement[bool], *, dry: bool)
     gone = 0
     while True:
         with store.write() as c:
-            count = c.execute(sa.delete(table).where(key.in_(some.scalar_subquery()))).rowcount
+            # Named one by one: of a list to be found, PostgreSQL does not know that it is short, and reads the whole table.
+            named = c.execute(some).scalars().all()
+            count = c.execute(sa.delete(table).where(key.in_(named), old)).rowcount if named else 0
         gone += count
-        if count < A_TRANSACTION:
+        if len(named) < A_TRANSACTION:
             return gone

@@ -38,6 +38,7 @@ class Service(BaseModel):
     runbook: str = Field("", description="name of the runbook whose checks run when an incident opens")
     dashboard: str = ""
     owners: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = Field((), description="services whose open incident holds this one's alerts")
     group_by: str = Field("", description="which of its alerts are one incident, instead of incidents.group_by")
 
     @field_validator("channel")
@@ -103,6 +104,26 @@ class Remind(BaseModel):
         return {Reminder.ACKNOWLEDGE: self.acknowledge, Reminder.UPDATE: self.update, Reminder.CLOSE: self.close}[what]
 
 
+class Storm(BaseModel):
+    """``incidents.storm``: from when on new incidents are folded into one umbrella incident; ``keys: 0`` folds none.
+
+    Twenty in a minute: nobody can read twenty pages in a minute, and twenty messages are what one Slack channel takes in
+    twenty seconds; a release that breaks its own service opens a handful. Ten minutes: Alertmanager tells of a group again
+    after ``group_interval`` (5 min as shipped), and its second wave belongs to the same storm.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    keys: int = Field(20, ge=0, le=1000, description="incidents that alerts may open before it is a storm; 0 is never")
+    within: float = Field(60.0, gt=0, le=3600, description="seconds in which they open")
+    calm: float = Field(
+        600.0,
+        ge=0,
+        le=86400,
+        description="seconds after the last that was folded in which more are; longer than Alertmanager's group_interval",
+    )
+
+
 class Policy(BaseModel):
     """The ``incidents:`` section of captain.yml: how alerts become incidents."""
 
@@ -154,6 +175,7 @@ class Policy(BaseModel):
         le=7 * 86400,
         description="seconds after its end in which the same alert reopens an incident; 0 makes a new one every time",
     )
+    storm: Storm = Storm()
     looks_apart: float = Field(
         120.0,
         ge=0,

@@ -25,11 +25,17 @@ from handlers.incidents import effects as incident_effects
 from handlers.noise import again as noise_again
 from handlers.noise import commands as noise_commands
 from handlers.noise import effects as noise_effects
+from handlers.noise import outside as noise_outside
+from handlers.noise import thread as noise_thread
 from handlers.oncall import commands as oncall_commands
 from handlers.rooms import commands as room_commands
 from handlers.rooms import effects as room_effects
+from handlers.slo import commands as slo_commands
 from handlers.slo import look as slo_look
+from handlers.slo import meaning as slo_meaning
 from handlers.status import commands as status_commands
+from handlers.storms import commands as storm_commands
+from handlers.storms import look as storm_look
 from handlers.tickets import effects as ticket_effects
 from handlers.tickets import hear as ticket_hear
 from handlers.timeline import commands as timeline_commands
@@ -38,11 +44,18 @@ from handlers.watchdogs.look import look
 from handlers.why import commands as why_commands
 
 SUBJECTS: Mapping[str, Mapping[str, Verb]] = {
-    "incident": {**incident_commands.VERBS, **timeline_commands.VERBS, **room_commands.VERBS},
+    "incident": {
+        **incident_commands.VERBS,
+        **timeline_commands.VERBS,
+        **room_commands.VERBS,
+        **noise_thread.VERBS,
+        **storm_commands.VERBS,
+    },
     "flag": flag_commands.VERBS,
     "maintenance": noise_commands.VERBS,
     "why": why_commands.VERBS,
     "oncall": oncall_commands.VERBS,
+    "slo": slo_commands.VERBS,
     "status": status_commands.VERBS,
 }
 
@@ -58,12 +71,16 @@ PERFORMERS: Sequence[Callable[[Desk], list[Performer]]] = (
     ticket_effects.performers,
     ticket_hear.performers,
     reconcile.performers,
+    storm_look.performers,
     freeze.performers,
     slo_look.performers,
+    slo_meaning.performers,
+    slo_commands.performers,
     room_effects.performers,
     flag_effects.performers,
     noise_effects.performers,
     noise_again.performers,
+    noise_outside.performers,
     marks.performers,
     declared.performers,
     sweep.performers,
@@ -92,6 +109,7 @@ TICKS: Sequence[Tick] = (
     Tick("watchdogs", "* * * * *", look, lambda desk: bool(desk.watchdogs)),
     Tick("heartbeat", "* * * * *", heartbeat.beat, lambda desk: desk.heartbeat is not None),
     Tick("digest", digest_sweep.LINE, digest_sweep.tick, lambda desk: bool(desk.policy.digest)),
+    Tick("storms", storm_look.LINE, storm_look.tick, decides=storm_look.busy),
     Tick("reconcile", "*/3 * * * *", reconcile.tick),
     Tick("slo", slo_look.LINE, slo_look.tick),
     Tick("flags", flag_care.LINE, flag_care.tick),
@@ -117,6 +135,7 @@ def lanes(*, slack_pace: float = 1.0) -> list[LaneRule]:
         LaneRule("reconcile", workers=1, cap=30.0, patience_h=0.05, trips=0),
         LaneRule(slo_look.LANE, workers=1, cap=30.0, patience_h=0.05, trips=0),
         LaneRule("reminders", workers=1, trips=0),
+        LaneRule("alertmanager", workers=2, first=0.5, cap=60.0, title="Alertmanager"),
         # Ends of silences, and what is decided anew at them: whoever must be paged is paged, however late.
         LaneRule("noise", workers=2, first=0.5, cap=30.0, patience_h=720.0, trips=0),
         # What a Home tab waits for; half a minute later its person has looked elsewhere.

@@ -223,8 +223,11 @@ def still_firing(c: Connection, incident: int) -> int:
     return int(c.execute(sa.select(sa.func.count()).select_from(t).where(mine)).scalar_one())
 
 
-def firing(c: Connection, incidents: Sequence[int]) -> Sequence[Any]:
-    """The alerts of these incidents that fire and have not resolved: rows of (incident, fingerprint, labels, source)."""
+def firing(c: Connection, incidents: Sequence[int] | sa.Select[Any]) -> Sequence[Any]:
+    """The alerts of these incidents that fire and have not resolved: rows of (incident, fingerprint, labels, source).
+
+    ``incidents``: their numbers, or what selects them.
+    """
     t = JOURNAL()
     mine = t.c.incident.in_(incidents) & (t.c.status == "firing") & ~_ended(t)
     return c.execute(sa.select(t.c.incident, t.c.fingerprint, t.c.labels, t.c.source).where(mine)).all()
@@ -251,6 +254,13 @@ def unsure(c: Connection, incident: int) -> Mapping[str, tuple[int, str]]:
     latest_ = sa.select(t.c.fingerprint, sa.func.max(t.c.starts_at)).group_by(t.c.fingerprint)
     newest = {row[0]: row[1] for row in c.execute(latest_.where(ended_, t.c.fingerprint.in_(found)))} if found else {}
     return {name: one for name, one in found.items() if newest.get(name, one[0]) <= one[0]}
+
+
+def labels_of(c: Connection, incident: int, *, limit: int = 200) -> Sequence[Any]:
+    """The newest alerts of an incident, whether or not they fire: rows of (labels)."""
+    t = JOURNAL()
+    mine = (t.c.incident == incident) & (t.c.status == "firing")
+    return c.execute(sa.select(t.c.labels).where(mine).order_by(t.c.id.desc()).limit(limit)).all()
 
 
 def of_fingerprints(c: Connection, fingerprints: Sequence[str]) -> Sequence[Any]:

@@ -116,10 +116,16 @@ def latest(c: Connection, name: str) -> Any:
     return c.execute(sa.select(t).where(t.c.name == name).order_by(t.c.id.desc()).limit(1)).first()
 
 
+def around(c: Connection, service: str, *, since: float) -> Sequence[Any]:
+    """The switchings-on of a service that are not over, or were over at or after ``since`` (UNIX s), oldest first."""
+    found = {row.id: row for row in (*not_over(c), *ended_since(c, since)) if row.service == service}
+    return [found[number] for number in sorted(found)]
+
+
 def ended_since(c: Connection, since: float) -> Sequence[Any]:
     """The switchings-on that were over at or after ``since``, UNIX s."""
     t = FLAGS()
-    return c.execute(sa.select(t).where(t.c.on_key.is_(None), t.c.off_at >= since)).all()
+    return c.execute(sa.select(t).where(t.c.off_at >= since)).all()
 
 
 def trouble(c: Connection, row: Any) -> str:

@@ -19,8 +19,12 @@ from handlers.desk import Desk
 from handlers.incidents import decide, doubt, freeze, grouping, owing, remind, rules, table, verdicts, words
 from handlers.incidents.rules import Deed, Severity, Status
 from handlers.incidents.table import INCIDENTS
-from handlers.noise import hold
+from handlers.noise import flap, hold
 from handlers.rooms import owing as rooms
+from handlers.slo import owed as burns
+from handlers.storms import fold
+from handlers.storms import table as storms
+from handlers.storms import words as storm_words
 from handlers.tickets import owed as tickets
 from handlers.watchdogs.rules import matching
 
@@ -107,7 +111,7 @@ def _judge(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
 
 def _opened_nothing(desk: Desk, tx: Tx, alert: Alert, firing: int) -> tuple[str, int | None]:
     """The end of an alert that had opened nothing; held, it may have done so in this moment. ``firing``: its row."""
-    said, acted = hold.ended(tx, firing)
+    said, acted = hold.ended(desk, tx, firing)
     if acted is None:
         return said or "resolved: it had opened nothing", None
     return _ended(desk, tx, alert, acted), acted
@@ -135,26 +139,29 @@ def _firing(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
     before = None if row else table.last_of_key(tx.c, key)
     if row is None:
         uid = rules.incident_uid(key, alert.fingerprint, str(alert.starts_at))
-        if before is not None and before.uid != uid and _back(desk, tx, before.number, entry, severity):
-            return verdicts.reopened(desk, before, alert, severity), before.number
+        if before is not None and before.uid != uid:
+            said = _back(desk, tx, before.number, entry, severity)
+            if said:
+                return said, before.number
         title = " ".join(
             (alert.annotations.get("summary") or f"{alert.labels['alertname']} on {alert.service}").split()
         )
         kept = {name: value for name in KEPT if (value := alert.annotations.get(name) or alert.labels.get(name))}
         if before is not None and before.uid != uid:
             kept["before"] = f"INC-{before.number}"
+        place = fold.place(desk, tx, fold.Opening(uid, alert.service, environment, severity, entry.received_at))
         number = decide.open_(
             desk,
             tx,
             {
-                "uid": uid, "key": key, "open_key": key, "service": alert.service, "environment": environment,
+                **place.values, "uid": uid, "key": key, "open_key": key, "service": alert.service, "environment": environment,
                 "severity": severity.value, "title": title[:300], "source": "alert", "opened_by": _by(alert),
                 "about": json.dumps(kept | {"alertname": alert.labels["alertname"]}, ensure_ascii=False),
                 "opened_at": entry.received_at,
             },
         )  # fmt: skip
         if number is not None:
-            return verdicts.opened(desk, number, alert, severity), number
+            return fold.opened(desk, tx, place, number, alert, severity), number
         row = _lock_open(tx, key)
         if row is None:
             # This very occurrence was decided before and is over by now.
@@ -185,11 +192,14 @@ def key_of(desk: Desk, alert: Alert) -> grouping.Key:
     )
 
 
-def _back(desk: Desk, tx: Tx, number: int, entry: Entry, severity: Severity) -> bool:
-    """Reopen the incident that was of the same key, when it ended so lately that this is no new one; False when not."""
-    row = table.locked(tx.c, number)
+def _back(desk: Desk, tx: Tx, number: int, entry: Entry, severity: Severity) -> str:
+    """Reopen the incident that was of the same key, when it ended so lately that this is no new one.
+
+    Gives the verdict; empty when it is not reopened.
+    """
+    row = before = table.locked(tx.c, number)
     if not rules.is_back(row.resolved_at, entry.received_at, within=desk.policy.reopen_within):
-        return False
+        return ""
     ago = words.duration(entry.received_at - row.resolved_at)
     text = f"{entry.alert.labels['alertname']} fires again, {ago} after it was resolved"
     if severity.value != row.severity:
@@ -200,7 +210,11 @@ def _back(desk: Desk, tx: Tx, number: int, entry: Entry, severity: Severity) -> 
         tickets.edited(desk, tx, row, "severity")
         row = table.by_number(tx.c, number)
     reason, since = verdicts.label(desk, entry.alert, severity), entry.received_at
-    return decide.move(desk, tx, row, Deed.REOPEN, actor=_by(entry.alert), text=text, since=since, reason=reason)
+    place = fold.place(desk, tx, fold.Opening(row.uid, row.service, row.environment, severity, since))
+    row = fold.reopening(desk, tx, place, row)
+    if not decide.move(desk, tx, row, Deed.REOPEN, actor=_by(entry.alert), text=text, since=since, reason=reason):
+        return ""
+    return fold.reopened(desk, place, before, entry.alert, severity)
 
 
 def _joined(desk: Desk, tx: Tx, row: Any, entry: Entry, severity: Severity) -> str:
@@ -218,11 +232,19 @@ def _joined(desk: Desk, tx: Tx, row: Any, entry: Entry, severity: Severity) -> s
             # Whoever took it took a ticket; a page is for the on-call, and somebody has to take it anew.
             values |= table.ANEW
             remind.arm(desk, tx, row, Status.TRIGGERED)
+            burns.wanted(desk, tx, row)
         tx.c.execute(INCIDENTS().update().where(INCIDENTS().c.number == row.number).values(**values))
         text = f"severity raised from {row.severity} to {severity.value} by {name}"
         table.add_event(tx.c, incident=row.number, at=tx.now, kind="severity", actor=_by(entry.alert), text=text)
         tickets.edited(desk, tx, row, "severity")
-        if wakes and verdicts.pages(desk, severity, row.service):
+        if row.umbrella is not None:
+            stays = fold.raised(desk, tx, table.by_number(tx.c, row.number), since=entry.received_at)
+            verdict = (
+                f"raised INC-{row.number} from {row.severity} to {severity.value}, pages nobody: {stays}"
+                if stays
+                else verdict
+            )
+        elif wakes and verdicts.pages(desk, severity, row.service):
             owing.page(tx, row, severity, since=entry.received_at)
         rooms.raised(desk, tx, row.number)
     decide.show(desk, tx, row.number)
@@ -243,16 +265,44 @@ def _ended(desk: Desk, tx: Tx, alert: Alert, number: int) -> str:
         freeze.freeze(desk, tx, number, "what measures this says so")
         return verdicts.frozen(number)
     if not over and row.source == "alert":
-        if _more_to_come(desk, tx, row):
+        if more_to_come(desk, tx, row):
             raise Later
         because = doubt.why(tx, alert, row)
         if because:
             return doubt.keep_open(desk, tx, row, alert, because)
+        carried = _carried(tx, row)
+        if carried:
+            text = storm_words.held(number, carried)
+            table.add_event(tx.c, incident=number, at=tx.now, kind="storm", actor=decide.ITSELF, text=text)
+            decide.show(desk, tx, number)
+            return f"resolved: {text}"
+        flaps = flap.keeps_open(desk, tx, row)
+        if flaps:
+            return flaps
         decide.move(desk, tx, row, Deed.RESOLVE, actor=_by(alert), text="every alert has resolved")
     return verdicts.ended(number, firing, over=over)
 
 
-def _more_to_come(desk: Desk, tx: Tx, row: Any) -> bool:
+def _carried(tx: Tx, row: Any) -> int:
+    """How many incidents of its service have no page but this one's, which called their on-call in a storm."""
+    call = storms.call_of(tx.c, row.number)
+    if call is None:
+        return 0
+    table.locked(tx.c, call.umbrella)  # before counting: another replica may be folding one in because this is open
+    return storms.carried(tx.c, row)
+
+
+def quiet(desk: Desk, tx: Tx, number: int, why: str) -> bool:
+    """End an incident of which nothing fires any more and which was kept open for that it flapped; False when it stays."""
+    row = table.locked(tx.c, number)
+    if row is None or not table.is_open(row) or journal.still_firing(tx.c, number):
+        return False
+    if freeze.blind(tx, row) or more_to_come(desk, tx, row):
+        return False
+    return decide.move(desk, tx, row, Deed.RESOLVE, actor=decide.ITSELF, text=why)
+
+
+def more_to_come(desk: Desk, tx: Tx, row: Any) -> bool:
     """True when an alert of the incident has fired and waits to be decided, here or at another replica.
 
     To end now would open a second incident, and page a second time, for what has never stopped burning.

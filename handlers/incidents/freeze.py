@@ -11,6 +11,7 @@ from handlers.desk import Desk
 from handlers.incidents import decide, grouping, table
 from handlers.incidents.rules import Deed
 from handlers.incidents.table import INCIDENTS
+from handlers.storms import table as storms
 
 KIND = "thaw"
 GRACE_S = 300.0
@@ -97,6 +98,8 @@ def _ends(desk: Desk, task: Task) -> Outcome:
             return
         if journal.unsure(tx.c, number):
             return  # an alert of it ended, and not because all was well
+        if storms.carried(tx.c, row):
+            return  # its page stands for others, and it ends with them
         decide.move(desk, tx, row, Deed.RESOLVE, actor=decide.ITSELF, text="there is data again, and nothing burns")
 
     return Outcome(apply=apply)

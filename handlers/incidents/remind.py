@@ -60,7 +60,7 @@ def arm(
     pending = (t.c.about == row.number) & (t.c.kind == KIND) & t.c.state.in_((State.WAITING.value, *UNSETTLED))
     for key in tx.c.execute(sa.select(t.c.key).where(pending)).scalars().all():
         tx.cancel(key, "somebody has acted")
-    what = reminder_of(status)
+    what = reminder_of(status) if row.umbrella is None else None  # whoever has its storm is reminded of that
     if what is Reminder.UPDATE and row.next_update_at is not None and row.next_update_at > tx.now:
         after = row.next_update_at - tx.now
     if what is not None:

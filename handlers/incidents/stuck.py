@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from bot import audit
-from bot.effects import EFFECTS, Effect, State, Tx
+from bot.effects import EFFECTS, Effect, State, Tx, left
 from bot.grammar import Asker
 from bot.integrations.slack.words import escape
 from handlers.buckets import posts
@@ -48,7 +48,7 @@ def stuck(c: Connection, *, now: float) -> list[Stuck]:
     """Every stuck effect, what was given up first, then the oldest first."""
     t = EFFECTS()
     in_vain = (t.c.state == State.RETRYING.value) & (t.c.created_at <= now - IN_VAIN)
-    wanted = sa.select(t).where((t.c.state == State.GAVE_UP.value) | in_vain).where(t.c.kind.not_in(PASSING))
+    wanted = sa.select(t).where(left(t), (t.c.state == State.GAVE_UP.value) | in_vain, t.c.kind.not_in(PASSING))
     late = (t.c.lane == ANSWERS) & (t.c.created_at < now - ANSWERED_WITHIN)
     rows = c.execute(wanted.where(~late).order_by(t.c.created_at)).all()
     given_up = _wanted(c, [row for row in rows if row.state == State.GAVE_UP.value])
@@ -199,5 +199,6 @@ NAMES: Mapping[str, str] = {
     "digest": "line in the digest",
     "digest-edit": "digest line's edit",
     "ticket-note": "comment on the ticket",
+    "members": "end of what is folded into a storm",
 }
 """What a reader calls each kind."""

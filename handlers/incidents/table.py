@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlmodel import Field, SQLModel
 
-from bot.effects import EFFECTS, UNSETTLED, State
-from handlers.incidents.rules import Deed, Status
+from bot.effects import EFFECTS, State, left
+from handlers.incidents.rules import Deed, Severity, Status
 
 
 class Incident(SQLModel, table=True):
@@ -155,17 +155,43 @@ def open_by_key(c: Connection, key: str) -> Any:
     return c.execute(sa.select(INCIDENTS()).where(INCIDENTS().c.open_key == key)).first()
 
 
-def open_incidents(c: Connection, *, limit: int = 50) -> Sequence[Any]:
-    """The open incidents, newest first."""
+def open_incidents(c: Connection, *, limit: int = 50, folded: bool = False) -> Sequence[Any]:
+    """The open incidents, newest first; with ``folded`` after them what is folded into a storm, else none of that."""
     t = INCIDENTS()
-    return c.execute(sa.select(t).where(t.c.open_key.is_not(None)).order_by(t.c.number.desc()).limit(limit)).all()
+    asked = sa.select(t).where(t.c.open_key.is_not(None))
+    own = asked.where(t.c.umbrella.is_(None)).order_by(t.c.number.desc()).limit(limit)
+    found = list(c.execute(own).all())
+    if folded and len(found) < limit:
+        rest = asked.where(t.c.umbrella.is_not(None)).order_by(t.c.number.desc()).limit(limit - len(found))
+        found += c.execute(rest).all()
+    return found
+
+
+def count_open(c: Connection) -> int:
+    """How many incidents are open, folded into a storm or not."""
+    t = INCIDENTS()
+    return int(c.execute(sa.select(sa.func.count()).select_from(t).where(t.c.open_key.is_not(None))).scalar_one())
+
+
+def over_since(at: float) -> sa.ColumnElement[bool]:
+    """True of incidents that were over after ``at`` (UNIX s) and still are: reopening takes ``resolved_at`` away."""
+    return INCIDENTS().c.resolved_at > at
+
+
+def parents(c: Connection, rank: int) -> Sequence[Any]:
+    """The open incidents that may stand before an alert of this rank: none of them less bad, a test or private."""
+    t = INCIDENTS()
+    severities = [one.value for one in Severity if one.rank <= rank]
+    mine = t.c.open_key.is_not(None) & t.c.severity.in_(severities) & t.c.test.is_(False) & t.c.private.is_(False)
+    return c.execute(sa.select(t).where(mine).order_by(t.c.number)).all()
 
 
 def open_of(c: Connection, service: str) -> Sequence[int]:
-    """The numbers of a service's open incidents, oldest first."""
+    """The numbers of a service's open incidents, oldest first; the storm stands for what is folded into it."""
     t = INCIDENTS()
-    mine = sa.select(t.c.number).where(t.c.service == service, t.c.open_key.is_not(None))
-    return c.execute(mine.order_by(t.c.number)).scalars().all()
+    number = sa.func.coalesce(t.c.umbrella, t.c.number).label("n")
+    mine = sa.select(number).where(t.c.service == service, t.c.open_key.is_not(None))
+    return c.execute(mine.distinct().order_by("n")).scalars().all()
 
 
 def latest_incidents(c: Connection, *, limit: int = 20, among: Sequence[Status] = ()) -> Sequence[Any]:
@@ -201,7 +227,7 @@ def pages_unheard(c: Connection) -> Sequence[Page]:
     """The pages of open incidents that PagerDuty has not accepted and that nobody has taken, the oldest first."""
     t, e = INCIDENTS(), EFFECTS()
     nobody = t.c.open_key.is_not(None) & (t.c.status == Status.TRIGGERED.value)
-    return _pages(c, nobody & e.c.state.in_((State.WAITING.value, *UNSETTLED, State.GAVE_UP.value)))
+    return _pages(c, nobody & left(e))
 
 
 def _pages(c: Connection, which: sa.ColumnElement[bool]) -> Sequence[Page]:
@@ -330,6 +356,8 @@ MADE_GOOD_BY: Mapping[str, Sequence[str]] = {
     "ticket-move": ("ticket-move", "ticket-done", "ticket-reopen"),
     "ticket-edit": ("ticket-edit",),
     "checks": ("checks",),
+    "burn": ("burn",),
+    "burn-chart": ("burn-chart",),
     "postmortem": ("postmortem",),
     "room": ("room",),
     "room-panel": ("room-panel", "room"),
@@ -353,6 +381,8 @@ WHILE_OPEN = (
     "room",
     "room-invite",
     "room-oncall",
+    "burn",
+    "thaw",
 )
 """What nobody needs any more once the incident is resolved."""
 

@@ -9,6 +9,7 @@ from handlers.alerts.payload import Alert
 from handlers.desk import Desk
 from handlers.incidents import grouping
 from handlers.incidents.rules import Severity, Status
+from handlers.storms import words as storm_words
 
 NEVER_FIRED = "resolved before it fired: nothing to do"
 CAME_TOO_LATE = "already resolved when it arrived: nobody is paged"
@@ -103,6 +104,8 @@ def _again(desk: Desk, row: Any) -> str:
     deaf = _deaf(desk, row.service)
     if deaf:
         return f", pages nobody: {deaf}"
+    if row.umbrella is not None:
+        return f", {storm_words.folded(row.umbrella)}"
     if row.status in (Status.ACKNOWLEDGED.value, Status.MITIGATED.value):
         return f", pages nobody again: {row.acked_by[:LONGEST_LABEL]} has it"
     if row.paged_at is not None:

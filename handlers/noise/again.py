@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,8 +12,10 @@ from bot.effects import Outcome, Performer, Task, Tx
 from handlers.alerts import journal
 from handlers.desk import Desk
 from handlers.incidents import arrive
+from handlers.incidents import decide as incidents
+from handlers.incidents import table as incident_table
 from handlers.incidents.words import duration
-from handlers.noise import decide, owed, table
+from handlers.noise import decide, flap, owed, table
 from handlers.noise.weigh import Kind, clock
 
 LINE = "* * * * *"
@@ -32,14 +34,17 @@ def tick(desk: Desk, _slot: float) -> None:
         decide.expire(desk, tx)
         decide.sync(desk, tx)
         due = list(_due(tx))
+    for one in _flaps(desk):
+        with desk.engine.transaction(now) as tx:
+            _settle(desk, tx, one.incident)
     for start in range(0, len(due), owed.AT_ONCE):
         with desk.engine.transaction(now) as tx:
             owed.release(tx, due[start : start + owed.AT_ONCE])
 
 
 def busy(c: Connection) -> bool:
-    """True while something is held: without it the clock has nothing to let go."""
-    return next(iter(table.held(c)), None) is not None
+    """True while something is held or flaps: without it the clock has nothing to let go."""
+    return bool(table.held(c, limit=1)) or bool(table.flapping(c))
 
 
 def _due(tx: Tx) -> Iterator[Any]:
@@ -51,6 +56,29 @@ def _due(tx: Tx) -> Iterator[Any]:
                 yield one
         elif one.until is not None and not (one.since <= tx.now < one.until):
             yield one  # also when the clock was set back to before it was held
+
+
+def _flaps(desk: Desk) -> Sequence[Any]:
+    with desk.store.read() as c:
+        return table.flapping(c)
+
+
+def _settle(desk: Desk, tx: Tx, number: int) -> None:
+    """End what has been quiet for long enough; what fires steadily by now is an incident like any other."""
+    row = incident_table.locked(tx.c, number)
+    state = table.flap(tx.c, number)
+    if row is None or not incident_table.is_open(row):
+        flap.over(tx, number)
+        return
+    calm = tx.now - state.last_at
+    if calm < 0:
+        flap.touch(tx, number)  # the clock was set back
+    if calm < desk.noise.flap.quiet and desk.noise.flap.changes:
+        return
+    why = f"quiet for {duration(calm)}, after {state.changes} changes"
+    if journal.still_firing(tx.c, number) or arrive.quiet(desk, tx, number, why):
+        flap.over(tx, number)
+        incidents.show(desk, tx, number)
 
 
 def _decide(desk: Desk, task: Task) -> Outcome:

@@ -12,6 +12,8 @@ from bot.effects import Effect, Tx, insert_once
 from bot.grammar import Asker
 from handlers.buckets import EDITS, posts
 from handlers.desk import Desk
+from handlers.incidents import decide as incidents
+from handlers.incidents import table as incident_table
 from handlers.incidents.rules import incident_uid
 from handlers.noise import owed, table, words
 from handlers.noise.matchers import Matcher
@@ -19,6 +21,8 @@ from handlers.noise.table import SILENCES
 from handlers.noise.weigh import Kind
 
 END, SAID, SHOWN = "silence-end", "silence-said", "silence-shown"
+MAKE, UNMAKE, OUTSIDE = "silence-make", "silence-unmake", "alertmanager"
+"""The effects on Alertmanager, and their lane."""
 ITSELF, CONFIG = "itself", "captain.yml"
 """Who ended what nobody ended by hand; who wants what nobody asked for."""
 
@@ -65,7 +69,7 @@ def begin(desk: Desk, tx: Tx, wanted: Wanted, asker: Asker | None = None) -> tup
     if made is None:
         return table.by_uid(tx.c, wanted.uid) or table.open_by_key(tx.c, wanted.open_key), False
     row = table.by_id(tx.c, int(made[0]))
-    tx.owe(_end_of(row, wanted.seconds))
+    tx.owe(end_of(row, wanted.seconds))
     if wanted.incident is None:
         text, blocks = words.begun(row)
         for service in words.told(row):
@@ -85,14 +89,33 @@ def end(desk: Desk, tx: Tx, number: int, *, by: str, asker: Asker | None = None)
     held = table.held(tx.c, silence=number, limit=owed.AT_ONCE)  # the rest within a minute
     owed.release(tx, held)
     row = table.by_id(tx.c, number)
-    if row.incident is None:
-        everything, still = table.counts(tx.c, [number])[number]
-        text = words.ended(row, held=everything, still=still)
+    everything, still = table.counts(tx.c, [number])[number]
+    text = words.ended(row, held=everything, still=still)
+    if row.incident is not None:
+        _in_thread(desk, tx, row, text)
+    else:
         for service in words.told(row):
             _post(desk, tx, row, service, "ended", text, ())
             _show(desk, tx, row, service, text)
     record(tx, asker, row, "end", {"by": by, "held": len(held)})
     return row, True
+
+
+def note(tx: Tx, row: Any, text: str) -> None:
+    """Put what happened to an incident's silence into its timeline."""
+    kind, actor = "silence", incidents.ITSELF
+    incident_table.add_event(tx.c, incident=row.incident, at=tx.now, kind=kind, actor=actor, text=text)
+
+
+def _in_thread(desk: Desk, tx: Tx, row: Any, text: str) -> None:
+    """Say in the incident's thread that its silence is over, and owe its end in Alertmanager."""
+    incidents.say(desk, tx, incident_table.by_number(tx.c, row.incident), f"unsilenced:{row.uid}", text)
+    note(tx, row, f"its silence is over, ended by {row.ended_by}")
+    incidents.show(desk, tx, row.incident)
+    if desk.outside.alerts is not None and row.ended_by != ITSELF:
+        # What ends by itself here ends by itself there.
+        key, after, args = f"silence:{row.uid}:unmake", f"silence:{row.uid}:make:{row.term}", {"silence": row.id}
+        tx.owe(Effect(key, UNMAKE, OUTSIDE, row.incident, args, after=after))
 
 
 def due(desk: Desk, tx: Tx, number: int, key: str) -> None:
@@ -152,7 +175,8 @@ def record(tx: Tx, asker: Asker | None, row: Any, action: str, detail: Mapping[s
     )  # fmt: skip
 
 
-def _end_of(row: Any, seconds: float) -> Effect:
+def end_of(row: Any, seconds: float) -> Effect:
+    """The end of a silence, owed for when its time is over."""
     return Effect(f"silence:{row.uid}:end:{row.term}", END, owed.LANE, None, {"silence": row.id}, delay=seconds)
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 WRITTEN = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*(?:"((?:[^"\\]|\\.)*)"|([^"\s]*))\s*', re.DOTALL)
+SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
+"""What an expression reads as something else than itself; Alertmanager's refuses a backslash before other characters."""
+MOST = 20
 ESCAPED = re.compile(r'\\(["\\n])')
 
 
@@ -43,9 +46,15 @@ def read(text: str) -> Matcher:
     return Matcher(name, op, value)
 
 
-def exact(labels: Mapping[str, str]) -> tuple[Matcher, ...]:
-    """Conditions that only these values meet, by name."""
-    return tuple(Matcher(name, "=", labels[name]) for name in sorted(labels))
+def any_of(values: Mapping[str, Collection[str]]) -> tuple[Matcher, ...]:
+    """Conditions that exactly these values meet, by name; of a label with more than MOST values none is made."""
+    made = []
+    for name, seen in sorted(values.items()):
+        if len(seen) == 1:
+            made.append(Matcher(name, "=", next(iter(seen))))
+        elif len(seen) <= MOST:
+            made.append(Matcher(name, "=~", "|".join(SPECIAL.sub(r"\\\g<0>", one) for one in sorted(seen))))
+    return tuple(made)
 
 
 def all_match(matchers: Iterable[Matcher], labels: Mapping[str, str]) -> bool:

@@ -17,7 +17,7 @@ def burn(desk: Desk, name: str, slo: Slo, tier: Tier, state: State, now: float) 
     """A tier that begins to fire. ``now``: UNIX s."""
     speed = budget.burn(recent(state, tier.short_s, now), slo.budget)
     annotations = {
-        "summary": words.summary(name, slo, tier, speed),
+        "summary": words.summary(name, slo, speed),
         "description": slo.description,
         "burn": words.times(speed),
         "meaning": words.of_state(slo, state, tier, now),

@@ -173,8 +173,9 @@ def _heard(desk: Desk, name: str, slo: Slo, heard: Mapping[int, Heard], why: str
             told.began.append(f"{name} {change.name}")
         after = replace(after, fired=fired)
         states.write(tx.c, name, after, now=now)
-        (new,) = journal.write(tx.c, [(now, alerts)])
-        _hold_open(desk, tx, slo, after)
+        # What begins first: an incident that it belongs to must not end in between.
+        (new,) = journal.write(tx.c, [(now, sorted(alerts, key=lambda one: not one.firing))])
+        _hold_open(desk, tx, after)
     _decide(desk, new, now)
     if after.blind:
         told.unheard[name] = after.why or "no data"
@@ -194,7 +195,7 @@ def _stale(desk: Desk, name: str, slo: Slo, state: State) -> list[str]:
     return found
 
 
-def _hold_open(desk: Desk, tx: Tx, slo: Slo, state: State) -> None:
+def _hold_open(desk: Desk, tx: Tx, state: State) -> None:
     """Say in the thread, once, that nothing is known any more of what burns, and that it is known again."""
     for name, fired in state.fired.items():
         if name == MISSING:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from handlers.incidents.words import duration
 from handlers.slo import budget
-from handlers.slo.judge import State, recent
+from handlers.slo.judge import State, fastest, recent
 from handlers.slo.kinds import Slo, Tier, span
 
 MONTH, WEEK = range(28, 32), 7
@@ -29,10 +29,10 @@ def per_cent(share: float) -> str:
 
 
 def times(speed: float | None) -> str:
-    """``14.4×``; a burn nobody knows is ``no data``."""
+    """``14.4x``; a burn nobody knows is ``no data``."""
     if speed is None:
         return "no data"
-    return f"{speed:.0f}×" if speed >= 100 else f"{speed:.1f}×" if speed >= 1 else f"{speed:.2g}×"
+    return f"{speed:.0f}x" if speed >= 100 else f"{speed:.1f}x" if speed >= 1 else f"{speed:.2g}x"
 
 
 def meaning(speed: float | None, left: float | None, window_s: int) -> str:
@@ -54,6 +54,8 @@ def meaning(speed: float | None, left: float | None, window_s: int) -> str:
 
 
 def _left(left: float, name: str) -> str:
+    if left <= -1:
+        return f"The {name} is spent {1 - left:.3g} times over."
     if left <= 0:
         return f"The {name} is spent" + (f", {per_cent(1 - left)} of it." if left < 0 else ".")
     return f"{per_cent(left)} is left."
@@ -61,14 +63,14 @@ def _left(left: float, name: str) -> str:
 
 def of_state(slo: Slo, state: State, tier: Tier | None, now: float) -> str:
     """What the last look means for people; the speed is that of the tier's short window, without one the shortest."""
-    short = tier.short_s if tier else min(one.short_s for one in slo.all_tiers)
-    speed = budget.burn(recent(state, short, now), slo.budget)
+    speed = budget.burn(recent(state, (tier or fastest(slo)).short_s, now), slo.budget)
     return meaning(speed, budget.left(recent(state, slo.window_s, now), slo.budget), slo.window_s)
 
 
-def summary(name: str, slo: Slo, tier: Tier, speed: float | None) -> str:
+def summary(name: str, slo: Slo, speed: float | None) -> str:
     """The title of a burn."""
-    return f"{name} burns its error budget {times(speed)} as fast as {slo.objective:g} % allows".replace("×", " times")
+    fast = times(speed).removesuffix("x")
+    return f"{name} burns its error budget {fast} times as fast as {slo.objective:g} % allows"
 
 
 def unmeasured(names: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from bot.effects import EFFECTS, UNSETTLED, Effect, Outcome, Performer, Settled, State, Task, Tx, insert_once
+from bot.effects import EFFECTS, UNSETTLED, Effect, Outcome, Performer, Settled, State, Task, Tx, insert_once, left
 from bot.errors import GiveUp, Retry
 from bot.grammar import plain as storable
 from bot.integrations.slack import Chat, Ephemeral, Message, Post
@@ -64,7 +64,7 @@ def _lives_here(c: Connection, channel: str) -> bool:
 def _to_come(c: Connection) -> bool:
     """Whether an incident waits for its thread: it may be in Slack, and our word of it be on its way."""
     t, e = INCIDENTS(), EFFECTS()
-    root = (e.c.about == t.c.number) & (e.c.kind == "root") & e.c.state.in_(UNSETTLED)
+    root = (e.c.about == t.c.number) & (e.c.kind == "root") & left(e) & e.c.state.in_(UNSETTLED)
     waits = t.c.open_key.is_not(None) & (t.c.thread_ts == "")
     return c.execute(sa.select(t.c.number).join(e, root).where(waits).limit(1)).first() is not None
 

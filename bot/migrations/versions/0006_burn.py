@@ -19,7 +19,22 @@ def upgrade() -> None:
     # The members of a storm are listed by its number; nearly no incident is one.
     op.add_column("incidents", sa.Column("umbrella", sa.Integer))
     folded = sa.text("umbrella IS NOT NULL")
-    op.create_index("ix_incidents_umbrella", "incidents", ["umbrella"], sqlite_where=folded, postgresql_where=folded)
+    umbrella = ["umbrella", "number"]
+    op.create_index("ix_incidents_umbrella", "incidents", umbrella, sqlite_where=folded, postgresql_where=folded)
+    # Whether something of a service is still open in a storm is asked at the end of every member.
+    lasts = sa.text("umbrella IS NOT NULL AND open_key IS NOT NULL")
+    service = ["umbrella", "service"]
+    op.create_index("ix_incidents_folded", "incidents", service, sqlite_where=lasts, postgresql_where=lasts)
+    # What is reopened counts for a storm as what is new does; few incidents ever are.
+    back = sa.text("reopened_at IS NOT NULL")
+    op.create_index("ix_incidents_reopened", "incidents", ["reopened_at"], sqlite_where=back, postgresql_where=back)
+    # Whose page has called the on-call of a service in a storm.
+    op.create_table(
+        "storm_calls",
+        sa.Column("umbrella", sa.Integer, primary_key=True),
+        sa.Column("service", sa.String, primary_key=True),
+        sa.Column("incident", sa.Integer, nullable=False, index=True),
+    )
     # What people and captain.yml silence: those that are on are found by the unique key, which is NULL afterwards.
     op.create_table(
         "silences",
@@ -65,6 +80,18 @@ def upgrade() -> None:
     )
     still = sa.text("over_at IS NULL")
     op.create_index("ix_holds_still", "holds", ["rank", "id"], sqlite_where=still, postgresql_where=still)
+    # The incidents that come and go too often, and stay open until they are quiet.
+    op.create_table(
+        "flaps",
+        sa.Column("incident", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("since", sa.Float, nullable=False),
+        sa.Column("last_at", sa.Float, nullable=False),
+        sa.Column("changes", sa.Integer, nullable=False),
+        sa.Column("over_at", sa.Float),
+    )
+    op.create_index("ix_flaps_now", "flaps", ["incident"], sqlite_where=still, postgresql_where=still)
+    # What stands behind an incident, asked each time one is resolved or its panel is drawn.
+    op.create_index("ix_holds_behind", "holds", ["incident"], sqlite_where=still, postgresql_where=still)
     # What the last look at an SLO saw, and since when its tiers fire: the next look goes on from there.
     op.create_table(
         "slo_states",
@@ -74,3 +101,31 @@ def upgrade() -> None:
     )
     # Since when nothing is known of what an incident is about; until there is, nothing ends it but a person.
     op.add_column("incidents", sa.Column("frozen_at", sa.Float))
+    _flat()
+
+
+def _flat() -> None:
+    """What is asked all day must not read all that was: these hold what is open, or give what is wanted at once."""
+    open_ = sa.text("open_key IS NOT NULL")
+    op.create_index("ix_incidents_open", "incidents", ["number"], sqlite_where=open_, postgresql_where=open_)
+    both = ["service", "number"]
+    op.create_index("ix_incidents_open_of", "incidents", both, sqlite_where=open_, postgresql_where=open_)
+    by_hand = sa.text("source <> 'alert'")
+    op.create_index("ix_incidents_by_hand", "incidents", both, sqlite_where=by_hand, postgresql_where=by_hand)
+    over = sa.text("resolved_at IS NOT NULL")
+    op.create_index("ix_incidents_over", "incidents", ["resolved_at"], sqlite_where=over, postgresql_where=over)
+    # Every message in Slack asks whether an incident lives where it is.
+    op.create_index("ix_incidents_room", "incidents", ["room"])
+    op.create_index("ix_incidents_thread", "incidents", ["channel", "thread_ts"])
+    left = sa.text("state IN ('waiting', 'owed', 'retrying', 'gave_up')")
+    op.create_index("ix_effects_left", "effects", ["kind"], sqlite_where=left, postgresql_where=left)
+    done = sa.text("done_at IS NOT NULL")
+    op.create_index("ix_effects_done", "effects", ["kind", "done_at"], sqlite_where=done, postgresql_where=done)
+    op.create_index("ix_timeline_at", "timeline", ["at"])
+    undone = sa.text("done_at IS NULL")
+    op.create_index("ix_inbox_undone", "inbox", ["received_at"], sqlite_where=undone, postgresql_where=undone)
+    settled = sa.text("settled_at IS NOT NULL")
+    op.create_index("ix_findings_settled", "findings", ["settled_at"], sqlite_where=settled, postgresql_where=settled)
+    on = sa.text("on_key IS NOT NULL")
+    op.create_index("ix_flags_on", "flags", ["id"], sqlite_where=on, postgresql_where=on)
+    op.create_index("ix_audit_subject", "audit", ["subject"])
