@@ -105,32 +105,43 @@ class Rehearsal(Engine):
     def advance(self, until: float) -> None:
         """Set the clock forward, and settle on the way what falls due: what decides is done, all else counts as done."""
         while self._due and self._due[0][0] <= until:
-            due, _, _, key = heapq.heappop(self._due)
+            due = self._due[0][0]
+            keys = []
+            while self._due and self._due[0][0] == due:
+                keys.append(heapq.heappop(self._due)[-1])
             self.clock = max(self.clock, due)
-            self._passes(key)
+            self._pass(keys)
         self.clock = max(self.clock, until)
 
-    def _passes(self, key: str) -> None:
+    def _pass(self, keys: Sequence[str]) -> None:
+        """Settle what falls due in one moment: at once what counts as done, and one by one what decides."""
         t = EFFECTS()
+        open_ = t.c.key.in_(keys) & t.c.state.not_in([state.value for state in FINAL])
         with self.store.read() as c:
-            row = c.execute(sa.select(t).where(t.c.key == key)).first()
-        if row is None or State(row.state) in FINAL:
-            return
-        performer, outcome, state = self._performers.get(row.kind), Outcome(), State.DONE
-        if performer is not None and performer.decides:
+            rows = c.execute(sa.select(t).where(open_).order_by(t.c.urgency, t.c.created_at)).all()
+        deciding = [row for row in rows if row.kind in self._performers]
+        self._write_down([row for row in rows if row.kind not in self._performers], State.DONE, Outcome())
+        for row in deciding:
             try:
-                outcome = performer.run(self._task_of(row))
+                self._write_down([row], State.DONE, self._performers[row.kind].run(self._task_of(row)))
             except (Retry, GiveUp):
-                state = State.GAVE_UP
+                self._write_down([row], State.GAVE_UP, Outcome())
+
+    def _write_down(self, rows: Sequence[Any], state: State, outcome: Outcome) -> None:
+        if not rows:
+            return
+        t, i, keys = EFFECTS(), INCIDENTS(), [row.key for row in rows]
+        paged = [row.about for row in rows if row.kind == "page"]
         with self.transaction(self.clock) as tx:
             values = {"state": state.value, "attempt": 1, "done_at": self.clock}
-            tx.c.execute(t.update().where(t.c.key == key).values(**values))
-            if row.kind == "page":
-                i = INCIDENTS()
-                tx.c.execute(i.update().where(i.c.number == row.about).values(paged_at=self.clock))
+            tx.c.execute(t.update().where(t.c.key.in_(keys)).values(**values))
+            if paged:
+                tx.c.execute(i.update().where(i.c.number.in_(paged)).values(paged_at=self.clock))
             if outcome.apply is not None:
                 outcome.apply(tx)
-            tx.release(key)
+            waits = t.c.after.in_(keys) & (t.c.state == State.WAITING.value)
+            for key in tx.c.execute(sa.select(t.c.after).distinct().where(waits)).scalars().all():
+                tx.release(str(key))
 
     def _task_of(self, row: Any) -> Task:
         args = json.loads(row.args)
