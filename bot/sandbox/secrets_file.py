@@ -63,6 +63,19 @@ def load_secrets(path: Path, services: Sequence[str]) -> Secrets:
     return made
 
 
+def _slo(service: str) -> dict[str, object]:
+    """What the pretend Prometheus promises for a service."""
+    requests = f'istio_requests_total{{reporter="destination",destination_workload="{service}"'
+    return {
+        "service": service,
+        "objective": 99.9,
+        "bad": f'sum(rate({requests},response_code=~"5.."}}[{{{{window}}}}]))',
+        "total": f"sum(rate({requests}}}[{{{{window}}}}]))",
+        "by": ["response_code", "source_workload"],
+        "evaluate": False,
+    }
+
+
 def write_config(path: Path, held: Secrets, *, port: int, bot_port: int, services: Sequence[str]) -> None:
     """Write the captain.yml by which the bot finds the stand-ins on ``port``."""
     here = f"http://127.0.0.1:{port}"
@@ -111,6 +124,8 @@ def write_config(path: Path, held: Secrets, *, port: int, bot_port: int, service
             }
             for name in services
         },
+        # The pretend Prometheus has rules of its own, so the bot raises no alerts of its own; it says what a burn means.
+        "slos": {f"{name}-availability": _slo(name) for name in services},
         "incidents": {"declare_emoji": {"rotating_light": "sev2"}, "digest": "#incidents"},
         "slos": {name: slo for service in services for name, slo in _slos(service).items()},
         "flags": {

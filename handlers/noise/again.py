@@ -50,10 +50,14 @@ def busy(c: Connection) -> bool:
 def _due(tx: Tx) -> Iterator[Any]:
     """What is held though its reason has ended, the worst first."""
     on = {row.id for row in table.active(tx.c) if row.end_at > tx.now}
-    for one in table.held(tx.c):
+    held = table.held(tx.c)
+    parents = incident_table.open_among(tx.c, {one.incident for one in held if one.kind == Kind.INHIBITED.value})
+    for one in held:
         if one.kind in QUIETS:
             if one.silence not in on:
                 yield one
+        elif one.kind == Kind.INHIBITED.value and one.incident not in parents:
+            yield one
         elif one.until is not None and not (one.since <= tx.now < one.until):
             yield one  # also when the clock was set back to before it was held
 
