@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
+
+from sqlalchemy.engine import Connection
 
 from bot.effects import Outcome, Performer, Task, Tx
 from handlers.alerts import journal
@@ -23,12 +24,12 @@ QUIETS = (Kind.MAINTENANCE.value, Kind.DRILL.value, Kind.SILENCE.value)
 
 def performers(desk: Desk) -> list[Performer]:
     """The decisions that are owed."""
-    return [Performer(owed.AGAIN, lambda task: _decide(desk, task))]
+    return [Performer(owed.AGAIN, lambda task: _decide(desk, task), decides=True)]
 
 
 def tick(desk: Desk, _slot: float) -> None:
     """Once a minute: end what is due, and let go what nothing holds any more, whatever was missed before."""
-    now = time.time()
+    now = desk.engine.now()
     with desk.engine.transaction(now) as tx:
         decide.expire(desk, tx)
         decide.sync(desk, tx)
@@ -39,6 +40,11 @@ def tick(desk: Desk, _slot: float) -> None:
     for start in range(0, len(due), owed.AT_ONCE):
         with desk.engine.transaction(now) as tx:
             owed.release(tx, due[start : start + owed.AT_ONCE])
+
+
+def busy(c: Connection) -> bool:
+    """True while something is held or flaps: without it the clock has nothing to let go."""
+    return bool(table.held(c, limit=1)) or bool(table.flapping(c))
 
 
 def _due(tx: Tx) -> Iterator[Any]:

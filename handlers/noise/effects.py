@@ -18,8 +18,8 @@ from handlers.posts import chat_of, post_once
 def performers(desk: Desk) -> list[Performer]:
     """Every kind of effect this subject owes, but for the decisions."""
     return [
-        Performer(decide.END, lambda task: _end(desk, task)),
-        Performer(decide.REST, _rest),
+        Performer(decide.END, lambda task: _end(desk, task), decides=True),
+        Performer(decide.REST, _rest, decides=True),
         Performer(decide.SAID, lambda task: _said(desk, task)),
         Performer(decide.SHOWN, lambda task: _shown(desk, task)),
     ]
