@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 ROOMS: Mapping[str, tuple[str, str]] = {
     "serve": ("bot.serving", "run the bot against the services that captain.yml names"),
@@ -16,8 +16,14 @@ ROOMS: Mapping[str, tuple[str, str]] = {
     "audit": ("bot.serving", "`captain audit verify` walks the audit chain"),
     "db": ("bot.upkeep", "`captain db backup|restore|check`: the database in one archive, and back"),
     "purge": ("bot.upkeep", "delete what is settled and old, as the bot does every night"),
+    "slo": (
+        "bot.slo_cli",
+        "`captain slo rules|check|import`: SLOs as Prometheus rules, what they count, and SLOs out of OpenSLO",
+    ),
     "sandbox": ("bot.sandbox", "the whole bot with a pretend world around it, on this machine alone"),
 }
+HERE: Mapping[str, frozenset[str]] = {"slo": frozenset(("rules", "check", "import", "replay", "--help", "-h"))}
+"""Words that are both: only with these after them they are commands of this machine, else the running bot is asked."""
 ASK = "bot.ask"
 """Every other word is a subject of the grammar: the running bot is asked."""
 
@@ -28,10 +34,17 @@ def main() -> None:
     if not words or words[0] in ("-h", "--help"):
         sys.stdout.write(_help())
         return
-    module, _ = ROOMS.get(words[0], (ASK, ""))
+    module = _room(words)
     rest = words[1:] if words[0] == "sandbox" else words
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", module, *rest])  # noqa: S606 - our own module, no shell
+
+
+def _room(words: Sequence[str]) -> str:
+    """The module that does it."""
+    if words[0] in HERE and not HERE[words[0]] & set(words[1:2]):
+        return ASK
+    return ROOMS.get(words[0], (ASK, ""))[0]
 
 
 def _help() -> str:
@@ -48,6 +61,7 @@ def _help() -> str:
             "  captain incident list",
             '  captain incident open sev2 docs-api "p95 up"',
             "  captain why INC-12",
+            "  captain slo docs-api",
             "  captain help",
             "",
             "`captain COMMAND --help` says more of each.",

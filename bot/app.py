@@ -1,156 +1,58 @@
-"""The composition root: reads the settings, builds every part once, and gives the ears one object to call."""
+"""The composition root: builds every part once, and gives the ears one object to call."""
 
 from __future__ import annotations
 
 import functools
 import logging
-import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.engine import Connection
 
-from bot import backup, config, grammar, inbox, retention
-from bot.config import CaptainSettings
+from bot import backup, grammar, inbox, retention
 from bot.effects import FINAL, Effect, Outcome, Performer, Settled, State, Task, Tx
 from bot.engine import Engine
-from bot.errors import ConfigError, GiveUp, Refused, Retry
+from bot.errors import GiveUp, Refused, Retry
 from bot.grammar import Asker, Command, Reply
 from bot.inbox import Request
 from bot.intake import Intake
 from bot.integrations import connect
-from bot.integrations.alertmanager import AlertmanagerSettings
-from bot.integrations.heartbeat import HeartbeatSettings
-from bot.integrations.jira import JiraSettings
-from bot.integrations.kubernetes import KubernetesSettings
-from bot.integrations.pagerduty import PagerDutySettings
-from bot.integrations.prometheus import PrometheusSettings
-from bot.integrations.slack import Post, Respond, SlackSettings
+from bot.integrations.slack import Post, Respond
 from bot.meter import PROMISE, Meter
 from bot.refusals import Refusals
+from bot.settings import Settings, load
 from bot.store import Store
 from bot.tally import Tally
-from bot.yaml_lines import Place
 from handlers import forms
-from handlers.access import Access, Permissions
-from handlers.access import misfits as access_misfits
-from handlers.alerts import journal, payload
+from handlers.access import Access
+from handlers.alerts import journal
+from handlers.alerts.doors import DOORS
 from handlers.alerts.journal import Entry, Identity
-from handlers.catalogue import Policy, Service, Watchdog
+from handlers.alerts.payload import Body, Source
 from handlers.desk import Desk, Outside
 from handlers.flags import decide as flag_decide
 from handlers.flags import table as flag_table
-from handlers.flags.kinds import Flag
-from handlers.flags.kinds import misfits as flag_misfits
 from handlers.home import facts, turns, view
 from handlers.incidents import arrive, decide, phone, private, table, verdicts
+from handlers.noise import silencing
 from handlers.posts import post_once
 from handlers.rooms import effects as room_effects
-from handlers.slo.kinds import Slo
+from handlers.slo import commands as slo_commands
 from handlers.subjects import PERFORMERS, SUBJECTS, TICKS, lanes
 from handlers.tickets import hear as ticket_hear
 from handlers.tickets import owed as ticket_owed
 from handlers.timeline import hear, marks, written
 from handlers.watchdogs import table as watchdog_table
 from handlers.watchdogs.hear import Ear
-from runbooks import Runbook, load_folder, shipped
+from runbooks import Runbook
 
 log = logging.getLogger(__name__)
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 COMMIT_PATIENCE = 1.8
 """Seconds a door waits for its commit: Alertmanager hears 503 within two, Slack within its three."""
-
-
-class Settings(BaseModel):
-    """captain.yml. A section that is missing is a service that is not configured."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    captain: CaptainSettings = CaptainSettings()
-    slack: SlackSettings | None = None
-    pagerduty: PagerDutySettings | None = None
-    jira: JiraSettings | None = None
-    prometheus: PrometheusSettings | None = None
-    alertmanager: AlertmanagerSettings | None = None
-    kubernetes: KubernetesSettings | None = None
-    services: Mapping[str, Service] = Field(default_factory=dict)
-    incidents: Policy = Policy()
-    watchdogs: Mapping[str, Watchdog] = Field(default_factory=dict)
-    heartbeat: HeartbeatSettings | None = None
-    flags: Mapping[str, Flag] = Field(default_factory=dict)
-    slos: Mapping[str, Slo] = Field(default_factory=dict)
-    permissions: Permissions = Permissions()
-
-
-def load(path: Path, environ: Mapping[str, str]) -> tuple[Settings, Mapping[str, Runbook]]:
-    """Read captain.yml and the runbooks it may name. Raises ConfigError with file and line of every mistake."""
-    found: dict[str, Runbook] = {}
-
-    def judge(made: Settings) -> Iterator[tuple[Place, str]]:
-        found.update(shipped())
-        if made.captain.runbooks:
-            folder = path.parent / made.captain.runbooks
-            if not folder.is_dir():
-                yield ("captain", "runbooks"), f"the folder {folder} does not exist"
-            else:
-                found.update(load_folder(folder))
-        yield from _misfits(made, found)
-
-    return config.load(path, Settings, environ, judge), found
-
-
-def _misfits(made: Settings, runbooks: Mapping[str, Runbook]) -> Iterator[tuple[Place, str]]:
-    """Mistakes that no single section can see."""
-    if not made.services:
-        yield ("services",), "no service is configured, so no alert has anyone to go to; add one"
-    known = list(grammar.commands(SUBJECTS).values())
-    yield from access_misfits(made.permissions, known, slack=made.slack is not None)
-    if made.slack is not None:
-        if made.slack.mode == "socket" and made.slack.app_token is None:
-            yield ("slack", "app_token"), "is missing; mode: socket needs an xapp-… token"
-        if made.slack.mode == "http" and made.slack.signing_secret is None:
-            yield ("slack", "signing_secret"), "is missing; mode: http needs it to know Slack from others"
-    if made.alertmanager is not None and made.alertmanager.receiver and not made.alertmanager.url:
-        yield ("alertmanager", "receiver"), "is set, but not alertmanager.url: nobody can be asked what fires for it"
-    if made.incidents.escalate_after and not (
-        made.pagerduty and made.pagerduty.api_token and made.pagerduty.from_email
-    ):
-        yield ("incidents", "escalate_after"), "needs pagerduty.api_token and pagerduty.from_email to escalate anything"
-    fallback = made.incidents.fallback_service
-    if fallback and fallback not in made.services:
-        why = f"'{fallback}' is not a service.{config.nearest(fallback, list(made.services))}"
-        yield ("incidents", "fallback_service"), why
-    for name, service in made.services.items():
-        if service.runbook and service.runbook not in runbooks:
-            why = f"there is no runbook '{service.runbook}'.{config.nearest(service.runbook, list(runbooks))}"
-            yield ("services", name, "runbook"), why
-        if service.pagerduty is not None and made.pagerduty is None:
-            yield ("services", name, "pagerduty"), "is set, but there is no pagerduty: section: nobody would be paged"
-        if service.jira and made.jira is None:
-            yield ("services", name, "jira"), "is set, but there is no jira: section: no ticket would be made"
-    yield from flag_misfits(made.flags, list(made.services), cluster=made.kubernetes is not None)
-    yield from _unwatched(made)
-
-
-def _unwatched(made: Settings) -> Iterator[tuple[Place, str]]:
-    """Watchdogs that could not do what they are for."""
-    if made.watchdogs and made.alertmanager is None:
-        yield ("watchdogs",), "are set, but there is no alertmanager: section: no watchdog could ever arrive"
-    for name, watchdog in made.watchdogs.items():
-        service = made.services.get(watchdog.service)
-        if not NAME.fullmatch(name):
-            yield ("watchdogs", name), "must be named with at most 63 letters, digits, '-', '_' and '.'"
-        if service is None:
-            why = f"'{watchdog.service}' is not a service.{config.nearest(watchdog.service, list(made.services))}"
-            yield ("watchdogs", name, "service"), why
-        elif watchdog.severity.pages and made.pagerduty is not None and service.pagerduty is None:
-            why = f"services.{watchdog.service}.pagerduty is not set: the watchdog's silence would page nobody"
-            yield ("watchdogs", name, "service"), why
 
 
 class Captain:
@@ -188,6 +90,9 @@ class Captain:
             flags=settings.flags,
             slos=settings.slos,
             access=self.access,
+            maintenance=settings.maintenance,
+            noise=settings.noise,
+            count_held=lambda kind: self.meter.held.labels(kind).inc(),
         )
         self.watchdogs = Ear(self.store, settings.watchdogs)
         self.commands = grammar.commands(SUBJECTS)
@@ -238,6 +143,7 @@ class Captain:
         self.engine.settled.append(lambda tx, done: ticket_owed.settled(self.desk, tx, done))
         self.engine.settled.append(lambda tx, done: marks.settled(self.desk, tx, done))
         self.engine.settled.append(room_effects.settled)
+        self.engine.settled.append(lambda tx, done: silencing.settled(self.desk, tx, done))
         self.engine.settled.append(written.settled)
         self.engine.settled.append(self._meter)
         self.engine.pressed = self.alerts.pressed
@@ -270,9 +176,9 @@ class Captain:
 
     # ---- alerts -----------------------------------------------------------------------------------------------------
 
-    def read_alerts(self, body: bytes) -> payload.Body:
-        """Check an Alertmanager body. Raises payload.BadPayload."""
-        return payload.read(body, self.settings.services, self.settings.incidents, self.settings.watchdogs)
+    def read_alerts(self, body: bytes, source: Source = Source.ALERTMANAGER) -> Body:
+        """Check the body of a webhook. Raises BadPayload."""
+        return DOORS[source].read(body, self.settings.services, self.settings.incidents, self.settings.watchdogs)
 
     def _journal(self, c: Connection, deliveries: Sequence[Sequence[Any]]) -> list[list[Entry]]:
         new = journal.write(c, deliveries)
@@ -464,6 +370,15 @@ class Captain:
             pages = table.pages_unheard(c)
             now, heard = self.store.clock(c), watchdog_table.states(c, self.settings.watchdogs)
             on = flag_table.not_over(c)
+            burns, left, missing = slo_commands.gauges(self.desk, c, time.time())
+        for gauge in (meter.slo_burn, meter.slo_left, meter.slo_missing):
+            gauge.clear()
+        for slo, window, burn in burns:
+            meter.slo_burn.labels(slo, window).set(burn)
+        for slo, share in left.items():
+            meter.slo_left.labels(slo).set(share)
+        for slo, gone in missing.items():
+            meter.slo_missing.labels(slo).set(gone)
         meter.pages_unheard.set(len(pages))
         meter.page_oldest.set(max((time.time() - page.since for page in pages), default=0.0))
         for row in heard:
@@ -482,6 +397,3 @@ def build(path: Path, environ: Mapping[str, str]) -> Captain:
     """Read the settings and build the bot; nothing is started. Raises ConfigError."""
     settings, runbooks = load(path, environ)
     return Captain(settings, runbooks)
-
-
-__all__ = ["Captain", "ConfigError", "Settings", "build", "load"]

@@ -12,6 +12,7 @@ PROMISE = 30.0
 """Seconds within which PagerDuty shall have accepted a page; one of the buckets, and what the shipped rules look at."""
 SOURCES = ("alert", "person", "watchdog")
 """Who opens incidents; known beforehand, so that the first page of a process is seen as an increase from zero."""
+HELD = ("maintenance", "drill", "silence", "inhibited", "flap", "cooldown")
 MISSED = ("gave_up", "ended")
 
 
@@ -41,6 +42,9 @@ class Meter:
             ["why"],
             registry=made,
         )
+        self.held = Counter("captain_alerts_held", "Times an alert was held, by what held it.", ["kind"], registry=made)
+        for kind in HELD:
+            self.held.labels(kind)
         for source in SOURCES:
             self.page_seconds.labels(source)
         for why in MISSED:
@@ -77,6 +81,21 @@ class Meter:
         build = Gauge("captain_build_info", "Always 1.", ["version", "python"], registry=made)
         build.labels(metadata.version("release-captain"), platform.python_version()).set(1)
         self.flags_on = Gauge("captain_flags_on", "Flags that are on, or not known to be off.", registry=made)
+        self.slo_burn = Gauge(
+            "captain_slo_burn",
+            "Times the speed that spends an SLO's budget exactly, by window, as last seen; left out while it is not known.",
+            ["slo", "window"],
+            registry=made,
+        )
+        self.slo_left = Gauge(
+            "captain_slo_budget_left",
+            "Share of an SLO's budget that is left, below 0 overspent; left out while it is not known.",
+            ["slo"],
+            registry=made,
+        )
+        self.slo_missing = Gauge(
+            "captain_slo_missing", "1 while an SLO that the bot evaluates cannot be measured.", ["slo"], registry=made
+        )
         self.flags_overdue = Gauge(
             "captain_flags_overdue", "Flags that should be off and are not known to be.", registry=made
         )

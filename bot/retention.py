@@ -14,6 +14,7 @@ from bot.refusals import REFUSALS
 from bot.store import Store
 from handlers.alerts.journal import JOURNAL
 from handlers.incidents.table import INCIDENTS, TIMELINE
+from handlers.noise.table import HOLDS, SILENCES
 
 A_TRANSACTION = 500
 """Rows deleted in one transaction: nobody who waits to write waits long."""
@@ -35,9 +36,12 @@ SAID = (
     "export",
     "ticket-heard",
     "ticket-note",
+    "hold-again",
+    "silence-end",
+    "silence-said",
 )
 """Kinds of effects that only said something. What an incident was paged, ticketed and opened with stays with it for good."""
-SHOWN = ("digest-edit", "home", "oncall-look", "update-modal")
+SHOWN = ("digest-edit", "home", "oncall-look", "update-modal", "silence-shown")
 """Kinds that only kept something true that is shown."""
 
 
@@ -52,6 +56,8 @@ class Purged:
     events: int = 0
     findings: int = 0
     workflows: int = 0
+    holds: int = 0
+    silences: int = 0
 
     def __str__(self) -> str:
         return ", ".join(f"{count} {name}" for name, count in asdict(self).items())
@@ -63,7 +69,7 @@ def purge(store: Store, workflows: Callable[[float], int], *, now: float, days: 
     ``workflows(days)`` does the same with the executor's finished workflows. Kept for good: incidents, the audit chain,
     and the effects that page, open a ticket or post an incident's first message, because their keys are what keeps them
     from being done twice. Kept as long as they are open: everything about an open incident, an alert that still comes
-    again, an undecided alert, what was given up and may be repaired.
+    again, an undecided alert, one that is held, what was given up and may be repaired.
     """
     before = now - days * 86400
     counts = {name: _delete(store, table, old, dry=dry) for name, (table, old) in _old(before).items()}
@@ -73,6 +79,8 @@ def purge(store: Store, workflows: Callable[[float], int], *, now: float, days: 
 def _old(before: float) -> dict[str, tuple[sa.FromClause, sa.ColumnElement[bool]]]:
     """For each name in Purged: the table, and which of its rows are past keeping."""
     alerts, effects, events, requests, refusals = JOURNAL(), EFFECTS(), TIMELINE(), inbox.INBOX(), REFUSALS()
+    holds, silences = HOLDS(), SILENCES()
+    held = sa.select(holds.c.alert).where(holds.c.over_at.is_(None))
     findings = sa.table("findings", sa.column("key"), sa.column("settled_at"))
     settled = effects.c.state.in_((State.DONE.value, State.SKIPPED.value)) & (effects.c.done_at < before)
     return {
@@ -82,7 +90,8 @@ def _old(before: float) -> dict[str, tuple[sa.FromClause, sa.ColumnElement[bool]
             (alerts.c.received_at < before)
             & (sa.func.coalesce(alerts.c.seen_at, 0.0) < before)
             & alerts.c.verdict.is_not(None)
-            & (sa.func.coalesce(_ended(alerts.c.incident), 0.0) < before),
+            & (sa.func.coalesce(_ended(alerts.c.incident), 0.0) < before)
+            & alerts.c.id.not_in(held),
         ),
         "refusals": (refusals, refusals.c.received_at < before),
         "requests": (requests, requests.c.received_at < before),
@@ -94,6 +103,8 @@ def _old(before: float) -> dict[str, tuple[sa.FromClause, sa.ColumnElement[bool]
         ),
         "events": (events, (events.c.at < before) & (_ended(events.c.incident) < before)),
         "findings": (findings, findings.c.settled_at < before),
+        "holds": (holds, holds.c.over_at < before),
+        "silences": (silences, silences.c.open_key.is_(None) & (silences.c.ended_at < before)),
     }
 
 

@@ -15,10 +15,11 @@ import typer
 import uvicorn
 
 from bot import audit, clock, config, manifest, web
-from bot.app import Captain, Settings, build, load
+from bot.app import Captain, build
 from bot.errors import ConfigError, GiveUp, Retry
 from bot.files import whole
 from bot.integrations import connect
+from bot.settings import Settings, load
 from bot.slack import SlackEar
 from bot.store import Store
 

@@ -27,8 +27,10 @@ from bot.grammar import Asker
 from bot.integrations.slack.words import unescape
 from bot.refusals import Refusal
 from bot.store import away
+from handlers.alerts import grafana, occurrences
+from handlers.alerts.doors import DOORS
 from handlers.alerts.journal import Entry, Identity
-from handlers.alerts.payload import Alert, BadPayload, Body
+from handlers.alerts.payload import Alert, BadPayload, Body, Source
 from handlers.incidents import phone
 from handlers.status import page, seal
 from handlers.tickets import events as ticket_events
@@ -50,6 +52,10 @@ UNSIGNED = (
     "in Data Center end its address with /webhooks/jira/SECRET"
 )
 WRONGLY_SIGNED = "the signature does not match jira.webhook_secret of captain.yml"
+GRAFANA_STRANGER = (
+    "what is shown is not grafana.webhook_secret of captain.yml: set it in the contact point as the credentials of the "
+    "Authorization header (scheme Bearer), as the basic password, or as the HMAC secret with the header's own name"
+)
 STRANGERS = (401, 404)
 """The answers to whoever has not shown the secret: nothing of what they sent is kept."""
 
@@ -59,6 +65,8 @@ def build(captain: Captain, slack: Callable[[Request], Awaitable[Response]] | No
     ear = _Ear(captain)
     routes = [
         Route("/webhooks/alertmanager", ear.alertmanager, methods=["POST"]),
+        Route("/webhooks/grafana", ear.grafana, methods=["POST", "PUT"]),
+        Route("/webhooks/alerts", ear.webhook, methods=["POST"]),
         Route("/webhooks/pagerduty", ear.pagerduty, methods=["POST"]),
         Route("/webhooks/jira", ear.jira, methods=["POST"]),
         Route("/webhooks/jira/{secret}", ear.jira, methods=["POST"]),
@@ -81,35 +89,55 @@ class _TooLarge(Exception):
 class _Ear:
     def __init__(self, captain: Captain) -> None:
         self._captain = captain
+        self._placing = asyncio.Lock()
 
     async def alertmanager(self, request: Request) -> Response:
+        """Take the alerts of an Alertmanager."""
+        return await self._alerts(request, Source.ALERTMANAGER)
+
+    async def grafana(self, request: Request) -> Response:
+        """Take the alerts of Grafana's unified alerting."""
+        return await self._alerts(request, Source.GRAFANA)
+
+    async def webhook(self, request: Request) -> Response:
+        """Take alerts in the form that docs/alerts.md tells."""
+        return await self._alerts(request, Source.WEBHOOK)
+
+    async def _alerts(self, request: Request, source: Source) -> Response:
         """Journal the alerts, commit, then answer 202; 503 when the database does not answer within two seconds."""
         meter, at, body = self._captain.meter, time.time(), b""
         try:
-            body = await self._whole_of_ours(request)
-            read = self._captain.read_alerts(body)
-            new = await self._store(read.alerts, at)
+            body = await self._whole_of_ours(request, source)
+            read = self._captain.read_alerts(body, source)
+            new, repeated = await self._take(read.alerts, at)
         except BadPayload as e:
-            return await self._refuse("alertmanager", e, body, at)
+            return await self._refuse(source, e, body, at)
         if read.refused or read.left_out:
-            await self._journal(_unfit(read, at))
-        repeated = len(read.alerts) - new
+            await self._journal(_unfit(read, source, at))
         meter.alerts.labels("refused").inc(len(read.refused))
         meter.alerts.labels("accepted").inc(new)
         meter.alerts.labels("duplicate").inc(repeated)
-        meter.webhooks.labels("alertmanager", "202").inc()
+        meter.webhooks.labels(source, "202").inc()
         told: dict[str, Any] = {"accepted": new, "duplicates": repeated}
         if read.refused:
             told["refused"] = [unfit.why for unfit in read.refused]
+        if read.notes:
+            told["notes"] = read.notes
         return JSONResponse(told, 202)
 
-    async def _whole_of_ours(self, request: Request) -> bytes:
+    async def _whole_of_ours(self, request: Request, source: Source) -> bytes:
         """The body, once the sender has shown the secret."""
-        settings = self._captain.settings.alertmanager
+        section = DOORS[source].section
+        settings = getattr(self._captain.settings, section)
         if settings is None:
-            raise BadPayload(404, "there is no alertmanager: section in captain.yml")
+            raise BadPayload(404, f"there is no {section}: section in captain.yml")
+        if source is Source.GRAFANA:
+            body = await _whole(request)  # it may be signed
+            if not grafana.allowed(body, request.headers, settings.webhook_secret.get_secret_value()):
+                raise BadPayload(401, GRAFANA_STRANGER)
+            return body
         if not _bearer(request, settings.webhook_secret):
-            raise BadPayload(401, "the bearer token is not alertmanager.webhook_secret of captain.yml")
+            raise BadPayload(401, f"the bearer token is not {section}.webhook_secret of captain.yml")
         return await _whole(request)
 
     async def _refuse(self, source: str, why: BadPayload, body: bytes, at: float) -> Response:
@@ -132,6 +160,20 @@ class _Ear:
             await asyncio.wait_for(written.wait(), JOURNAL_PATIENCE)
         except TimeoutError:
             log.warning("%d refusals are not journaled yet: the database is slow", len(refusals))
+
+    async def _take(self, alerts: Sequence[Alert], at: float) -> tuple[int, int]:
+        """How many of the alerts are new, and how many came before, once they are durable. 503 as below."""
+        if not any(occurrences.needs(alert) for alert in alerts):
+            new = await self._store(alerts, at)
+            return new, len(alerts) - new
+        try:
+            # One after the other: of two that come at once, the second has to know the first.
+            async with asyncio.timeout(COMMIT_PATIENCE), self._placing:
+                placed = await run_in_threadpool(occurrences.placed_in, self._captain.store, alerts, at=at)
+                new = await self._store(placed, at)
+        except (sa.exc.SQLAlchemyError, OSError, TimeoutError) as e:
+            raise BadPayload(503, "the database does not answer; send it again") from e
+        return new, len(placed) - new
 
     async def _store(self, alerts: Sequence[Alert], at: float) -> int:
         """How many of the alerts are new, once they are durable. 503 when they could not be stored in time.
@@ -297,21 +339,19 @@ class _Ear:
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-def _unfit(read: Body, at: float) -> list[Refusal]:
+def _unfit(read: Body, source: Source, at: float) -> list[Refusal]:
     """What was not taken of a body that was taken otherwise, for the journal."""
     for unfit in read.refused:
         log.warning("an alert was refused: %s", unfit.why)
-    each = [Refusal(at, "alertmanager", 202, unfit.why, unfit.text()) for unfit in read.refused[:REFUSED_ALERTS]]
+    each = [Refusal(at, source, 202, unfit.why, unfit.text()) for unfit in read.refused[:REFUSED_ALERTS]]
     rest = read.refused[REFUSED_ALERTS:]
     if rest:
         why = f"{len(rest)} more alerts of this delivery, the first of them: {rest[0].why}"
-        each.append(Refusal(at, "alertmanager", 202, why, "\n".join(unfit.text() for unfit in rest[:100])))
+        each.append(Refusal(at, source, 202, why, "\n".join(unfit.text() for unfit in rest[:100])))
     if read.left_out:
-        cut = (
-            f"Alertmanager left {read.left_out} alerts out of this delivery; raise or remove max_alerts on the receiver"
-        )
+        cut = f"{source.sender} left {read.left_out} alerts out of this delivery; raise or remove max_alerts on the receiver"
         log.warning("%s", cut)
-        each.append(Refusal(at, "alertmanager", 202, cut, json.dumps({"groupKey": read.alerts[0].group_key})))
+        each.append(Refusal(at, source, 202, cut, json.dumps({"groupKey": read.alerts[0].group_key})))
     return each
 
 

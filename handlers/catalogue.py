@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
+from bot.config import nearest
+from bot.yaml_lines import Place
+from handlers.incidents import grouping
 from handlers.incidents.rules import Reminder, Severity
 
 ROUTING_KEY = re.compile(r"[A-Za-z0-9]{32}")
@@ -35,6 +38,7 @@ class Service(BaseModel):
     runbook: str = Field("", description="name of the runbook whose checks run when an incident opens")
     dashboard: str = ""
     owners: tuple[str, ...] = ()
+    group_by: str = Field("", description="which of its alerts are one incident, instead of incidents.group_by")
 
     @field_validator("channel")
     @classmethod
@@ -47,6 +51,11 @@ class Service(BaseModel):
         if value is not None and not ROUTING_KEY.fullmatch(value.get_secret_value()):
             raise ValueError("must be an Events API v2 routing key: 32 letters and digits")
         return value
+
+    @field_validator("group_by")
+    @classmethod
+    def _group_by(cls, value: str) -> str:
+        return _a_template(value) if value else value
 
     @field_validator("jira")
     @classmethod
@@ -94,6 +103,26 @@ class Remind(BaseModel):
         return {Reminder.ACKNOWLEDGE: self.acknowledge, Reminder.UPDATE: self.update, Reminder.CLOSE: self.close}[what]
 
 
+class Storm(BaseModel):
+    """``incidents.storm``: from when on new incidents are folded into one umbrella incident; ``keys: 0`` folds none.
+
+    Twenty in a minute: nobody can read twenty pages in a minute, and twenty messages are what one Slack channel takes in
+    twenty seconds; a release that breaks its own service opens a handful. Ten minutes: Alertmanager tells of a group again
+    after ``group_interval`` (5 min as shipped), and its second wave belongs to the same storm.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    keys: int = Field(20, ge=0, le=1000, description="incidents that alerts may open before it is a storm; 0 is never")
+    within: float = Field(60.0, gt=0, le=3600, description="seconds in which they open")
+    calm: float = Field(
+        600.0,
+        ge=0,
+        le=86400,
+        description="seconds after the last that was folded in which more are; longer than Alertmanager's group_interval",
+    )
+
+
 class Policy(BaseModel):
     """The ``incidents:`` section of captain.yml: how alerts become incidents."""
 
@@ -102,6 +131,10 @@ class Policy(BaseModel):
     service_label: str = Field("service", description="the alert label that names a service of the catalogue")
     environment_label: str = Field("env", description="the alert label that names the environment, if there is one")
     fallback_service: str = Field("", description="service that takes alerts of unknown services; empty refuses them")
+    group_by: str = Field(
+        grouping.DEFAULT,
+        description="which alerts of an environment are one incident: parts of stable labels with '/' between them",
+    )
     severities: Mapping[str, Severity] = Field(
         default={
             "critical": Severity.SEV1,
@@ -113,6 +146,10 @@ class Policy(BaseModel):
             "none": Severity.SEV3,
         },
         description="alert severity label → ours; a label that is not here pages, to be safe",
+    )
+    no_data: Severity | None = Field(
+        None,
+        description="severity of alerts that say that something cannot be measured; without it that of their label",
     )
     panel_pause: float = Field(0.7, ge=0, le=10, description="seconds in which changes of the panel are gathered")
     roles: Mapping[str, str] = Field(
@@ -137,6 +174,7 @@ class Policy(BaseModel):
         le=7 * 86400,
         description="seconds after its end in which the same alert reopens an incident; 0 makes a new one every time",
     )
+    storm: Storm = Storm()
     looks_apart: float = Field(
         120.0,
         ge=0,
@@ -160,6 +198,11 @@ class Policy(BaseModel):
     declare_emoji: Mapping[str, Severity] = Field(
         default_factory=dict, description="emoji → severity: it opens an incident from a message; one alone means sev2"
     )
+
+    @field_validator("group_by")
+    @classmethod
+    def _group_by(cls, value: str) -> str:
+        return _a_template(value)
 
     @field_validator("mark_emoji")
     @classmethod
@@ -193,6 +236,44 @@ class Policy(BaseModel):
     @classmethod
     def _digest(cls, value: str) -> str:
         return _a_channel(value) if value else value
+
+
+def grouped(policy: Policy, services: Mapping[str, Service], name: str) -> str:
+    """The template by which a service's alerts become incidents."""
+    return services[name].group_by or policy.group_by
+
+
+def misfits(
+    policy: Policy, services: Mapping[str, Service], runbooks: Collection[str], *, pager: bool, tracker: bool
+) -> Iterator[tuple[Place, str]]:
+    """What is set of services and does not fit the rest: (place, sentence). ``pager``, ``tracker``: whether there is one."""
+    fallback = policy.fallback_service
+    if fallback and fallback not in services:
+        yield ("incidents", "fallback_service"), f"'{fallback}' is not a service.{nearest(fallback, list(services))}"
+    for name, service in services.items():
+        if service.runbook and service.runbook not in runbooks:
+            why = f"there is no runbook '{service.runbook}'.{nearest(service.runbook, list(runbooks))}"
+            yield ("services", name, "runbook"), why
+        if service.pagerduty is not None and not pager:
+            yield ("services", name, "pagerduty"), "is set, but there is no pagerduty: section: nobody would be paged"
+        if service.jira and not tracker:
+            yield ("services", name, "jira"), "is set, but there is no jira: section: no ticket would be made"
+    yield from _templates(policy, services)
+
+
+def _templates(policy: Policy, services: Mapping[str, Service]) -> Iterator[tuple[Place, str]]:
+    """Templates that would put together what does not belong together, or tear apart what does."""
+    constant = {policy.service_label, policy.environment_label}
+    found: list[tuple[Place, str]] = [(("incidents", "group_by"), policy.group_by)]
+    found += [(("services", name, "group_by"), one.group_by) for name, one in services.items() if one.group_by]
+    for place, template in found:
+        for why in grouping.faults(template, constant=constant):
+            yield place, why
+
+
+def _a_template(value: str) -> str:
+    grouping.parse(value)
+    return value
 
 
 def _a_channel(value: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from pydantic import SecretStr
@@ -19,6 +19,7 @@ from bot.store import Store
 from handlers.access import Access
 from handlers.catalogue import Policy, Service, Watchdog
 from handlers.flags.kinds import Flag
+from handlers.noise.kinds import Noise, Window
 from handlers.slo.kinds import Slo
 from runbooks import Runbook
 
@@ -34,6 +35,10 @@ class Outside:
     alerts: Alerts | None = None
     cluster: Cluster | None = None
     heartbeat: Heartbeat | None = None
+
+
+def _uncounted(_kind: str) -> None:
+    """Where nobody counts."""
 
 
 @dataclass(frozen=True)
@@ -55,3 +60,6 @@ class Desk:
     flags: Mapping[str, Flag] = field(default_factory=dict)
     slos: Mapping[str, Slo] = field(default_factory=dict)
     access: Access | None = None
+    maintenance: Mapping[str, Window] = field(default_factory=dict)
+    noise: Noise = field(default_factory=Noise)
+    count_held: Callable[[str], None] = _uncounted

@@ -18,12 +18,22 @@ from handlers.flags import commands as flag_commands
 from handlers.flags import effects as flag_effects
 from handlers.home import turns
 from handlers.incidents import commands as incident_commands
-from handlers.incidents import declare, learned, pager, postmortem, reconcile, update_form
+from handlers.incidents import declare, freeze, learned, pager, postmortem, reconcile, update_form
 from handlers.incidents import effects as incident_effects
+from handlers.noise import again as noise_again
+from handlers.noise import commands as noise_commands
+from handlers.noise import effects as noise_effects
+from handlers.noise import outside as noise_outside
+from handlers.noise import thread as noise_thread
 from handlers.oncall import commands as oncall_commands
 from handlers.rooms import commands as room_commands
 from handlers.rooms import effects as room_effects
+from handlers.slo import commands as slo_commands
+from handlers.slo import look as slo_look
+from handlers.slo import meaning as slo_meaning
 from handlers.status import commands as status_commands
+from handlers.storms import commands as storm_commands
+from handlers.storms import look as storm_look
 from handlers.tickets import effects as ticket_effects
 from handlers.tickets import hear as ticket_hear
 from handlers.timeline import commands as timeline_commands
@@ -32,10 +42,18 @@ from handlers.watchdogs.look import look
 from handlers.why import commands as why_commands
 
 SUBJECTS: Mapping[str, Mapping[str, Verb]] = {
-    "incident": {**incident_commands.VERBS, **timeline_commands.VERBS, **room_commands.VERBS},
+    "incident": {
+        **incident_commands.VERBS,
+        **timeline_commands.VERBS,
+        **room_commands.VERBS,
+        **noise_thread.VERBS,
+        **storm_commands.VERBS,
+    },
     "flag": flag_commands.VERBS,
+    "maintenance": noise_commands.VERBS,
     "why": why_commands.VERBS,
     "oncall": oncall_commands.VERBS,
+    "slo": slo_commands.VERBS,
     "status": status_commands.VERBS,
 }
 
@@ -51,8 +69,16 @@ PERFORMERS: Sequence[Callable[[Desk], list[Performer]]] = (
     ticket_effects.performers,
     ticket_hear.performers,
     reconcile.performers,
+    storm_look.performers,
+    freeze.performers,
+    slo_look.performers,
+    slo_meaning.performers,
+    slo_commands.performers,
     room_effects.performers,
     flag_effects.performers,
+    noise_effects.performers,
+    noise_again.performers,
+    noise_outside.performers,
     marks.performers,
     declared.performers,
     sweep.performers,
@@ -79,8 +105,11 @@ TICKS: Sequence[Tick] = (
     Tick("watchdogs", "* * * * *", look, lambda desk: bool(desk.watchdogs)),
     Tick("heartbeat", "* * * * *", heartbeat.beat, lambda desk: desk.heartbeat is not None),
     Tick("digest", digest_sweep.LINE, digest_sweep.tick, lambda desk: bool(desk.policy.digest)),
+    Tick("storms", storm_look.LINE, storm_look.tick),
     Tick("reconcile", "*/3 * * * *", reconcile.tick),
+    Tick("slo", slo_look.LINE, slo_look.tick),
     Tick("flags", flag_care.LINE, flag_care.tick),
+    Tick("noise", noise_again.LINE, noise_again.tick),
     Tick("marks", sweep.LINE, sweep.tick, lambda desk: desk.outside.chat is not None),
 )
 """What the subjects do by the clock; each slot is done once, however many replicas hear it."""
@@ -100,7 +129,11 @@ def lanes(*, slack_pace: float = 1.0) -> list[LaneRule]:
         LaneRule("kubernetes", workers=4, first=0.5, cap=60.0, patience_h=720.0, probe=10.0, title="Kubernetes"),
         LaneRule("checks", workers=4, cap=60.0, patience_h=1.0, trips=0),
         LaneRule("reconcile", workers=1, cap=30.0, patience_h=0.05, trips=0),
+        LaneRule(slo_look.LANE, workers=1, cap=30.0, patience_h=0.05, trips=0),
         LaneRule("reminders", workers=1, trips=0),
+        LaneRule("alertmanager", workers=2, first=0.5, cap=60.0, title="Alertmanager"),
+        # Ends of silences, and what is decided anew at them: whoever must be paged is paged, however late.
+        LaneRule("noise", workers=2, first=0.5, cap=30.0, patience_h=720.0, trips=0),
         # What a Home tab waits for; half a minute later its person has looked elsewhere.
         LaneRule("looks", workers=2, cap=8.0, patience_h=0.01, trips=0),
         LaneRule("heartbeat", workers=2, first=2.0, cap=15.0, patience_h=0.5),

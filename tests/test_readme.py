@@ -9,9 +9,9 @@ import pytest
 
 from bot import grammar
 from bot.__main__ import ROOMS
-from bot.app import load
 from bot.config import ENV_REF
 from bot.sandbox.cli import sandbox_app
+from bot.settings import load
 from handlers.subjects import SUBJECTS
 
 ROOT = Path(__file__).resolve().parent.parent

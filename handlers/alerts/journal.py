@@ -13,13 +13,13 @@ from sqlmodel import Field, SQLModel, UniqueConstraint
 
 from bot.store import by
 from bot.tally import Count
-from handlers.alerts.payload import Alert
+from handlers.alerts.payload import Alert, Source
 
 
 class JournalRow(SQLModel, table=True):
     """One alert event. ``received_at``, ``seen_at`` UNIX s; ``starts_at``, ``ends_at`` microseconds since the epoch.
 
-    ``repeats``: how often it came again, last at ``seen_at``. ``held``: what kind of rule kept it from waking anybody.
+    ``source``: who sent it, see payload.Source. ``repeats``: how often it came again, last at ``seen_at``. ``held``: what kind of rule kept it from waking anybody.
     """
 
     __tablename__ = "alerts"
@@ -40,6 +40,7 @@ class JournalRow(SQLModel, table=True):
     seen_at: float | None = None
     repeats: int = 0
     held: str | None = None
+    source: str = Source.ALERTMANAGER.value
 
 
 @dataclass(frozen=True)
@@ -51,17 +52,20 @@ class Entry:
     alert: Alert
 
 
+REASON = "grafana_state_reason"
+"""The annotation by which Grafana says that an alert's state comes of something else than what was measured."""
 Identity = tuple[str, int, str]
 """Fingerprint, start (µs since the epoch) and status: what makes two deliveries one alert."""
 COLUMNS = (
     "received_at", "fingerprint", "starts_at", "status", "ends_at", "service", "labels", "annotations", "group_key",
+    "source",
 )  # fmt: skip
 INSERT = (
     f"INSERT INTO alerts ({', '.join(COLUMNS)}) VALUES %s "  # noqa: S608 - names are ours, values are bound
     "ON CONFLICT (fingerprint, starts_at, status) DO NOTHING RETURNING id, fingerprint, starts_at, status"
 )
 ROWS_A_STATEMENT = 80
-"""Rows in one INSERT: nine parameters each stay below SQLite's oldest limit of 999."""
+"""Rows in one INSERT: ten parameters each stay below SQLite's oldest limit of 999."""
 
 
 def JOURNAL() -> sa.Table:  # noqa: N802 - it is the table
@@ -96,7 +100,8 @@ def _row(at: float, alert: Alert) -> tuple[Any, ...]:
     fingerprint, starts_at, status = alert.identity
     labels = json.dumps(alert.labels, ensure_ascii=False)
     annotations = json.dumps(alert.annotations, ensure_ascii=False)
-    return at, fingerprint, starts_at, status, alert.ends_at, alert.service, labels, annotations, alert.group_key
+    said = alert.ends_at, alert.service, labels, annotations, alert.group_key, alert.source.value
+    return at, fingerprint, starts_at, status, *said
 
 
 REPEATED = """
@@ -146,8 +151,17 @@ def waiting(c: Connection, service: str, *, since: float) -> list[Alert]:
 def alert_of(row: Any) -> Alert:
     """The alert of a journal row."""
     labels, annotations = json.loads(row.labels), json.loads(row.annotations)
-    firing = row.status == "firing"
-    return Alert(row.fingerprint, row.starts_at, firing, row.ends_at, labels, annotations, row.service, row.group_key)
+    return Alert(
+        row.fingerprint,
+        row.starts_at,
+        row.status == "firing",
+        row.ends_at,
+        labels,
+        annotations,
+        row.service,
+        row.group_key,
+        Source(row.source),
+    )
 
 
 def decided(c: Connection, entry: Entry, *, verdict: str, incident: int | None) -> bool:
@@ -155,6 +169,35 @@ def decided(c: Connection, entry: Entry, *, verdict: str, incident: int | None) 
     t = JOURNAL()
     mine = (t.c.id == entry.id) & t.c.verdict.is_(None)
     return c.execute(t.update().where(mine), {"verdict": verdict, "incident": incident}).rowcount == 1
+
+
+def hold(c: Connection, alert: int, kind: str | None) -> None:
+    """Write down what kind of rule holds an alert, by its row; None when none does any more."""
+    t = JOURNAL()
+    c.execute(t.update().where(t.c.id == alert).values(held=kind))
+
+
+def decided_again(c: Connection, entry: Entry, *, verdict: str, incident: int | None, held: str | None) -> None:
+    """Write down what was decided about an alert that had been held; whoever decides keeps others from it."""
+    t = JOURNAL()
+    c.execute(t.update().where(t.c.id == entry.id).values(verdict=verdict, incident=incident, held=held))
+
+
+def entry(c: Connection, alert: int) -> Entry | None:
+    """An alert by its row, with when it came; None when it is gone."""
+    row = c.execute(sa.select(JOURNAL()).where(JOURNAL().c.id == alert)).first()
+    return None if row is None else Entry(row.id, row.received_at, alert_of(row))
+
+
+def verdict_of(c: Connection, alert: int) -> str:
+    """What was decided about an alert, by its row; empty when nothing was."""
+    return str(c.execute(sa.select(JOURNAL().c.verdict).where(JOURNAL().c.id == alert)).scalar() or "")
+
+
+def incident_of(c: Connection, alert: int) -> int | None:
+    """The incident an alert belongs to, by its row."""
+    found: int | None = c.execute(sa.select(JOURNAL().c.incident).where(JOURNAL().c.id == alert)).scalar()
+    return found
 
 
 def sibling(c: Connection, alert: Alert) -> Any:
@@ -165,6 +208,14 @@ def sibling(c: Connection, alert: Alert) -> Any:
     return c.execute(sa.select(t.c.id, t.c.incident, t.c.verdict).where(same)).first()
 
 
+def incident_firing(c: Connection, fingerprint: str, starts_at: int) -> int | None:
+    """The incident that an alert which fires was put into; None when it was put into none, or not yet."""
+    t = JOURNAL()
+    same = (t.c.fingerprint == fingerprint) & (t.c.starts_at == starts_at) & (t.c.status == "firing")
+    found = c.execute(sa.select(t.c.incident).where(same)).scalar()
+    return None if found is None else int(found)
+
+
 def still_firing(c: Connection, incident: int) -> int:
     """How many alerts of an incident fire and have not resolved."""
     t = JOURNAL()
@@ -172,11 +223,44 @@ def still_firing(c: Connection, incident: int) -> int:
     return int(c.execute(sa.select(sa.func.count()).select_from(t).where(mine)).scalar_one())
 
 
-def firing(c: Connection, incidents: Sequence[int]) -> Sequence[Any]:
-    """The alerts of these incidents that fire and have not resolved: rows of (incident, fingerprint, labels)."""
+def firing(c: Connection, incidents: Sequence[int] | sa.Select[Any]) -> Sequence[Any]:
+    """The alerts of these incidents that fire and have not resolved: rows of (incident, fingerprint, labels, source).
+
+    ``incidents``: their numbers, or what selects them.
+    """
     t = JOURNAL()
     mine = t.c.incident.in_(incidents) & (t.c.status == "firing") & ~_ended(t)
-    return c.execute(sa.select(t.c.incident, t.c.fingerprint, t.c.labels).where(mine)).all()
+    return c.execute(sa.select(t.c.incident, t.c.fingerprint, t.c.labels, t.c.source).where(mine)).all()
+
+
+def latest(c: Connection, fingerprint: str, *, limit: int) -> Sequence[Any]:
+    """The newest rows of one alert, by the unique index, newest first: however long its history is, it costs the same."""
+    t = JOURNAL()
+    return c.execute(
+        sa.select(t).where(t.c.fingerprint == fingerprint).order_by(t.c.starts_at.desc()).limit(limit)
+    ).all()
+
+
+def unsure(c: Connection, incident: int) -> Mapping[str, tuple[int, str]]:
+    """The alerts of an incident that last ended without being well again: fingerprint → (start, the sender's reason)."""
+    t = JOURNAL()
+    ended_ = (t.c.incident == incident) & (t.c.status == "resolved")
+    shown = sa.select(t.c.fingerprint, t.c.starts_at, t.c.annotations)
+    found: dict[str, tuple[int, str]] = {}
+    for row in c.execute(shown.where(ended_, t.c.annotations.contains(f'"{REASON}"')).order_by(t.c.starts_at)).all():
+        reason = json.loads(row.annotations).get(REASON, "")
+        if reason:
+            found[row.fingerprint] = (row.starts_at, reason)
+    latest_ = sa.select(t.c.fingerprint, sa.func.max(t.c.starts_at)).group_by(t.c.fingerprint)
+    newest = {row[0]: row[1] for row in c.execute(latest_.where(ended_, t.c.fingerprint.in_(found)))} if found else {}
+    return {name: one for name, one in found.items() if newest.get(name, one[0]) <= one[0]}
+
+
+def labels_of(c: Connection, incident: int, *, limit: int = 200) -> Sequence[Any]:
+    """The newest alerts of an incident, whether or not they fire: rows of (labels)."""
+    t = JOURNAL()
+    mine = (t.c.incident == incident) & (t.c.status == "firing")
+    return c.execute(sa.select(t.c.labels).where(mine).order_by(t.c.id.desc()).limit(limit)).all()
 
 
 def of_fingerprints(c: Connection, fingerprints: Sequence[str]) -> Sequence[Any]:

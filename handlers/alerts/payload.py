@@ -9,8 +9,9 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any
 
 from bot.config import nearest
@@ -22,6 +23,8 @@ from handlers.watchdogs.rules import matching
 MAX_LABELS = 64
 MAX_VALUE = 16_000
 """Characters of one label value or annotation that are kept; the rest is cut, the alert is not lost."""
+OURS = "release-captain"
+"""The group key of the alerts that our own looks raise: no Alertmanager knows of them."""
 FINGERPRINT = re.compile(r"[0-9a-fA-F]{1,64}")
 
 
@@ -33,9 +36,34 @@ class BadPayload(Problem):
         self.status = status
 
 
+class Source(StrEnum):
+    """Who sent an alert; the value is stored with it."""
+
+    ALERTMANAGER = "alertmanager"
+    GRAFANA = "grafana"
+    WEBHOOK = "webhook"  # the form that docs/alerts.md tells
+    SLO = "slo"  # we ourselves, who asked Prometheus
+
+    @property
+    def sender(self) -> str:
+        """How it is called where people read it."""
+        return SENDERS[self]
+
+
+SENDERS: Mapping[Source, str] = {
+    Source.ALERTMANAGER: "Alertmanager",
+    Source.GRAFANA: "Grafana",
+    Source.WEBHOOK: "A webhook",
+    Source.SLO: "Release Captain",
+}
+
+
 @dataclass(frozen=True)
 class Alert:
-    """One alert. ``starts_at`` and ``ends_at`` in microseconds since the epoch; (fingerprint, starts_at) is its identity."""
+    """One alert. ``starts_at`` and ``ends_at`` in microseconds since the epoch; (fingerprint, starts_at) is its identity.
+
+    ``starts_at`` 0: its sender does not say, and it is still to be placed among what is known of it.
+    """
 
     fingerprint: str
     starts_at: int
@@ -45,6 +73,7 @@ class Alert:
     annotations: Mapping[str, str]
     service: str
     group_key: str = ""
+    source: Source = Source.ALERTMANAGER
 
     @property
     def identity(self) -> tuple[str, int, str]:
@@ -69,21 +98,22 @@ class Unfit:
 
 @dataclass(frozen=True)
 class Body:
-    """The alerts that can be taken, and those that cannot. ``left_out``: how many Alertmanager did not even send."""
+    """The alerts that can be taken, and those that cannot. ``left_out``: how many the sender did not even send.
+
+    ``notes``: what was not understood of what was taken, for whoever tries it out.
+    """
 
     alerts: tuple[Alert, ...]
     refused: tuple[Unfit, ...]
     left_out: int = 0
+    notes: tuple[str, ...] = ()
 
 
 def read(
     body: bytes, services: Mapping[str, Service], policy: Policy, watchdogs: Mapping[str, Watchdog] | None = None
 ) -> Body:
     """Read a webhook body. Raises BadPayload when nothing in it can be taken."""
-    try:
-        data = json.loads(body)
-    except (ValueError, RecursionError) as e:
-        raise BadPayload(400, f"the body is not JSON: {e}") from e
+    data = parsed(body)
     if not isinstance(data, dict):
         raise BadPayload(400, f"the body must be a JSON object, not {type(data).__name__}")
     version = data.get("version")
@@ -91,21 +121,39 @@ def read(
         raise BadPayload(
             422, f'webhook version {version!r} is not understood; Alertmanager 0.12 and newer send version "4"'
         )
-    listed = data.get("alerts")
+    return group(data, lambda raw, group_key: _alert(raw, group_key, services, policy, watchdogs or {}))
+
+
+def parsed(body: bytes) -> Any:
+    """The JSON of a body. Raises BadPayload when it is none."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as e:
+        raise BadPayload(400, f"the body is not JSON: {e}") from e
+
+
+def group(data: Mapping[str, Any], read_one: Callable[[Any, str], Alert]) -> Body:
+    """Read each alert of a group as Alertmanager and Grafana send it. Raises BadPayload when none can be taken."""
+    group_key = data.get("groupKey") if isinstance(data.get("groupKey"), str) else ""
+    cut = data.get("truncatedAlerts")
+    made = each(data.get("alerts"), lambda raw: read_one(raw, str(group_key)))
+    return replace(made, left_out=cut if isinstance(cut, int) and cut > 0 else 0)
+
+
+def each(listed: Any, read_one: Callable[[Any], Alert]) -> Body:
+    """Read alert by alert: one that cannot be taken costs no other. Raises BadPayload when none can be taken."""
     if not isinstance(listed, list) or not listed:
         raise BadPayload(422, "the body has no alerts: 'alerts' must be a list that is not empty")
-    group_key = data.get("groupKey") if isinstance(data.get("groupKey"), str) else ""
     alerts: list[Alert] = []
     refused: list[Unfit] = []
     for i, raw in enumerate(listed):
         try:
-            alerts.append(_alert(raw, str(group_key), services, policy, watchdogs or {}))
+            alerts.append(read_one(raw))
         except ValueError as e:
             refused.append(Unfit(f"alerts[{i}]: {e}", raw))
     if not alerts:
         raise BadPayload(422, "; ".join(unfit.why for unfit in refused[:10]))
-    cut = data.get("truncatedAlerts")
-    return Body(tuple(alerts), tuple(refused), cut if isinstance(cut, int) and cut > 0 else 0)
+    return Body(tuple(alerts), tuple(refused))
 
 
 def one(
@@ -121,29 +169,38 @@ def one(
 def _alert(
     raw: Any, group_key: str, services: Mapping[str, Service], policy: Policy, watchdogs: Mapping[str, Watchdog]
 ) -> Alert:
-    if not isinstance(raw, dict):
-        raise ValueError(f"must be an object, not {type(raw).__name__}")  # noqa: TRY004 - all faults of a body are one kind
+    must_be_an_object(raw)
     status = raw.get("status")
     if status not in ("firing", "resolved"):
         raise ValueError(f"status must be 'firing' or 'resolved', not {status!r}")
-    labels = _texts(raw.get("labels"), "labels")
-    annotations = _texts(raw.get("annotations") or {}, "annotations")
+    labels = texts(raw.get("labels"), "labels")
+    annotations = texts(raw.get("annotations") or {}, "annotations")
     if not labels.get("alertname"):
         raise ValueError("the label 'alertname' is missing")
     fingerprint = raw.get("fingerprint")
     if not isinstance(fingerprint, str) or not FINGERPRINT.fullmatch(fingerprint):
         raise ValueError("'fingerprint' is missing or not hexadecimal")
-    starts = _instant(raw.get("startsAt"), "startsAt")
+    starts = instant(raw.get("startsAt"), "startsAt")
     if starts is None:
         raise ValueError("'startsAt' is missing or the zero time")
-    ends = _instant(raw.get("endsAt"), "endsAt")
-    known = matching(watchdogs, labels)
-    # A watchdog says who is paged by its silence; it needs no label for it.
-    service = watchdogs[known[0]].service if known else _service(labels, services, policy)
+    ends = instant(raw.get("endsAt"), "endsAt")
+    service = service_of(labels, services, policy, watchdogs)
     return Alert(fingerprint.lower(), starts, status == "firing", ends, labels, annotations, service, group_key)
 
 
-def _service(labels: Mapping[str, str], services: Mapping[str, Service], policy: Policy) -> str:
+def must_be_an_object(raw: Any) -> None:
+    """Raises ValueError when it is not one."""
+    if not isinstance(raw, dict):
+        raise ValueError(f"must be an object, not {type(raw).__name__}")  # noqa: TRY004 - all faults of a body are one kind
+
+
+def service_of(
+    labels: Mapping[str, str], services: Mapping[str, Service], policy: Policy, watchdogs: Mapping[str, Watchdog]
+) -> str:
+    """The service of the catalogue that an alert is about. Raises ValueError when nobody knows."""
+    known = matching(watchdogs, labels)
+    if known:
+        return watchdogs[known[0]].service  # it says who is paged by its silence; it needs no label for it
     name = labels.get(policy.service_label, "")
     if name in services:
         return name
@@ -160,7 +217,8 @@ def _service(labels: Mapping[str, str], services: Mapping[str, Service], policy:
     )
 
 
-def _texts(value: Any, name: str) -> dict[str, str]:
+def texts(value: Any, name: str) -> dict[str, str]:
+    """A mapping of texts, each cut to what is kept. Raises ValueError."""
     if not isinstance(value, dict):
         raise ValueError(f"'{name}' must be an object")  # noqa: TRY004 - as above
     if len(value) > MAX_LABELS:
@@ -173,11 +231,11 @@ def _texts(value: Any, name: str) -> dict[str, str]:
 
 def microseconds(text: str) -> int:
     """An RFC 3339 time as microseconds since the epoch; 0 for the zero time. Raises ValueError."""
-    return _instant(text, "the time") or 0
+    return instant(text, "the time") or 0
 
 
-def _instant(value: Any, name: str) -> int | None:
-    """RFC 3339 → microseconds since the epoch; the zero time ("0001-01-01T00:00:00Z") is None."""
+def instant(value: Any, name: str) -> int | None:
+    """RFC 3339 → microseconds since the epoch; the zero time ("0001-01-01T00:00:00Z") is None. Raises ValueError."""
     if value is None:
         return None
     if not isinstance(value, str):

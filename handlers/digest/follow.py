@@ -20,10 +20,10 @@ LINE_GONE = "the incident's line in the digest is gone: somebody deleted it. Rep
 
 
 def wanted(desk: Desk, row: Any) -> bool:
-    """Whether an incident that has no line is to get one. Never a test, never what is private."""
+    """Whether an incident that has no line is to get one. Never a test, never what is private or folded into a storm."""
     policy = desk.policy
     asked = bool(policy.digest) and desk.outside.chat is not None and Severity(row.severity) in policy.digest_severities
-    return asked and table.is_open(row) and not row.test and not row.private
+    return asked and table.is_open(row) and not row.test and not row.private and row.umbrella is None
 
 
 def shown(desk: Desk, c: Connection, row: Any) -> bool:

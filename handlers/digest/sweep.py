@@ -33,6 +33,7 @@ def lineless(desk: Desk, c: Connection) -> list[int]:
     owed = sa.select(e.c.key).where(e.c.about == t.c.number, e.c.kind == "digest").exists()
     severities = [one.value for one in desk.policy.digest_severities]
     never = t.c.open_key.is_not(None) & t.c.test.is_(False) & t.c.private.is_(False) & t.c.severity.in_(severities)
+    never &= t.c.umbrella.is_(None)
     return [
         int(n) for n in c.execute(sa.select(t.c.number).where(never, ~owed).order_by(t.c.number).limit(MOST)).scalars()
     ]

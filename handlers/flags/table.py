@@ -116,6 +116,13 @@ def latest(c: Connection, name: str) -> Any:
     return c.execute(sa.select(t).where(t.c.name == name).order_by(t.c.id.desc()).limit(1)).first()
 
 
+def around(c: Connection, service: str, *, since: float) -> Sequence[Any]:
+    """The switchings-on of a service that are not over, or were over at or after ``since`` (UNIX s), oldest first."""
+    t = FLAGS()
+    lately = t.c.on_key.is_not(None) | (t.c.off_at >= since)
+    return c.execute(sa.select(t).where(t.c.service == service, lately).order_by(t.c.id)).all()
+
+
 def ended_since(c: Connection, since: float) -> Sequence[Any]:
     """The switchings-on that were over at or after ``since``, UNIX s."""
     t = FLAGS()

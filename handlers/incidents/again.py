@@ -14,6 +14,7 @@ from handlers.incidents import decide, findings, owing, remind, table
 from handlers.incidents.compare import Kind
 from handlers.incidents.rules import Severity, Status
 from handlers.incidents.table import INCIDENTS
+from handlers.storms import words as storm_words
 
 
 def page(desk: Desk, asker: Asker, number: int, *, now: float) -> str:
@@ -105,6 +106,8 @@ def _open_row(tx: Tx, number: int, why: str) -> Any:
     row = table.locked(tx.c, number)
     if not table.is_open(row):
         raise Refused(f"INC-{number} is resolved, {why}")
+    if row.umbrella is not None:
+        raise Refused(storm_words.not_of_its_own(row))
     return row
 
 

@@ -17,6 +17,7 @@ from handlers.incidents import decide, owing, remind, table, verdicts, words
 from handlers.incidents.rules import Severity, Status
 from handlers.incidents.table import INCIDENTS
 from handlers.rooms import owing as rooms
+from handlers.storms import fold
 from handlers.tickets import owed as tickets
 
 ENVIRONMENT = re.compile(r"[\w.-]{1,60}")
@@ -39,6 +40,8 @@ def set_severity(desk: Desk, tx: Tx, asker: Asker, row: Any, new: Severity) -> s
     if old is new:
         return f"nothing changed: it is {new.value} already."
     values: dict[str, Any] = {"severity": new.value}
+    if row.umbrella is not None and table.is_open(row) and new.rank < old.rank:
+        return _raised(desk, tx, asker, row, new)
     wakes = table.is_open(row) and new.pages and not old.pages and not row.test and not _is_paged(tx, row)
     if wakes and verdicts.pages(desk, new, row.service):
         # Whoever took it took a ticket; a page is for the on-call, and somebody has to take it anew.
@@ -53,6 +56,18 @@ def set_severity(desk: Desk, tx: Tx, asker: Asker, row: Any, new: Severity) -> s
     else:
         follows = _unpaged(row, new, paged=_is_paged(tx, row))
     return _done(desk, tx, asker, row, "severity", what, follows, values, {"from": old.value, "to": new.value})
+
+
+def _raised(desk: Desk, tx: Tx, asker: Asker, row: Any, new: Severity) -> str:
+    """What is folded into a storm has become worse: its on-call is called if nobody was in this storm."""
+    t = INCIDENTS()
+    tx.c.execute(t.update().where(t.c.number == row.number).values(severity=new.value))
+    stays = fold.raised(desk, tx, table.by_number(tx.c, row.number), since=tx.now)
+    said = verdicts.opened_by_itself(desk, new, row.service, f"it was raised to {new.value}")
+    follows = f"It pages nobody by itself: {stays}." if stays else f"It is no longer folded, and {said}."
+    table.add_event(tx.c, incident=row.number, at=tx.now, kind="paging", actor=decide.ITSELF, text=follows)
+    now, what = table.by_number(tx.c, row.number), f"severity raised from {row.severity} to {new.value}"
+    return _done(desk, tx, asker, now, "severity", what, escape(follows), {}, {"from": row.severity, "to": new.value})
 
 
 def _unpaged(row: Any, new: Severity, *, paged: bool) -> str:

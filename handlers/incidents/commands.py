@@ -30,6 +30,8 @@ from handlers.incidents import (
 from handlers.incidents import update as updates
 from handlers.incidents.learned import stats_
 from handlers.incidents.rules import Deed, Severity, Status
+from handlers.noise import panel as noise
+from handlers.storms import shown as storms
 
 PAST: Mapping[Deed, str] = {
     Deed.ACKNOWLEDGE: "acknowledged",
@@ -49,9 +51,10 @@ REF = re.compile(r"(?:inc-?|#)?(\d{1,9})", re.IGNORECASE)
 def list_(desk: Desk, asker: Asker, *, all_: bool = False) -> Reply:
     """Show the open incidents, or the latest 20 with --all."""
     with desk.store.read() as c:
-        found = table.latest_incidents(c) if all_ else table.open_incidents(c)
+        found = table.latest_incidents(c) if all_ else table.open_incidents(c, folded=True)
         rows = [private.shown(desk, c, row, asker) for row in found]
-    text, blocks = words.listing(rows, everything=all_)
+        total = 0 if all_ else table.count_open(c)
+    text, blocks = words.listing(rows, everything=all_, total=total)
     return Reply(text, blocks, data=[_plain(row) for row in rows])
 
 
@@ -61,12 +64,15 @@ def show(desk: Desk, asker: Asker, incident: str = "") -> Reply:
         row = _find(desk, c, asker, incident)
         effects, events = table.effects_about(c, row.number), table.latest_events(c, row.number, limit=200)
         asked, roles = findings.questions(c, row.number), table.roles(c, row.number)
-    text, blocks = words.detail(row, effects, events, asked, roles)
+        listed, storm = storms.detail(c, row)
+        more = [*storms.blocks(c, row), *noise.blocks(c, row)]
+    text, blocks = words.detail(row, effects, events, asked, roles, more, listed)
     owed = [{"key": e.key, "kind": e.kind, "state": e.state, "attempt": e.attempt, "reason": e.reason} for e in effects]
     told = [{"at": e.at, "kind": e.kind, "actor": e.actor, "text": e.text} for e in events]
     questions = [{"kind": one.kind, "text": findings.plain(one.text), "asked_at": one.asked_at} for one in asked]
     has = [{"role": r.role, "person": r.person, "name": r.name, "given_at": r.given_at} for r in roles]
-    return Reply(text, blocks, data=_plain(row) | {"effects": owed, "timeline": told, "asked": questions, "roles": has})
+    data = _plain(row) | {"effects": owed, "timeline": told, "asked": questions, "roles": has}
+    return Reply(text, blocks, data=data | dict(storm))
 
 
 def ack(desk: Desk, asker: Asker, incident: str = "") -> Reply:
@@ -223,7 +229,7 @@ def postmortem_(desk: Desk, asker: Asker, incident: str = "") -> Reply:
     with desk.store.read() as c:
         row = _find(desk, c, asker, incident, (Status.RESOLVED, Status.CLOSED))
         text = postmortem.draft(postmortem.facts(c, row))
-    if asker.door != "slack" or desk.outside.chat is None:
+    if asker.door != "slack" or desk.outside.chat is None or row.umbrella is not None:
         return Reply(escape(text), data={"incident": row.number, "markdown": text})
     with desk.engine.transaction(time.time()) as tx:
         owing.postmortem(desk, tx, table.locked(tx.c, row.number), asked=asker.key)
@@ -301,6 +307,8 @@ def _do(desk: Desk, asker: Asker, incident: str, deed: Deed, *, anyway: bool = F
     row, changed = decide.do(desk, asker, number, deed, now=time.time(), anyway=anyway)
     if changed:
         burns = _still(desk, row) if deed is Deed.RESOLVE else ""
+        if deed is Deed.ACKNOWLEDGE and row.umbrella is not None:
+            burns = f"\nIts page is the storm's: `incident ack INC-{row.umbrella}` ends the calling."
         return Reply(f"You {PAST[deed]} INC-{number}: {escape(row.title)}{burns}", data=_plain(row))
     return Reply(words.nothing(row, deed, now=time.time()), data=_plain(row))
 
@@ -376,7 +384,7 @@ def _plain(row: Any) -> dict[str, Any]:
         "number", "uid", "service", "environment", "severity", "title", "status", "source", "opened_at", "opened_by",
         "paged_at", "acked_at", "acked_by", "mitigated_at", "mitigated_by", "resolved_at", "resolved_by", "closed_at",
         "closed_by", "reopened_at", "channel", "thread_ts", "ticket_key",
-        "ticket_url", "checks", "test", "private", "room", "update_text", "update_at", "update_by", "next_update_at",
+        "ticket_url", "checks", "test", "private", "room", "umbrella", "update_text", "update_at", "update_by", "next_update_at",
     )  # fmt: skip
     return {name: getattr(row, name) for name in kept}
 

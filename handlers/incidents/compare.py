@@ -63,7 +63,10 @@ class Kept:
 
 @dataclass(frozen=True)
 class Ours:
-    """What we hold of an incident. ``firing``: fingerprint → name of its alerts that have not resolved."""
+    """What we hold of an incident. ``firing``: fingerprint → name of Alertmanager's alerts of it that have not resolved.
+
+    ``elsewhere``: one fires of which Alertmanager knows nothing, because another has sent it; or there is no data of it.
+    """
 
     number: int
     status: Status
@@ -73,10 +76,16 @@ class Ours:
     page_resolve: Kept | None = None
     ticket: Kept | None = None
     ticket_key: str = ""
+    elsewhere: bool = False
 
     @property
     def open(self) -> bool:
         return self.status.open
+
+    @property
+    def known_there(self) -> bool:
+        """True when Alertmanager should know an alert of it, or else it may be over."""
+        return self.open and self.from_alert and not self.elsewhere
 
 
 @dataclass(frozen=True)
@@ -137,7 +146,7 @@ def compare(ours: Ours, theirs: Theirs, *, now: float, patience: float) -> Compa
     seen: dict[Kind, str] = {}
     looked: set[Kind] = set()
     acked_by, resolve_page = "", False
-    if theirs.alerts is not None and ours.open and ours.from_alert:
+    if theirs.alerts is not None and ours.known_there:
         looked.add(Kind.ALERT_GONE)
         if not any(one in theirs.alerts.value for one in ours.firing):
             seen[Kind.ALERT_GONE] = _alert_gone(ours)
@@ -239,7 +248,8 @@ def missed(
             burning.add(one.fingerprint)
     found = []
     for alert, start in alerts:
-        ours = receiver in alert.receivers and alert.state == "active" and start / 1e6 <= now - after
+        # A start far ahead is of a clock that runs before ours, and must not put off what fires until ours is there.
+        ours = receiver in alert.receivers and alert.state == "active" and _ago(start / 1e6, now) >= after
         name = alert.fingerprint
         news = name not in burning and (name not in latest or start - latest[name] >= SAME_START)
         if receiver and ours and news:

@@ -16,6 +16,7 @@ from bot.grammar import Asker
 from bot.integrations.slack.words import escape
 from handlers import panels
 from handlers.alerts import journal
+from handlers.alerts.payload import SENDERS
 from handlers.buckets import EDITS, events, posts
 from handlers.desk import Desk
 from handlers.digest.follow import follow
@@ -24,10 +25,13 @@ from handlers.incidents.compare import Kind
 from handlers.incidents.rules import Deed, Severity, Status
 from handlers.incidents.table import INCIDENTS
 from handlers.rooms import owing as rooms
+from handlers.slo import owed as burns
+from handlers.storms import table as storms
+from handlers.storms import words as storm_words
 from handlers.tickets import owed as tickets
 
-ALERTMANAGER, ITSELF = "Alertmanager", "Release Captain"
-"""Who opened or ended an incident where no person did: its alerts, or we."""
+ITSELF = "Release Captain"
+"""Who opened or ended an incident where neither a person nor an alert did."""
 
 
 def open_by_itself(
@@ -123,7 +127,7 @@ def do(desk: Desk, asker: Asker, number: int, deed: Deed, *, now: float, anyway:
         if applies and deed is Deed.RESOLVE and not anyway:
             _ask_first(tx.c, row)
         if applies and deed is Deed.REOPEN and not table.is_open(row):
-            _no_other(tx.c, row)
+            row = _back(desk, tx, row)
         changed = move(desk, tx, row, deed, actor=asker.name, text=f"by {asker.name}")
         if changed:
             record(tx, asker, f"incident {deed.value}", number, {"from": row.status})
@@ -134,18 +138,34 @@ def _ask_first(c: Connection, row: Any) -> None:
     """Whoever resolves what still fires must mean it: it fires on, and nobody is paged for these alerts any more."""
     if findings.gone(c, row.number):
         return  # Alertmanager knows it no longer, and that is what was asked about
+    carried = storms.carried(c, row)
+    if carried:
+        raise Refused(*storm_words.carries(row, carried))
     names = [str(json.loads(alert.labels).get("alertname", "?")) for alert in journal.firing(c, [row.number])]
     if names:
         raise Refused(*words.still_fires(row.number, names))
 
 
-def _no_other(c: Connection, row: Any) -> None:
-    other = table.open_by_key(c, row.key)
+def _back(desk: Desk, tx: Tx, row: Any) -> Any:
+    """What a person may reopen, as it then is: what was folded into a storm comes back with a thread of its own."""
+    other = table.open_by_key(tx.c, row.key)
     if other is not None:
         raise Refused(
             f"INC-{row.number} stays {row.status}: INC-{other.number} is open for the same. Go on there: "
             f"`incident show INC-{other.number}`."
         )
+    if row.source == storms.SOURCE:
+        raise Refused(storm_words.stays_over(row.number))
+    return row if row.umbrella is None else unfold(desk, tx, row)
+
+
+def unfold(desk: Desk, tx: Tx, row: Any) -> Any:
+    """Take an incident out of its storm: its thread, its ticket and its channel are owed; the row as it then is."""
+    t = INCIDENTS()
+    tx.c.execute(t.update().where(t.c.number == row.number).values(umbrella=None))
+    now = table.by_number(tx.c, row.number)
+    _place(desk, tx, now._mapping)  # noqa: SLF001 - the public name of a row's columns
+    return now
 
 
 def move(
@@ -192,7 +212,8 @@ def move(
         if tell_tracker:
             owing.ticket_follow_up(tx, row, "ticket-done")
         owing.postmortem(desk, tx, row)
-        by_itself = actor in (ALERTMANAGER, ITSELF)
+        owing.members(tx, row, by=actor)
+        by_itself = actor in (*SENDERS.values(), ITSELF)
         findings.answer(tx, row, tuple(Kind), escape(note.removeprefix("✅ ")))
         note = escape(note) + ("" if by_itself else still(tx.c, row))
     elif over:
@@ -209,14 +230,16 @@ def move(
 def _reopened(desk: Desk, tx: Tx, row: Any, *, since: float, reason: str) -> str:
     """What follows when an incident that was over is open again; the sentence that says whom it wakes, mrkdwn."""
     severity = Severity(row.severity)
+    if row.umbrella is not None:
+        said = storm_words.folded(row.umbrella)
+        table.add_event(tx.c, incident=row.number, at=tx.now, kind="paging", actor=ITSELF, text=said)
+        return escape(f"It {said}.")
     if verdicts.pages(desk, severity, row.service) and not row.test:
         owing.page(tx, row, severity, since=since)
     if desk.outside.tracker is not None:
         owing.ticket_follow_up(tx, row, "ticket-reopen")
-    if desk.services[row.service].runbook:
-        tx.owe(
-            Effect(table.another_key(tx.c, row, "checks"), "checks", "checks", row.number, urgency=severity.rank + 1)
-        )
+    owing.checks(desk, tx, row)
+    burns.wanted(desk, tx, row)
     said = verdicts.opened_by_itself(desk, severity, row.service, reason or f"it was reopened as {severity.value}")
     if row.test:
         said = verdicts.TEST
@@ -228,6 +251,9 @@ def still(c: Connection, row: Any) -> str:
     """What a person must know who resolves while it still burns; empty when it does not."""
     if row.source == "watchdog":
         return " ⚠ The watchdog was still silent when I last looked: if it stays so, I page again."
+    carried = storms.carried(c, row)
+    if carried:
+        return storm_words.lose_their_page(row, carried)
     firing = journal.still_firing(c, row.number)
     if not firing:
         return ""
@@ -236,7 +262,9 @@ def still(c: Connection, row: Any) -> str:
 
 
 def say(desk: Desk, tx: Tx, row: Any, name: str, text: str, blocks: Sequence[Mapping[str, Any]] = ()) -> None:
-    """Owe one message in the incident's thread; ``name`` is its own among the incident's."""
+    """Owe one message in the incident's thread; ``name`` is its own among the incident's. What is folded has none."""
+    if row.umbrella is not None and not row.thread_ts and not row.room:
+        return
     args = {"text": text, "blocks": list(blocks)}
     key, after, bucket = (
         f"{row.uid}:note:{name}",
@@ -247,9 +275,18 @@ def say(desk: Desk, tx: Tx, row: Any, name: str, text: str, blocks: Sequence[Map
 
 
 def show(desk: Desk, tx: Tx, number: int) -> None:
-    """Owe one edit of the panel and one of the line in the digest; changes that come in the meantime ride along."""
-    follow(desk, tx, number)
-    _panel(desk, tx, number)
+    """Owe one edit of the panel and one of the line in the digest; changes that come in the meantime ride along.
+
+    What is folded into a storm is shown in the storm's table.
+    """
+    row = table.by_number(tx.c, number)
+    if row is None:
+        return
+    if row.umbrella is not None:
+        show(desk, tx, row.umbrella)
+    if row.umbrella is None or row.thread_ts or row.room:
+        follow(desk, tx, number)
+        _panel(desk, tx, number)
 
 
 def _panel(desk: Desk, tx: Tx, number: int) -> None:
@@ -292,21 +329,30 @@ def open_(desk: Desk, tx: Tx, values: dict[str, Any], *, by: str = "") -> int | 
     uid, service, number = row["uid"], row["service"], int(made[0])
     severity, entry = Severity(row["severity"]), desk.services[service]
     table.add_event(tx.c, incident=number, at=tx.now, kind="opened", actor=row["opened_by"], text=row["title"])
+    if row.get("umbrella") is not None:
+        show(desk, tx, number)
+        return number
     if verdicts.pages(desk, severity, service) and not row["test"]:
         args, bucket = {"since": row["opened_at"], "service": service}, events(service)
         tx.owe(Effect(f"{uid}:page", "page", "pagerduty", number, args, urgency=severity.rank, bucket=bucket))
-    if desk.outside.chat is not None:
-        bucket = posts(desk, service)
-        tx.owe(Effect(f"{uid}:root", "root", "slack", number, urgency=severity.rank + 1, bucket=bucket))
-        rooms.wanted(desk, tx, table.by_number(tx.c, number), by=by)
-        if desk.policy.digest:
-            follow(desk, tx, number)
-    if desk.outside.tracker is not None and entry.jira and not row["test"]:
-        tx.owe(Effect(f"{uid}:ticket", "ticket", "jira", number, urgency=severity.rank + 1))
+    _place(desk, tx, row | {"number": number}, by=by)
     remind.begin(desk, tx, number, uid)
     if entry.runbook:
         tx.owe(Effect(f"{uid}:checks", "checks", "checks", number, urgency=severity.rank + 1))
+    burns.wanted(desk, tx, table.by_number(tx.c, number))
     return number
+
+
+def _place(desk: Desk, tx: Tx, row: Mapping[str, Any], *, by: str = "") -> None:
+    """Owe an incident its thread, its channel, its line in the digest and its ticket."""
+    uid, service, number, rank = row["uid"], row["service"], int(row["number"]), Severity(row["severity"]).rank
+    if desk.outside.chat is not None:
+        tx.owe(Effect(f"{uid}:root", "root", "slack", number, urgency=rank + 1, bucket=posts(desk, service)))
+        rooms.wanted(desk, tx, table.by_number(tx.c, number), by=by)
+        if desk.policy.digest:
+            follow(desk, tx, number)
+    if desk.outside.tracker is not None and desk.services[service].jira and not row["test"]:
+        tx.owe(Effect(f"{uid}:ticket", "ticket", "jira", number, urgency=rank + 1))
 
 
 def _lock(tx: Tx, number: int) -> Any:

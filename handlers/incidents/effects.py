@@ -22,9 +22,12 @@ from handlers.incidents import decide, findings, owing, private, remind, table, 
 from handlers.incidents.phone import PREFIX
 from handlers.incidents.rules import Severity, Status
 from handlers.incidents.table import INCIDENTS
+from handlers.noise import panel as noise
 from handlers.posts import CLOCK_SLACK, chat_of, post_once
 from handlers.rooms import effects as rooms
 from handlers.rooms.place import place
+from handlers.storms import shown as storm
+from handlers.storms.table import SOURCE as STORM
 from handlers.tickets.effects import taken_to
 from handlers.tickets.rules import description, fields, settings, summary
 from handlers.tickets.rules import level as guard
@@ -128,7 +131,7 @@ def root(desk: Desk, task: Task) -> Outcome:
     row = _row(desk, task)
     if row.private:
         return Outcome(skipped="it is private: it stands in its own channel alone")
-    text, blocks = words.panel(row, *_truth(desk, task))
+    text, blocks = words.panel(row, *_truth(desk, row))
     posted = post_once(desk, task, Post(desk.services[row.service].channel, text, blocks, None, task.key))
 
     def apply(tx: Tx) -> None:
@@ -208,10 +211,14 @@ def panel(desk: Desk, task: Task) -> Outcome:
         return Outcome(skipped="there is no root message to edit")
     if task.key != f"{row.uid}:panel:{row.panel}":
         return Outcome(skipped="a newer edit is on its way")
+    if row.source == STORM:
+        with desk.engine.transaction(time.time()) as tx:
+            storm.retitle(desk, tx, row.number)
+        row = _row(desk, task)
     gone = rooms.edit(desk, row)
     if not row.thread_ts or row.private:
         return Outcome(apply=gone)
-    text, blocks = words.panel(row, *_truth(desk, task))
+    text, blocks = words.panel(row, *_truth(desk, row))
     if not chat_of(desk).edit(Edit(row.channel, row.thread_ts, text, blocks)):
         raise GiveUp(words.ROOT_GONE)
     return Outcome(apply=gone)
@@ -312,11 +319,12 @@ def _row(desk: Desk, task: Task) -> Any:
     return row
 
 
-def _truth(desk: Desk, task: Task) -> tuple[Any, Any, Any]:
-    """The incident's effects, what was asked about it and waits for an answer, and who has which role."""
-    number = task.about or 0
+def _truth(desk: Desk, row: Any) -> tuple[Any, Any, Any, Any]:
+    """The incident's effects, what was asked about it and waits for an answer, who has which role, its storm and its silence."""
+    number = row.number
     with desk.store.read() as c:
-        return table.effects_about(c, number), findings.questions(c, number), table.roles(c, number)
+        effects, asked = table.effects_about(c, number), findings.questions(c, number)
+        return effects, asked, table.roles(c, number), [*storm.blocks(c, row), *noise.blocks(c, row)]
 
 
 def _routing_key(desk: Desk, task: Task, row: Any) -> str:

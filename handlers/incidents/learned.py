@@ -71,6 +71,10 @@ def told(found: Stats, days: int) -> str:
     about = f"{f' of {found.service}' if found.service else ''} in the last {days} {'day' if days == 1 else 'days'}"
     tests = found.tests.incidents
     apart = f" {tests} {'test is' if tests == 1 else 'tests are'} not counted." if tests else ""
+    folded = found.folded.incidents
+    apart += (
+        f" {folded} folded into storms {'is' if folded == 1 else 'are'} not counted, each storm is." if folded else ""
+    )
     if not found.total.incidents:
         return escape(f"No incident{about}, so there is nothing to reckon.{apart}")
     lines = [f"*{escape(_counted(found.total.incidents))}*{escape(about)}.{apart}", *_total(found.total)]

@@ -15,6 +15,7 @@ from handlers.buckets import events, posts
 from handlers.desk import Desk
 from handlers.incidents import table
 from handlers.incidents.rules import Severity
+from handlers.storms import table as storms
 from handlers.tickets.owed import MOVES
 
 NOTE = 20_000
@@ -88,6 +89,24 @@ def ticket_follow_up(tx: Tx, row: Any, kind: str) -> None:
         tx.owe(Effect(key, kind, "jira", row.number, urgency=4, after=last.key, bucket=made.bucket))
 
 
+def checks(desk: Desk, tx: Tx, row: Any) -> None:
+    """Owe the checks of the service's runbook once more, where it has one."""
+    if desk.services[row.service].runbook:
+        key, urgency = table.another_key(tx.c, row, "checks"), Severity(row.severity).rank + 1
+        tx.owe(Effect(key, "checks", "checks", row.number, urgency=urgency))
+
+
+MEMBERS = "members"
+"""The kind of effect that resolves what is folded into a storm that somebody has resolved."""
+
+
+def members(tx: Tx, row: Any, *, by: str) -> None:
+    """Owe the end of whatever is folded into a storm that ends; of other incidents nothing."""
+    if row.source == storms.SOURCE and storms.any_open(tx.c, row.number):
+        key = table.another_key(tx.c, row, MEMBERS)
+        tx.owe(Effect(key, MEMBERS, "reminders", row.number, {"by": by}, urgency=3))
+
+
 DRAFT_PAUSE = 5.0
 """Seconds after the end in which what ends with it, the page and the ticket, still gets into the draft."""
 
@@ -97,7 +116,7 @@ def postmortem(desk: Desk, tx: Tx, row: Any, *, asked: str = "") -> bool:
 
     ``asked``: the key of a person's request for it, whatever the severity, and now.
     """
-    wanted = bool(asked) or Severity(row.severity) in desk.policy.postmortem
+    wanted = bool(asked) or (Severity(row.severity) in desk.policy.postmortem and row.umbrella is None)
     if desk.outside.chat is None or not wanted:
         return False
     version = sum(one.kind == "postmortem" for one in table.effects_about(tx.c, row.number)) + 1

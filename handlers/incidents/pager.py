@@ -20,6 +20,7 @@ from handlers.incidents.phone import PREFIX
 from handlers.incidents.rules import Severity, Status
 from handlers.incidents.table import ANEW, INCIDENTS
 from handlers.rooms import owing as rooms
+from handlers.storms import words as storm_words
 
 SLACK_PERSON = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^>]*)?>")
 SLACK_ADDRESS = re.compile(r"<mailto:([^|>]+)(?:\|[^>]*)?>")
@@ -93,6 +94,8 @@ def _paged(desk: Desk, tx: Tx, number: int) -> tuple[Any, Any]:
     row = table.locked(tx.c, number)
     if not table.is_open(row):
         raise Refused(f"INC-{number} is {row.status}, so nobody is called for it.")
+    if row.umbrella is not None:
+        raise Refused(storm_words.not_of_its_own(row))
     if desk.outside.pager is None:
         raise Refused("The pagerduty: section is missing in captain.yml, so nobody can be called.")
     if not desk.outside.pager.reads:

@@ -26,6 +26,7 @@ from handlers.incidents.compare import Compared, Heard, Kept, Known, Ours, Their
 from handlers.incidents.effects import dedup_key
 from handlers.incidents.rules import Deed, Status
 from handlers.incidents.table import INCIDENTS
+from handlers.storms import table as storms
 from handlers.watchdogs.rules import matching
 
 log = logging.getLogger(__name__)
@@ -161,7 +162,7 @@ def run(desk: Desk, *, turn: int = 0, seconds: float = RUN_S, only: int | None =
     if alerts is not None and only is None:
         _take_in_missed(desk, alerts.value, told)
     known = None if alerts is None else Heard({alert.fingerprint for alert in alerts.value})
-    need = sum(one.open and one.from_alert for one in ours.values())
+    need = sum(one.known_there for one in ours.values())
     needed = compare.looks_needed(known.value if known else (), need_alerts=need)
     for i, row in enumerate(rows):
         if line.over():
@@ -193,10 +194,12 @@ def _tell_lasting(desk: Desk, ours: Iterable[int], told: Told) -> None:
 def _rows(c: Connection, *, turn: int, now: float, only: int | None) -> tuple[list[Any], int]:
     """The incidents to look at, and how many must wait for another turn."""
     t = INCIDENTS()
+    own = t.c.umbrella.is_(None)  # what is folded into a storm is looked at with that
     if only is not None:
-        return [table.by_number(c, only)], 0
-    open_ = _numbers(c, t.c.open_key.is_not(None))
-    over = _numbers(c, table.over_since(now - OVER_FOR))
+        row = table.by_number(c, only)
+        return [row if row.umbrella is None else table.by_number(c, row.umbrella)], 0
+    open_ = _numbers(c, t.c.open_key.is_not(None) & own)
+    over = _numbers(c, table.over_since(now - OVER_FOR) & own)
     first = turn_of(open_, turn, MOST - min(ROOM, len(over)))
     chosen = [*first, *turn_of(over, turn, MOST - len(first))]
     rows = c.execute(sa.select(t).where(t.c.number.in_(chosen)).order_by(t.c.number)).all()
@@ -221,8 +224,15 @@ def _ours(c: Connection, rows: Sequence[Any]) -> dict[int, Ours]:
     """What we hold of these incidents."""
     numbers = [row.number for row in rows]
     firing: dict[int, dict[str, str]] = {}
-    for alert in journal.firing(c, numbers):
-        firing.setdefault(alert.incident, {})[alert.fingerprint] = json.loads(alert.labels).get("alertname", "")
+    elsewhere = {row.number for row in rows if row.frozen_at is not None}
+    of_storms = [
+        (row.number, one) for row in rows if row.source == storms.SOURCE for one in storms.firing(c, row.number)
+    ]
+    for number, alert in [*((one.incident, one) for one in journal.firing(c, numbers)), *of_storms]:
+        if alert.source == payload.Source.ALERTMANAGER.value:
+            firing.setdefault(number, {})[alert.fingerprint] = json.loads(alert.labels).get("alertname", "")
+        else:
+            elsewhere.add(number)  # Alertmanager knows nothing of what others send and of what we see ourselves
     t, reopened = EFFECTS(), {row.number: row.reopened_at or 0.0 for row in rows}
     kept: dict[tuple[int, str], Kept] = {}
     wanted = t.c.about.in_(numbers) & t.c.kind.in_(("page", "page-resolve", "ticket"))
@@ -236,8 +246,9 @@ def _ours(c: Connection, rows: Sequence[Any]) -> dict[int, Ours]:
         row.number: Ours(
             number=row.number,
             status=Status(row.status),
-            from_alert=row.source == "alert",
+            from_alert=row.source in ("alert", storms.SOURCE),
             firing=firing.get(row.number, {}),
+            elsewhere=row.number in elsewhere,
             page=kept.get((row.number, "page")),
             page_resolve=kept.get((row.number, "page-resolve")),
             ticket=kept.get((row.number, "ticket")),
@@ -280,7 +291,7 @@ class _Line:
 
 def _alerts(desk: Desk, line: _Line, ours: Iterable[Ours]) -> Heard[Sequence[ActiveAlert]] | None:
     asked = desk.outside.alerts
-    if asked is None or not (asked.receiver or any(one.open and one.from_alert for one in ours)):
+    if asked is None or not (asked.receiver or any(one.known_there for one in ours)):
         return None
     return line.ask("Alertmanager", asked.active)
 

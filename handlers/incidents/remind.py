@@ -18,7 +18,7 @@ from handlers.incidents.table import TIMELINE
 KIND, LANE = "remind", "reminders"
 DOUBLED = 6
 """How often the pause until the next reminder doubles: a thread must not hold reminders alone."""
-MACHINES = ("Alertmanager", "PagerDuty", "Release Captain")
+MACHINES = ("Alertmanager", "Grafana", "A webhook", "PagerDuty", "Release Captain")
 """Actors whose events are no news from people."""
 OFFERS: Mapping[Reminder, tuple[Deed, ...]] = {
     Reminder.ACKNOWLEDGE: (Deed.ACKNOWLEDGE,),
@@ -60,7 +60,7 @@ def arm(
     pending = (t.c.about == row.number) & (t.c.kind == KIND) & t.c.state.in_((State.WAITING.value, *UNSETTLED))
     for key in tx.c.execute(sa.select(t.c.key).where(pending)).scalars().all():
         tx.cancel(key, "somebody has acted")
-    what = reminder_of(status)
+    what = reminder_of(status) if row.umbrella is None else None  # whoever has its storm is reminded of that
     if what is Reminder.UPDATE and row.next_update_at is not None and row.next_update_at > tx.now:
         after = row.next_update_at - tx.now
     if what is not None:

@@ -1,13 +1,10 @@
-"""The rules of incidents as pure functions: severities, states, who may follow whom, what makes two alerts one incident."""
+"""The rules of incidents as pure functions: severities, states, who may follow whom, and their names."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
 from enum import StrEnum
-
-LONGEST_PART = 100
-"""Characters of one part of an incident's key; a label value may have thousands, an index row may not."""
 
 
 class Severity(StrEnum):
@@ -99,22 +96,6 @@ def reminder_of(status: Status) -> Reminder | None:
 def is_back(resolved_at: float | None, fired_at: float, *, within: float) -> bool:
     """True when what was resolved and fires again is the same incident: ``within`` seconds, none at 0. UNIX s."""
     return resolved_at is not None and within > 0 and fired_at - resolved_at <= within
-
-
-def incident_key(labels: Mapping[str, str], *, service: str, environment: str) -> str:
-    """What makes two alerts one incident: environment, service, and the SLO (or the alert's name).
-
-    A fast and a slow burn of one SLO are one incident; the same SLO in another environment is another one.
-    """
-    subject = labels.get("slo") or labels["alertname"]
-    return "/".join(_part(part) for part in (environment, service, subject))
-
-
-def _part(text: str) -> str:
-    """One part of a key: short enough for any index, and two long ones that differ stay two."""
-    if len(text) > LONGEST_PART:
-        text = f"{text[:LONGEST_PART]}~{incident_uid(text)}"
-    return text.replace("%", "%25").replace("/", "%2F")
 
 
 def incident_uid(*parts: str) -> str:

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 
 from handlers.incidents.table import INCIDENTS, TIMELINE
 
-MACHINES = ("Alertmanager", "Release Captain")
+MACHINES = ("Alertmanager", "Grafana", "A webhook", "Release Captain")
 """Who acts without being a person."""
 KINDS = ("opened", "paged", "acknowledged", "resolved", "reopened")
 """The timeline events that are reckoned with."""
@@ -40,6 +40,8 @@ class Life:
     paged_at: float | None = None
     acked_at: float | None = None
     resolved_at: float | None = None
+    folded: bool = False
+    """Its page was a storm's, which is counted: it was no call of its own, and nobody had to take it."""
 
     @property
     def to_ack(self) -> float | None:
@@ -95,13 +97,14 @@ class Stats:
     services: Sequence[Group]
     weeks: Sequence[Group]
     tests: Group
+    folded: Group
     cut: bool
 
 
 def lives(c: Connection, *, since: float, until: float, service: str = "") -> list[Life]:
     """The incidents opened in a period, oldest first, at most MOST of the newest; by the index of ``opened_at``."""
     t, e = INCIDENTS(), TIMELINE()
-    asked = sa.select(t.c.number, t.c.service, t.c.severity, t.c.test, t.c.opened_at)
+    asked = sa.select(t.c.number, t.c.service, t.c.severity, t.c.test, t.c.opened_at, t.c.umbrella)
     asked = asked.where(t.c.opened_at >= since, t.c.opened_at <= until)
     if service:
         asked = asked.where(t.c.service == service)
@@ -130,7 +133,8 @@ def life(row: Any, events: Iterable[Any]) -> Life:
         elif event.kind == "reopened":
             over = None
     began = row.opened_at if opened is None else opened
-    return Life(row.number, row.service, row.severity, bool(row.test), began, paged, acked, over)
+    folded = row.umbrella is not None
+    return Life(row.number, row.service, row.severity, bool(row.test), began, paged, acked, over, folded)
 
 
 def spread(seconds: Sequence[float]) -> Spread:
@@ -166,8 +170,8 @@ def week(at: float) -> str:
 
 
 def report(found: Sequence[Life], *, since: float, until: float, service: str = "") -> Stats:
-    """What the incidents of a period took: together, by severity, by service and by week; tests for themselves."""
-    real = [one for one in found if not one.test]
+    """What the incidents of a period took: together, by severity, by service and by week; tests and what was folded for themselves."""
+    real = [one for one in found if not one.test and not one.folded]
     return Stats(
         since,
         until,
@@ -177,6 +181,7 @@ def report(found: Sequence[Life], *, since: float, until: float, service: str = 
         _by(real, lambda one: one.service),
         _by(real, lambda one: week(one.opened_at)),
         group("tests", [one for one in found if one.test]),
+        group("folded", [one for one in found if one.folded and not one.test]),
         cut=len(found) >= MOST,
     )
 

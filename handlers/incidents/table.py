@@ -21,7 +21,7 @@ class Incident(SQLModel, table=True):
     ``channel`` and ``thread_ts``: where its panel and thread are; ``room``: the id of its own channel, when it has one.
     ``ticket_id``: Jira's own, which stays when somebody moves the ticket; its key does not.
     ``digest_channel`` without ``digest_ts``: its line in the digest was there, and somebody deleted it.
-    ``umbrella``: the number of the storm it is folded into.
+    ``umbrella``: the number of the storm it is folded into. ``frozen_at``: since when nothing is known of what it is about.
     ``next_update_at``: when the next update is promised; None when it is not, or when the incident is over.
     """
 
@@ -70,6 +70,7 @@ class Incident(SQLModel, table=True):
     panel: int = 0
     panel_owed: bool = False
     umbrella: int | None = None
+    frozen_at: float | None = None
 
 
 class TimelineEvent(SQLModel, table=True):
@@ -154,10 +155,22 @@ def open_by_key(c: Connection, key: str) -> Any:
     return c.execute(sa.select(INCIDENTS()).where(INCIDENTS().c.open_key == key)).first()
 
 
-def open_incidents(c: Connection, *, limit: int = 50) -> Sequence[Any]:
-    """The open incidents, newest first."""
+def open_incidents(c: Connection, *, limit: int = 50, folded: bool = False) -> Sequence[Any]:
+    """The open incidents, newest first; with ``folded`` after them what is folded into a storm, else none of that."""
     t = INCIDENTS()
-    return c.execute(sa.select(t).where(t.c.open_key.is_not(None)).order_by(t.c.number.desc()).limit(limit)).all()
+    asked = sa.select(t).where(t.c.open_key.is_not(None))
+    own = asked.where(t.c.umbrella.is_(None)).order_by(t.c.number.desc()).limit(limit)
+    found = list(c.execute(own).all())
+    if folded and len(found) < limit:
+        rest = asked.where(t.c.umbrella.is_not(None)).order_by(t.c.number.desc()).limit(limit - len(found))
+        found += c.execute(rest).all()
+    return found
+
+
+def count_open(c: Connection) -> int:
+    """How many incidents are open, folded into a storm or not."""
+    t = INCIDENTS()
+    return int(c.execute(sa.select(sa.func.count()).select_from(t).where(t.c.open_key.is_not(None))).scalar_one())
 
 
 def over_since(at: float) -> sa.ColumnElement[bool]:
@@ -166,10 +179,11 @@ def over_since(at: float) -> sa.ColumnElement[bool]:
 
 
 def open_of(c: Connection, service: str) -> Sequence[int]:
-    """The numbers of a service's open incidents, oldest first."""
+    """The numbers of a service's open incidents, oldest first; the storm stands for what is folded into it."""
     t = INCIDENTS()
-    mine = sa.select(t.c.number).where(t.c.service == service, t.c.open_key.is_not(None))
-    return c.execute(mine.order_by(t.c.number)).scalars().all()
+    number = sa.func.coalesce(t.c.umbrella, t.c.number).label("n")
+    mine = sa.select(number).where(t.c.service == service, t.c.open_key.is_not(None))
+    return c.execute(mine.distinct().order_by("n")).scalars().all()
 
 
 def latest_incidents(c: Connection, *, limit: int = 20, among: Sequence[Status] = ()) -> Sequence[Any]:
@@ -295,7 +309,7 @@ def changed(row: Any, deed: Deed, *, actor: str, now: float) -> Mapping[str, Any
     if deed is Deed.MITIGATE:
         return {"mitigated_at": now, "mitigated_by": actor}
     if deed is Deed.RESOLVE:
-        return {"resolved_at": now, "resolved_by": actor, "open_key": None, "next_update_at": None}
+        return {"resolved_at": now, "resolved_by": actor, "open_key": None, "next_update_at": None, "frozen_at": None}
     if deed is Deed.CLOSE:
         return {"closed_at": now, "closed_by": actor}
     return UNMITIGATED if is_open(row) else {**UNMITIGATED, **NOT_OVER, "reopened_at": now}

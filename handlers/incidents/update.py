@@ -116,6 +116,8 @@ def _comment(desk: Desk, tx: Tx, row: Any) -> str:
 def _places(desk: Desk, tx: Tx, row: Any, *, ticket: str) -> list[str]:
     """Where it is told."""
     found = (["its channel"] if row.room else ["its thread"]) if desk.outside.chat is not None else []
+    if row.umbrella is not None and not row.thread_ts and not row.room:
+        found = []  # it is folded into a storm
     if ticket:
         found.append(escape(ticket))
     if follow.shown(desk, tx.c, row):

@@ -7,7 +7,9 @@ from typing import Any
 
 from handlers.alerts.payload import Alert
 from handlers.desk import Desk
+from handlers.incidents import grouping
 from handlers.incidents.rules import Severity, Status
+from handlers.storms import words as storm_words
 
 NEVER_FIRED = "resolved before it fired: nothing to do"
 CAME_TOO_LATE = "already resolved when it arrived: nobody is paged"
@@ -19,6 +21,8 @@ LONGEST_LABEL = 60
 
 def severity_of(desk: Desk, labels: Mapping[str, str]) -> Severity:
     """Our severity for an alert's. A label that is not in the policy pages: silence is the worse mistake."""
+    if desk.policy.no_data is not None and labels.get("alertname") in grouping.BLIND:
+        return desk.policy.no_data
     return desk.policy.severities.get(labels.get("severity", "").lower(), Severity.SEV2)
 
 
@@ -64,6 +68,11 @@ def joined(desk: Desk, row: Any, alert: Alert, severity: Severity) -> str:
     return f"joined INC-{row.number}{_paging(desk, severity, row.service, label(desk, alert, severity))}"
 
 
+def alone(missing: str) -> str:
+    """What is added to the verdict of an alert without a label of the template: it is one incident with nothing else."""
+    return f"; it has no label '{missing}', which group_by wants, so it is an incident of its own"
+
+
 def ended(number: int, firing: int, *, over: bool) -> str:
     """The verdict of an alert that resolved.
 
@@ -74,6 +83,11 @@ def ended(number: int, firing: int, *, over: bool) -> str:
     if firing:
         return f"resolved: {_alerts(firing)} of INC-{number} still {'fires' if firing == 1 else 'fire'}"
     return f"resolved: nothing of INC-{number} fires any more"
+
+
+def frozen(number: int) -> str:
+    """The verdict of an alert that resolved while nothing is known of what it was about."""
+    return f"resolved, but INC-{number} stays open: there is no data, and no data is no end"
 
 
 def _paging(desk: Desk, severity: Severity, service: str, reason: str) -> str:
@@ -90,6 +104,8 @@ def _again(desk: Desk, row: Any) -> str:
     deaf = _deaf(desk, row.service)
     if deaf:
         return f", pages nobody: {deaf}"
+    if row.umbrella is not None:
+        return f", {storm_words.folded(row.umbrella)}"
     if row.status in (Status.ACKNOWLEDGED.value, Status.MITIGATED.value):
         return f", pages nobody again: {row.acked_by[:LONGEST_LABEL]} has it"
     if row.paged_at is not None:
@@ -109,7 +125,9 @@ def _deaf(desk: Desk, service: str) -> str:
 def label(desk: Desk, alert: Alert, severity: Severity) -> str:
     """``severity 'page' is sev2``; and of whom it is when the alert did not say."""
     given = alert.labels.get("severity", "")
-    if given.lower() in desk.policy.severities:
+    if desk.policy.no_data is not None and alert.labels.get("alertname") in grouping.BLIND:
+        said = f"it says that something cannot be measured, which is {severity.value} by incidents.no_data"
+    elif given.lower() in desk.policy.severities:
         said = f"severity '{given[:LONGEST_LABEL]}' is {severity.value}"
     elif given:
         said = f"severity '{given[:LONGEST_LABEL]}' is not among incidents.severities, and the unknown is {severity.value} to be safe"

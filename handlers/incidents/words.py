@@ -74,10 +74,12 @@ ROOT_GONE = "the incident's message is gone: somebody deleted it. Repair posts i
 """Why a panel was given up that repair brings back."""
 
 
-def panel(row: Any, effects: Sequence[Any], asked: Sequence[Any] = (), roles: Sequence[Any] = ()) -> tuple[str, Blocks]:
+def panel(
+    row: Any, effects: Sequence[Any], asked: Sequence[Any] = (), roles: Sequence[Any] = (), more: Sequence[Any] = ()
+) -> tuple[str, Blocks]:
     """The root message: what burns, how bad, who has it, and the truth about each effect. (text, blocks).
 
-    ``asked``: what differs outside, was asked in the thread and has no answer.
+    ``asked``: what differs outside, was asked in the thread and has no answer. ``more``: blocks about its storm and its silence.
     """
     status, severity = Status(row.status), Severity(row.severity)
     text = escape(f"{STATUS_ICON[status]} INC-{row.number} {row.service}: {row.title} ({status.value})")
@@ -100,18 +102,21 @@ def panel(row: Any, effects: Sequence[Any], asked: Sequence[Any] = (), roles: Se
     if row.test:
         text = f"🧪 TEST {text}"
         blocks[0]["text"]["text"] = f"🧪 TEST · INC-{row.number} · {row.title}"
-    alarms = [line for line in (_alarm(row, effects), *(one.text for one in asked)) if line]
+    alarms = [line for line in (_alarm(row, effects), _frozen(row), *(one.text for one in asked)) if line]
     if alarms:
         blocks.insert(1, {"type": "section", "text": {"type": "mrkdwn", "text": "\n".join(alarms)}})
     told = _told(row)
     if told:
         blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": told}})
+    blocks += more
     last = latest.panel(row, now=time.time())
     if last:
         blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": last}})
     context = [{"type": "mrkdwn", "text": line} for line in (truth(row, effects), _when(row)) if line]
     blocks.append({"type": "context", "elements": context})
     buttons = _buttons(row, effects)
+    if row.source == "storm" and not status.open:
+        buttons = [one for one in buttons if one["action_id"] != DEED_BUTTONS[Deed.REOPEN][1]]  # it is never reopened
     if buttons:
         blocks.append({"type": "actions", "block_id": "incident", "elements": buttons})
     return fitted(text, blocks)
@@ -130,6 +135,8 @@ def _buttons(row: Any, effects: Sequence[Any]) -> Blocks:
         made.append(one)
     if status.open:
         made.append(button("Update", "incident update", ref))
+    if status.open and row.source == "alert":
+        made.append(button("Silence…", "incident silence", ref))
     if table.given_up(effects, open_=status.open):
         made.append(button("Repair", "incident repair", ref))
     return made
@@ -216,6 +223,8 @@ def _told(row: Any) -> str:
         name = said.get("slo") or said.get("alertname", "")
         burn = f", {said['burn']} burn" if said.get("burn") not in (None, "", "none") else ""
         lines.append(f"*What burns:* {escape(name)}{escape(burn)}")
+    if said.get("meaning"):
+        lines.append(escape(said["meaning"]))
     if said.get("description"):
         lines.append(escape(said["description"]))
     if said.get("message"):
@@ -258,7 +267,7 @@ def truth(row: Any, effects: Sequence[Any]) -> str:
 
 def _alarm(row: Any, effects: Sequence[Any]) -> str:
     """Said in full size while it is true: somebody should have been woken and has not been."""
-    if not table.is_open(row) or row.test:
+    if not table.is_open(row) or row.test or row.umbrella is not None:
         return ""
     page = next((effect for effect in reversed(effects) if effect.kind == "page"), None)
     if page is None and not Severity(row.severity).pages:
@@ -272,6 +281,13 @@ def _alarm(row: Any, effects: Sequence[Any]) -> str:
         State.RETRYING: f"⚠ *Nobody has been paged yet:* {why} I keep trying; call the on-call yourself.",
     }
     return said.get(State(page.state), "")
+
+
+def _frozen(row: Any) -> str:
+    """Said while nothing is known: what looks calm may burn."""
+    if row.frozen_at is None or not table.is_open(row):
+        return ""
+    return f"∅ *No data since {_instant(row.frozen_at)}:* nobody knows whether it still burns. Only a person ends it."
 
 
 def _effect(row: Any) -> str:
@@ -374,13 +390,15 @@ def ticket_text(desk: Desk, row: Any) -> str:
     return "\n".join(lines)
 
 
-def listing(rows: Sequence[Any], *, everything: bool) -> tuple[str, Blocks]:
-    """Incidents, a line each. (text, blocks)."""
+def listing(rows: Sequence[Any], *, everything: bool, total: int = 0) -> tuple[str, Blocks]:
+    """Incidents, a line each. (text, blocks). ``total``: how many are open, where that is more than are shown."""
     if not rows:
         text = "No incident has ever been opened." if everything else "No incident is open. ✅"
         return text, [{"type": "section", "text": {"type": "mrkdwn", "text": text}}]
     lines = [list_line(row) for row in rows]
-    head = f"{len(rows)} incident{'s' if len(rows) != 1 else ''}" + ("" if everything else " open")
+    count = max(total, len(rows))
+    head = f"{count} incident{'s' if count != 1 else ''}" + ("" if everything else " open")
+    head += f", {len(rows)} of them shown" if count > len(rows) else ""
     blocks: Blocks = [{"type": "section", "text": {"type": "mrkdwn", "text": f"*{head}*"}}]
     blocks += [
         {"type": "section", "text": {"type": "mrkdwn", "text": "\n".join(lines[i : i + 10])}}
@@ -394,6 +412,7 @@ def list_line(row: Any) -> str:
     status = Status(row.status)
     age = duration((row.resolved_at or time.time()) - row.opened_at)
     who = f", {escape(row.acked_by)} has it" if status in (Status.ACKNOWLEDGED, Status.MITIGATED) else ""
+    who += f", in INC-{row.umbrella}" if row.umbrella is not None else ""
     return (
         f"{STATUS_ICON[status]} *INC-{row.number}* {row.severity} {escape(row.service)}: "
         f"{escape(row.title[:120])} ({status.value}, {age}{who})"
@@ -401,10 +420,16 @@ def list_line(row: Any) -> str:
 
 
 def detail(
-    row: Any, effects: Sequence[Any], events: Sequence[Any], asked: Sequence[Any] = (), roles: Sequence[Any] = ()
+    row: Any,
+    effects: Sequence[Any],
+    events: Sequence[Any],
+    asked: Sequence[Any] = (),
+    roles: Sequence[Any] = (),
+    more: Sequence[Any] = (),
+    listed: Sequence[str] = (),
 ) -> tuple[str, Blocks]:
-    """One incident with the truth about its effects and its timeline. (text, blocks)."""
-    _, blocks = panel(row, effects, asked, roles)
+    """One incident with the truth about its effects and its timeline. (text, blocks). ``listed``: what is folded in."""
+    _, blocks = panel(row, effects, asked, roles, more)
     has = [f"{one.role}: {escape(one.name)}" for one in roles]
     lines = [
         f"`{time.strftime('%H:%M:%S', time.gmtime(event.at))}` {escape(event.actor)}: {escape(_happened(event))}"
@@ -414,9 +439,13 @@ def detail(
         blocks.insert(
             -1, {"type": "section", "text": {"type": "mrkdwn", "text": "*Timeline (UTC)*\n" + "\n".join(lines)}}
         )
-    text = "\n".join(
-        [list_line(row), *has, *latest.plain(row), *(one.text for one in asked), truth(row, effects), *lines]
-    )
+    blocks[-1:-1] = [
+        {"type": "section", "text": {"type": "mrkdwn", "text": "\n".join(listed[i : i + 10])}}
+        for i in range(0, len(listed), 10)
+        if row.source == "storm"
+    ]
+    told = [*(one.text for one in asked), truth(row, effects), *listed]
+    text = "\n".join([list_line(row), *has, *latest.plain(row), *told, *lines])
     return fitted(text, blocks)
 
 

@@ -11,6 +11,7 @@ from handlers.desk import Desk
 from handlers.incidents import commands, decide, table
 from handlers.incidents.rules import Status
 from handlers.rooms import owing
+from handlers.storms import words as storm_words
 
 
 def channel(desk: Desk, asker: Asker, incident: str = "") -> Reply:
@@ -26,6 +27,8 @@ def channel(desk: Desk, asker: Asker, incident: str = "") -> Reply:
             return Reply(f"INC-{number} has its channel: <#{row.room}>.", data={"incident": number, "room": row.room})
         if row.status == Status.CLOSED.value:
             raise Refused(f"INC-{number} is closed. `incident reopen INC-{number}` comes first. No channel was made.")
+        if row.umbrella is not None:
+            raise Refused(storm_words.not_of_its_own(row))
         last = table.newest(tx.c, number, owing.ROOM)
         if owing.has(tx, row):
             if not (desk.engine.repair(tx, last.key) or tx.hasten(last.key)):

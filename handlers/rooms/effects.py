@@ -18,9 +18,11 @@ from handlers.desk import Desk
 from handlers.incidents import decide, findings, private, table, words
 from handlers.incidents.phone import PREFIX
 from handlers.incidents.table import INCIDENTS
+from handlers.noise import panel as noise
 from handlers.oncall.commands import answered
 from handlers.posts import SHARE_LAG, chat_of, post_once
 from handlers.rooms import owing, rules
+from handlers.storms import shown as storm
 
 
 def performers(desk: Desk) -> list[Performer]:
@@ -260,12 +262,13 @@ def _in_room(desk: Desk, task: Task, act: Callable[[Desk, Task, Any], Outcome]) 
     return Outcome(skipped="the channel is gone", apply=lambda tx: lost(desk, tx, row, why))
 
 
-def _truth(desk: Desk, row: Any) -> tuple[Any, Any, Any]:
+def _truth(desk: Desk, row: Any) -> tuple[Any, Any, Any, Any]:
     with desk.store.read() as c:
         return (
             table.effects_about(c, row.number),
             findings.questions(c, row.number),
             table.roles(c, row.number),
+            [*storm.blocks(c, row), *noise.blocks(c, row)],
         )
 
 

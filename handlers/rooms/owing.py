@@ -25,6 +25,7 @@ def wanted(desk: Desk, tx: Tx, row: Any, *, by: str = "") -> None:
     ``by``: the Slack id of who opened it.
     """
     automatic = row.private or (Severity(row.severity) in desk.policy.channel_for and not row.test)
+    automatic = automatic and row.umbrella is None
     if desk.outside.chat is not None and automatic and not has(tx, row):
         make(tx, row, by=by)
 

@@ -13,6 +13,7 @@ from handlers.desk import Desk
 from handlers.incidents import change, compare, decide, findings, table
 from handlers.incidents.compare import Compared, Kind
 from handlers.incidents.rules import Deed, Severity, Status
+from handlers.storms import table as storms
 from handlers.tickets import rules
 
 ONCE: Mapping[Kind, int] = dict.fromkeys(Kind, 1)
@@ -68,7 +69,7 @@ def deed_of(status: Status, steps: frozenset[Step]) -> Deed | None:
 
 def _ended(desk: Desk, tx: Tx, row: Any, event: Mapping[str, Any], ref: TicketRef, *, meant: bool) -> None:
     """Somebody ended the ticket: that ends the incident when captain.yml says so and nothing burns any more; else it is asked."""
-    burns = journal.still_firing(tx.c, row.number) > 0 or row.source == "watchdog"
+    burns = journal.still_firing(tx.c, row.number) > 0 or row.source == "watchdog" or storms.carried(tx.c, row) > 0
     if meant and not burns:
         text = f"by {event['name']} in Jira"
         decide.move(desk, tx, row, Deed.RESOLVE, actor=event["name"], text=text, tell_tracker=False)

@@ -18,6 +18,7 @@ from handlers.alerts.payload import FINGERPRINT
 from handlers.incidents import table
 from handlers.incidents.effects import dedup_key
 from handlers.incidents.table import INCIDENTS, TIMELINE
+from handlers.storms import table as storms
 
 SHOWN_ALERTS, SHOWN_REFUSALS, SHOWN_EVENTS, SHOWN_PAGES, SHOWN_AGAIN = 15, 8, 5, 6, 5
 """How many of each a window shows: together they fit into one message."""
@@ -70,6 +71,7 @@ class Story:
     """One incident: its alerts, what was owed for it, what happened to it, what PagerDuty said of it.
 
     Of many alerts, those that decided something and the last ones; ``more`` says how many are not among them.
+    ``caller``: of what is folded into a storm, the incident whose page called its on-call instead.
     """
 
     row: Any
@@ -78,6 +80,7 @@ class Story:
     effects: Sequence[Any]
     events: Sequence[Any]
     heard: Sequence[Any]
+    caller: Story | None = None
 
 
 def window(c: Connection, start: float, end: float) -> Window:
@@ -85,7 +88,8 @@ def window(c: Connection, start: float, end: float) -> Window:
     t, r, i = JOURNAL(), REFUSALS(), INBOX()
     mine = (t.c.received_at >= start) & (t.c.received_at < end)
     # Most alerts of a storm join what the first of them opened; the first are what is asked about.
-    rank = sa.case((t.c.verdict.like("joined%"), 2), (t.c.verdict.like("resolved%"), 1), else_=0)
+    quiet = t.c.verdict.like("joined%") | t.c.verdict.like("opened%the storm%")
+    rank = sa.case((quiet, 2), (t.c.verdict.like("resolved%"), 1), else_=0)
     alerts = _oldest_first(
         c.execute(sa.select(t).where(mine).order_by(rank, t.c.received_at).limit(SHOWN_ALERTS)).all()
     )
@@ -158,7 +162,12 @@ def story(c: Connection, number: int) -> Story | None:
     # Its webhooks cannot be older than itself; its name is in them as the dedup key.
     heard = (i.c.received_at >= row.opened_at) & (i.c.kind == "pagerduty") & i.c.payload.contains(dedup_key(row))
     said = c.execute(sa.select(i).where(heard).order_by(i.c.received_at).limit(LATEST)).all()
-    return Story(row, alerts, total - len(alerts), table.effects_about(c, number), table.timeline(c, number), said)
+    caller = None
+    if row.umbrella is not None and row.severity in storms.WAKING:
+        number_of = storms.caller(c, row.umbrella, row.service) or row.umbrella
+        caller = story(c, number_of) if number_of != number else None
+    effects, events = table.effects_about(c, number), table.timeline(c, number)
+    return Story(row, alerts, total - len(alerts), effects, events, said, caller)
 
 
 def _latest(t: sa.Table, *where: Any, since: float, limit: int = SEARCHED_ALERTS) -> sa.Subquery:

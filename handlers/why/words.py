@@ -57,7 +57,14 @@ def story(found: Story, now: float) -> tuple[str, Blocks]:
 
 
 def answer(found: Story, now: float) -> str:
-    """The question's answer in one sentence."""
+    """The question's answer in one sentence; of what is folded into a storm also of the one that called instead."""
+    if found.caller is None:
+        return _answer(found, now)
+    instead = f"INC-{found.caller.row.number}: {_answer(found.caller, now)}"
+    return f"*Its own page is folded*, because {_reason(found, 'pages nobody: ')}. {instead}"
+
+
+def _answer(found: Story, now: float) -> str:
     row = found.row
     page = next((effect for effect in reversed(found.effects) if effect.kind == "page"), None)
     if page is None:

@@ -13,6 +13,8 @@ from report import Row, percentile
 from size import Run, Size, latency, least, taken
 from subject import Bench, Load, Product
 
+ALONE = 20
+"""Incidents of a storm that page for themselves, as captain.yml has it when it says nothing: what comes after is folded."""
 SLACK_LIMIT = {"pace": 1.0}
 """A storm meets Slack's real limit: one message a second in a channel."""
 
@@ -23,7 +25,7 @@ def storm(bench: Bench, size: Size) -> Iterator[Row]:
     faults: list[str] = []
     for _ in range(size.turns):
         for delay in (0, 100):
-            with bench.product(slack=SLACK_LIMIT) as bot:
+            with bench.product(slack=SLACK_LIMIT, folds=True) as bot:
                 bot.warm(bench.outside)
                 bench.outside.reset(delay_ms=delay)
                 runs.append(_storm(bench, bot, size, delay, faults))
@@ -40,7 +42,9 @@ def storm(bench: Bench, size: Size) -> Iterator[Row]:
     yield Row(f"P10 {name} acknowledged", least(runs, "storm_acked_s"), "s", n, None, "recorded", faults=faults,
               peers="Alertmanager 0.9-1.4; Keep 300-600", note="10 000 / 0.5 G is 2-4 s")  # fmt: skip
     yield Row(f"P10 {name}: most Slack messages in 10 s", max(run["posts_10_s"] for run in runs), "messages", n, None,
-              "≤ 11", at_most=11, faults=faults)  # fmt: skip
+              "≤ 12", at_most=12, faults=faults, note="one a second, and one to the channel of the new alert")  # fmt: skip
+    yield Row(f"P10 {name}: Slack calls in all", max(run["slack_calls"] for run in runs), "calls", n, None, "≤ 150",
+              at_most=150, faults=faults, note=f"pages: {max(run['pages'] for run in runs)}")  # fmt: skip
     yield Row(
         f"P11 new critical alert in {name}, paged after", least(near, "paged_ms"), "ms", n, None, "≤ 100 ms", at_most=100,
         faults=faults, peers="Alertmanager 13-23; Keep 57-99 s", note="worst: " + _worst(near, "paged_ms"),
@@ -63,7 +67,9 @@ def _storm(bench: Bench, bot: Product, size: Size, delay: int, faults: list[str]
     over = threading.Event()
 
     def strike() -> None:
-        new.append(load.closed(bot.port, [subject.alert("new-one", severity="critical")], connections=1))
+        # Of a service whose on-call nobody has called: it is not folded, whatever else comes.
+        critical = subject.alert("new-one", severity="critical", service="gateway")
+        new.append(load.closed(bot.port, [critical], connections=1))
 
     def ask() -> None:
         while not over.is_set():
@@ -77,7 +83,11 @@ def _storm(bench: Bench, bot: Product, size: Size, delay: int, faults: list[str]
         heard = load.closed(bot.port, requests)
     striker.join()
     taken(heard, faults)
-    faults += bot.faults(bench.outside, alerts=size.storm + 1, incidents=groups + 1, warm=True)
+    # The warm-up's incidents are the first of the storm's twenty that page for themselves; one more page is the storm's.
+    folded = groups + subject.WARM // 20 > ALONE
+    paging = ALONE - subject.WARM // 20 + 1 if folded else groups
+    incidents = groups + 1 + folded
+    faults += bot.faults(bench.outside, alerts=size.storm + 1, incidents=incidents, warm=True, pages_of=paging + 1)
     over.set()
     asker.join()
     for one in said:
@@ -87,6 +97,7 @@ def _storm(bench: Bench, bot: Product, size: Size, delay: int, faults: list[str]
     if at is None:
         faults.append("the new critical alert was not paged")
     posts = sorted(when for when, _, method, _ in bench.outside.calls() if method == "chat.postMessage")
+    slack = sum(service == "slack" and method != "respond" for _, service, method, _ in bench.outside.calls())
     most = max((sum(at <= other < at + 10 for other in posts) for at in posts), default=0)
     return {
         "of": "product",
@@ -98,6 +109,8 @@ def _storm(bench: Bench, bot: Product, size: Size, delay: int, faults: list[str]
         "slash_p99_ms": percentile(waits, 0.99),
         "slash_max_ms": max(waits, default=float("nan")),
         "posts_10_s": most,
+        "slack_calls": slack,
+        "pages": len(bench.outside.pages()),
         "other_cpu": busy.other_cpu,
     }
 
@@ -106,7 +119,7 @@ def again(bench: Bench, size: Size) -> Iterator[Row]:
     """P12: memory over one storm and over many of the same shape; open files and threads are back afterwards."""
     faults: list[str] = []
     held: list[dict[str, Any]] = []
-    with bench.product(slack=SLACK_LIMIT) as bot:
+    with bench.product(slack=SLACK_LIMIT, folds=True) as bot:
         bot.warm(bench.outside)
         held.append(bot.holds())
         for n in range(size.storms):
@@ -120,7 +133,8 @@ def again(bench: Bench, size: Size) -> Iterator[Row]:
         _commands(bench, bot, size.storm, faults)
         after = bot.holds()
         pages = bot.count("select count(*) from effects where kind = 'page' and state = 'done'")
-        faults += subject.wrong({"pages": (pages, size.storm // 20 + subject.WARM // 20 + bot.tamper)})
+        first = size.storm // 20 + subject.WARM // 20
+        faults += subject.wrong({"pages": (pages, min(first, ALONE + 1) + bot.tamper)})
     grown = [row["memory_mb"] - held[0]["memory_mb"] for row in held]
     yield Row(
         "P12 memory grown over a storm", grown[1], "MB", size.storm, None, "≤ 20 MB", at_most=20, faults=faults, runs=held,

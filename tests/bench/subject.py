@@ -176,11 +176,14 @@ class Bench:
         made = self.start(folder or self.fresh("product"), **more)
         yield from self._lent(made)
 
-    def start(self, folder: Path, *, slack: dict[str, Any] | None = None) -> Product:
+    def start(self, folder: Path, *, slack: dict[str, Any] | None = None, folds: bool = False) -> Product:
         """Start the bot; returns when it has taken its first (refused) webhook."""
         port = load.free_port()
         config = folder / "captain.yml"
-        config.write_text(yaml.safe_dump(settings(folder, port, self.outside.child.port, slack or {})))
+        made_of = settings(folder, port, self.outside.child.port, slack or {})
+        if not folds:
+            made_of["incidents"] = {"storm": {"keys": 0}}  # each incident is measured, however many there are
+        config.write_text(yaml.safe_dump(made_of))
         command = [sys.executable, "-m", "bot", "serve", "--config", str(config)]
         began = time.monotonic()
         with (folder / "bot.log").open("ab") as log:
@@ -262,9 +265,20 @@ class Product(Child):
             return {row[0] for row in c.execute("select fingerprint from alerts")}
 
     def faults(
-        self, outside: Outside, *, alerts: int, incidents: int, warm: bool = False, strict_pages: bool = True
+        self,
+        outside: Outside,
+        *,
+        alerts: int,
+        incidents: int,
+        warm: bool = False,
+        strict_pages: bool = True,
+        pages_of: int | None = None,
     ) -> list[str]:
-        """What the counts after a run should be and are not; empty when all is right. ``warm``: the warm-up came before."""
+        """What the counts after a run should be and are not; empty when all is right. ``warm``: the warm-up came before.
+
+        ``pages_of``: how many incidents page, where a storm folds the others.
+        """
+        paged = incidents if pages_of is None else pages_of
         if self.tamper:
             with contextlib.closing(sqlite3.connect(self.database, timeout=20)) as c:
                 c.execute("delete from alerts where id = (select max(id) from alerts)")
@@ -276,10 +290,10 @@ class Product(Child):
         seen = {
             "alert rows": (self.count("select count(*) from alerts"), alerts + warm * WARM),
             "incidents": (self.count("select count(*) from incidents"), incidents + warm * WARM // 20),
-            "pages by dedup key": (len({key.split(" ")[0] for key in pages}), incidents),
+            "pages by dedup key": (len({key.split(" ")[0] for key in pages}), paged),
         }
         if strict_pages:
-            seen["page calls"] = (sum(count for _, count in pages.values()), incidents)
+            seen["page calls"] = (sum(count for _, count in pages.values()), paged)
         return found + wrong(seen)
 
 
@@ -294,7 +308,7 @@ def repeated(keys: list[str]) -> list[str]:
 
 
 def settings(folder: Path, port: int, outside: int, slack: dict[str, Any]) -> dict[str, Any]:
-    """captain.yml with every service configured and one service of the catalogue."""
+    """captain.yml with every service configured and two services of the catalogue; the second is called in storms alone."""
     url = f"http://127.0.0.1:{outside}"
     service = {"channel": "C0BENCH01", "pagerduty": "a" * 32, "jira": "OPS"}
     return {
@@ -313,7 +327,7 @@ def settings(folder: Path, port: int, outside: int, slack: dict[str, Any]) -> di
         "prometheus": {"url": f"{url}/prometheus"},
         "kubernetes": {"url": f"{url}/kubernetes"},
         "alertmanager": {"webhook_secret": WEBHOOK_SECRET},
-        "services": {"docs-api": service},
+        "services": {"docs-api": service, "gateway": service | {"channel": "C0BENCH02", "pagerduty": "b" * 32}},
     }
 
 
@@ -334,11 +348,17 @@ def ground(*, tamper: bool = False) -> Iterator[Bench]:
 
 
 def alert(
-    slo: str, *, severity: str = "page", fingerprint: str = "", status: str = "firing", starts: float = 0.0
+    slo: str,
+    *,
+    severity: str = "page",
+    fingerprint: str = "",
+    service: str = "docs-api",
+    status: str = "firing",
+    starts: float = 0.0,
 ) -> bytes:
     """An Alertmanager v4 delivery of one alert, about 700 bytes. ``starts``: UNIX s; now without it."""
     began = dt.datetime.fromtimestamp(starts or time.time(), dt.UTC).isoformat(timespec="milliseconds")
-    labels = {"alertname": "SLOBurnFast", "burn": "fast", "service": "docs-api", "severity": severity, "slo": slo}
+    labels = {"alertname": "SLOBurnFast", "burn": "fast", "service": service, "severity": severity, "slo": slo}
     one = {
         "status": status,
         "labels": labels,
@@ -352,12 +372,12 @@ def alert(
         "receiver": "rc",
         "status": status,
         "alerts": [one],
-        "groupLabels": {"service": "docs-api", "slo": slo},
+        "groupLabels": {"service": service, "slo": slo},
         "commonLabels": labels,
         "commonAnnotations": {},
         "externalURL": "http://alertmanager.example:9093",
         "version": "4",
-        "groupKey": f'{{}}:{{service="docs-api", slo="{slo}"}}',
+        "groupKey": f'{{}}:{{service="{service}", slo="{slo}"}}',
         "truncatedAlerts": 0,
     }
     headers = {"authorization": f"Bearer {WEBHOOK_SECRET}", "content-type": "application/json"}

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.app import load
 from bot.errors import ConfigError
+from bot.settings import load
 
 GOOD = """\
 captain:

@@ -16,6 +16,7 @@ from bot.retention import A_TRANSACTION, Purged
 from bot.store import Store
 from handlers.alerts.journal import JOURNAL
 from handlers.incidents.table import INCIDENTS, TIMELINE
+from handlers.noise.table import HOLDS, SILENCES
 
 NOW = 1_800_000_000.0
 OLD, NEW = NOW - 100 * 86400, NOW - 10 * 86400
@@ -121,6 +122,21 @@ def test_of_effects_only_what_was_said_about_long_closed_incidents_goes(store: S
             effect(c, key, kind, about, **more)
     assert purge(store).messages == 7
     assert left(store, EFFECTS().c.key) == kept.keys()
+
+
+def test_what_is_held_and_what_holds_it_stay_until_they_are_over(store: Store):
+    with store.write() as c:
+        for n, (name, over) in enumerate((("held on", None), ("held long ago", OLD), ("held lately", NEW)), 1):
+            alert(c, name, OLD, None)
+            row = {"id": n, "alert": n, "kind": "silence", "key": "k", "service": "docs-api", "rank": 1, "since": OLD}
+            c.execute(HOLDS().insert(), row | {"turn": 1, "over_at": over, "outcome": ""})
+            row = {"id": n, "uid": f"s{n}", "open_key": None if over else "s", "kind": "silence", "name": name}
+            row |= {"by_name": "alice", "made_at": OLD, "end_at": OLD, "length": 1.0, "ended_at": over}
+            c.execute(SILENCES().insert(), row)
+    gone = purge(store)
+    assert (gone.alerts, gone.holds, gone.silences) == (2, 1, 1)
+    assert left(store, JOURNAL().c.fingerprint) == {"held on"}
+    assert left(store, SILENCES().c.name) == {"held on", "held lately"}
 
 
 def test_the_rest_goes_by_its_age_and_incidents_stay(store: Store):

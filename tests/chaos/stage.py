@@ -237,7 +237,8 @@ class Stage:
             "kubernetes": {"url": f"{url}/kubernetes", "timeout": 1},
             "alertmanager": {"webhook_secret": WEBHOOK_SECRET},
             # What comes back is a new incident: page, ticket and thread of each are counted.
-            "incidents": {"reopen_within": 0},
+            # And each incident owes its own, however many there are at once.
+            "incidents": {"reopen_within": 0, "storm": {"keys": 0}},
             "services": services,
             "flags": {
                 name: {"service": service, "object": place, "on": "true"}

@@ -1,4 +1,4 @@
-"""Bodies that real services sent, for tests that hear them."""
+"""Bodies as real services send them, for tests that hear them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,15 @@ def alertmanager_body() -> Callable[[str], dict[str, Any]]:
     Names: firing-single (one fast burn), resolved (one slow burn that ended), group-of-60 (alerts A0 to A59).
     """
     return lambda name: json.loads((DATA / "alertmanager" / f"{name}.json").read_text())
+
+
+@pytest.fixture
+def grafana_body() -> Callable[[str], dict[str, Any]]:
+    """``grafana_body("firing")``: a body in the shape of Grafana 12's webhook contact point, yours to change.
+
+    Names: firing and resolved (one burn), missing-series (its end for want of a series), no-data and error (of its rule).
+    """
+    return lambda name: json.loads((DATA / "grafana" / f"{name}.json").read_text())
 
 
 @pytest.fixture

@@ -21,12 +21,24 @@ OF_AN_INCIDENT: Mapping[str, str] = {
     "roles": "incident",
 }
 """The tables that hold an incident, and the column that says which."""
-BESIDE: Mapping[str, str] = {"inbox": "key", "audit": "", "refusals": "", "effects": "key", "flags": "uid"}
-"""The tables that grow beside the incidents, and the text that must be another one in each row; of the effects, those about none."""
-NOW = frozenset({"alembic_version", "replicas", "paces", "heartbeats"})
+BESIDE: Mapping[str, str] = {
+    "inbox": "key",
+    "audit": "",
+    "refusals": "",
+    "effects": "key",
+    "flags": "uid",
+    "silences": "uid",
+    "holds": "alert",
+}
+"""The tables that grow beside the incidents, and what must be another one in each row; of the effects, those about none."""
+NOW = frozenset({"alembic_version", "replicas", "paces", "heartbeats", "slo_states", "storm_calls"})
 """The tables that hold what is, not what was."""
-NUMBERED = frozenset({"alerts", "timeline", "roles", "audit", "refusals", "flags"})
+NUMBERED = frozenset({"alerts", "timeline", "roles", "audit", "refusals", "flags", "silences", "holds"})
 """The tables whose ``id`` the database gives."""
+FAR = 1_000_000_000
+"""More than there are alerts."""
+ELSEWHERE = (("holds", "silence"), ("holds", "incident"), ("silences", "incident"))
+"""Numbers of what is not copied along."""
 DAY = 86400.0
 AT_ONCE = 100
 """Incidents that are copied in one transaction."""
@@ -150,8 +162,13 @@ def _line(table: str, row: Mapping[str, Any], one: Mapping[str, Any] | None, *, 
     if table == "effects" and over and values["state"] in ("waiting", "owed", "retrying"):
         # What is still to be asked of people about what is over lapses when its time has come, and that is long ago.
         values |= {"state": "skipped", "done_at": values["due_at"]}
+    # What is on, or held, goes on in its model alone.
     if table == "flags":
         values |= {"on_key": None, "off_at": values["off_at"] or values["until"]}
+    if table == "silences":
+        values |= {"open_key": None, "ended_at": values["ended_at"] or values["end_at"]}
+    if table == "holds":
+        values |= {"over_at": values["over_at"] or values["since"]}
     for i, (name, value) in enumerate(values.items()):
         change = _change(table, name, value, one)
         if change is not None:
@@ -161,6 +178,8 @@ def _line(table: str, row: Mapping[str, Any], one: Mapping[str, Any] | None, *, 
 
 def _change(table: str, name: str, value: Any, one: Mapping[str, Any] | None) -> Change | None:
     """How a value becomes another one in a copy; None where it stays."""
+    if table == "effects" and one is not None and name in ("key", "after") and value and one["uid"] not in value:
+        return lambda old, copy: f"{old}/{copy.uid}"  # of a silence, which has a uid of its own
     own = _own(table, name, one)
     if own is not None or not value or isinstance(value, bool):
         return own
@@ -172,15 +191,18 @@ def _change(table: str, name: str, value: Any, one: Mapping[str, Any] | None) ->
 
 
 def _is_time(name: str) -> bool:
-    return name == "at" or name.endswith("_at") or name in ("until", "deadline")
+    return name == "at" or name.endswith("_at") or name in ("since", "until", "deadline")
 
 
 def _own(table: str, name: str, one: Mapping[str, Any] | None) -> Change | None:
     """What no other row has: numbers, fingerprints, keys."""
     if table == "alerts" and name == "fingerprint":
         return lambda old, copy: copy.prints(old)
+    if one is None and BESIDE[table] == name:
+        # Nobody looks for the alert of a hold that is over; its number is as good as any.
+        return lambda old, copy: f"{old[:-16]}{copy.uid}" if isinstance(old, str) else FAR + copy.number
     if one is None:
-        return (lambda old, copy: f"{old[:-16]}{copy.uid}") if BESIDE[table] == name else None
+        return (lambda _old, copy: FAR + copy.number) if (table, name) in ELSEWHERE else None
     if OF_AN_INCIDENT[table] == name:
         return lambda _old, copy: copy.number
     if table == "incidents" and name in ("key", "open_key") and one["open_key"] is not None:

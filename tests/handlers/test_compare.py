@@ -52,6 +52,11 @@ def test_an_incident_that_a_person_opened_needs_no_alert():
     assert found(ours(from_alert=False, firing={}), alerts=set()) == Compared()
 
 
+def test_what_another_sender_sees_burn_is_nothing_that_alertmanager_could_know():
+    assert found(ours(elsewhere=True, firing={}), alerts=set()) == Compared()
+    assert found(ours(elsewhere=True), alerts=set()) == Compared(), "one of its alerts burns on elsewhere"
+
+
 def test_an_incident_none_of_whose_alerts_fires_any_more_is_asked_about():
     assert "Is it over?" in found(ours(firing={}), alerts={"other"}).seen[Kind.ALERT_GONE]
 
@@ -149,6 +154,7 @@ OURS = st.builds(
     KEPT,
     KEPT,
     st.sampled_from(["", "OPS-1"]),
+    st.booleans(),
 )
 PAGES = st.none() | st.builds(
     page,

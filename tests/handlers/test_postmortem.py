@@ -19,6 +19,7 @@ def incident(**changes):
         "number": 7, "service": "docs-api", "environment": "prod", "severity": "sev2", "title": "it burns",
         "status": "resolved", "source": "person", "about": "{}", "opened_at": NOW, "opened_by": "alice",
         "resolved_at": NOW + 600, "resolved_by": "alice", "test": False, "ticket_key": "", "ticket_url": "", "checks": "",
+        "umbrella": None,
     }  # fmt: skip
     return SimpleNamespace(**(row | changes))
 

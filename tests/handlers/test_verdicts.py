@@ -45,6 +45,7 @@ def incident(**changes):
         "service": "docs-api",
         "paged_at": None,
         "acked_by": "",
+        "umbrella": None,
     }
     return SimpleNamespace(**(row | changes))
 

@@ -150,7 +150,7 @@ def incident_row(**changes):
     row = {
         "number": 7, "uid": "u", "service": "docs-api", "environment": "prod", "severity": "sev2", "title": "it burns",
         "status": "triggered", "source": "person", "about": "{}", "opened_at": NOW, "opened_by": "x", "acked_by": "",
-        "acked_at": None, "resolved_at": None, "paged_at": NOW, "reopened_at": None,
+        "acked_at": None, "resolved_at": None, "paged_at": NOW, "reopened_at": None, "umbrella": None,
     }  # fmt: skip
     return record(**(row | changes))
 

@@ -25,8 +25,8 @@ def incident(**changes):
         "status": "triggered", "source": "alert", "about": '{"slo": "docs-api-availability", "burn": "fast"}',
         "opened_at": NOW - 90, "opened_by": "Alertmanager", "acked_by": "", "acked_at": None, "resolved_at": None,
         "resolved_by": "", "mitigated_at": None, "test": False, "mitigated_by": "", "closed_at": None, "closed_by": "",
-        "reopened_at": None, "room": "", "ticket_key": "", "ticket_url": "", "checks": "", "update_text": "", "update_at": None,
-        "update_by": "", "next_update_at": None, "private": False,
+        "frozen_at": None, "reopened_at": None, "room": "", "ticket_key": "", "ticket_url": "", "checks": "", "update_text": "", "update_at": None,
+        "update_by": "", "next_update_at": None, "private": False, "umbrella": None,
     }  # fmt: skip
     return SimpleNamespace(**(row | changes))
 

@@ -8,8 +8,8 @@ import pytest
 from ground.town import Town, user
 from ground.waiting import until
 
-from bot.app import load
 from bot.errors import ConfigError
+from bot.settings import load
 
 
 @pytest.fixture(params=["socket", "http"])

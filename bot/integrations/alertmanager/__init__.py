@@ -27,6 +27,43 @@ class ActiveAlert:
     receivers: Sequence[str] = ()
 
 
+@dataclass(frozen=True)
+class LabelMatcher:
+    """One condition of a silence. ``equal`` False turns it round; an expression has to match the whole value."""
+
+    name: str
+    value: str
+    regex: bool = False
+    equal: bool = True
+
+
+@dataclass(frozen=True)
+class Silence:
+    """A silence as ``/api/v2/silences`` tells it. ``state``: active, pending or expired. ``ends_at``: RFC 3339."""
+
+    id: str
+    state: str
+    matchers: Sequence[LabelMatcher]
+    ends_at: str
+    created_by: str
+    comment: str
+
+
+@dataclass(frozen=True)
+class SilenceAsk:
+    """A silence that is to be, from now until ``until`` (UNIX s). ``id``: of the one whose end is to be changed.
+
+    ``by``: monotonic s by which the call has to leave: after that another process may be doing the same.
+    """
+
+    matchers: Sequence[LabelMatcher]
+    until: float
+    created_by: str
+    comment: str
+    by: float
+    id: str = ""
+
+
 class Alerts(Protocol):
     """What the bot asks of Alertmanager. Every call has a hard timeout and raises Retry or GiveUp.
 
@@ -36,6 +73,18 @@ class Alerts(Protocol):
     receiver: str
 
     def active(self) -> Sequence[ActiveAlert]: ...
+
+    def silences(self) -> Sequence[Silence]:
+        """Every silence it knows, those that have ended lately too."""
+        ...
+
+    def silence(self, ask: SilenceAsk) -> str:
+        """Make a silence, or give one another end; its id. Asked twice it makes two: look before asking again."""
+        ...
+
+    def expire(self, silence: str) -> None:
+        """End a silence now; one that has ended stays ended, and one that is not known is none."""
+        ...
 
     def ping(self) -> str:
         """One cheap call that proves it answers; returns its version."""

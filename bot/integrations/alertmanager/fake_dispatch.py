@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -126,13 +126,14 @@ class Dispatcher:
                 alerts = self._awake(group, now)
                 firing = {a.fingerprint for a in alerts if not a.resolved(now)}
                 resolved = {a.fingerprint for a in alerts if a.resolved(now)}
+                over = {f: a for f in group.members if (a := self.held.alerts.get(f)) is None or a.resolved(now)}
                 needed = self._needed(group, firing, resolved, now)
                 body = self._body(group, alerts, now) if needed else {}
             if not needed or self._send(body, stop):
                 with self._changed:
                     if needed:
                         group.told_firing, group.told_resolved, group.told_at = firing, resolved, now
-                    self._forget(group, now)
+                    self._forget(group, over)
         finally:
             with self._changed:
                 group.busy = False
@@ -157,11 +158,10 @@ class Dispatcher:
             return bool(group.told_firing)
         return not resolved <= group.told_resolved or now - group.told_at >= self.timing.repeat_interval
 
-    def _forget(self, group: Group, now: float) -> None:
-        """Let go of alerts whose end was known when this notification was made."""
-        for fingerprint in list(group.members):
-            alert = self.held.alerts.get(fingerprint)
-            if alert is None or alert.resolved(now):
+    def _forget(self, group: Group, over: Mapping[str, Alert | None]) -> None:
+        """Let go of alerts that were over when this was begun; one that has ended while it was sent is told first."""
+        for fingerprint, alert in over.items():
+            if self.held.alerts.get(fingerprint) is alert:
                 group.members.discard(fingerprint)
                 self.held.alerts.pop(fingerprint, None)
 

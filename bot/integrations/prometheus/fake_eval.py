@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 
-from bot.integrations.prometheus.fake_functions import OVER_RANGE, histogram_quantile
+from bot.integrations.prometheus.fake_functions import OVER_RANGE, BadLabelError, histogram_quantile, label_replace
 from bot.integrations.prometheus.fake_series import Labels, Point, Source
 from bot.integrations.prometheus.fake_syntax import (
     COMPARISONS,
@@ -130,6 +130,11 @@ class Evaluation:
                 found = held[0][1] if len(held) == 1 else math.nan
             case "histogram_quantile":
                 found = _unique(histogram_quantile(_scalar(args[0]), _vector(args[1])))
+            case "label_replace":
+                try:
+                    found = _unique(label_replace(_vector(args[0]), *(_text(arg) for arg in args[1:])))
+                except BadLabelError as problem:
+                    raise ExecutionError(str(problem)) from problem
             case _:
                 change = _CHANGES[node.name]
                 others = [_scalar(arg) for arg in args[1:]]
@@ -194,6 +199,11 @@ def _vector(value: Value) -> Vector:
 def _scalar(value: Value) -> float:
     assert isinstance(value, (float, int))
     return float(value)
+
+
+def _text(value: Value) -> str:
+    assert isinstance(value, str)
+    return value
 
 
 def _unique(found: Vector) -> Vector:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from bisect import bisect_left
 from collections.abc import Callable
 from itertools import pairwise
@@ -93,6 +94,42 @@ def histogram_quantile(q: float, vector: list[tuple[Labels, float]]) -> list[tup
         rest = tuple(p for p in labels if p[0] not in ("le", "__name__"))
         groups.setdefault(rest, []).append((edge, count))
     return [(labels, _quantile(q, sorted(buckets, key=_edge))) for labels, buckets in groups.items()]
+
+
+class BadLabelError(Exception):
+    """``label_replace`` was given a label or a pattern that cannot be."""
+
+
+def label_replace(
+    vector: list[tuple[Labels, float]], target: str, replacement: str, source: str, pattern: str
+) -> list[tuple[Labels, float]]:
+    """The vector with a label set from another where the whole of that matches; an empty result takes the label away."""
+    try:
+        wanted = re.compile(pattern)
+    except re.error as problem:
+        raise BadLabelError(f"invalid regular expression in label_replace(): {pattern}") from problem
+    if not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", target):
+        raise BadLabelError(f"invalid destination label name in label_replace(): {target}")
+    made: list[tuple[Labels, float]] = []
+    for labels, value in vector:
+        found = wanted.fullmatch(dict(labels).get(source, ""))
+        if found is None:
+            made.append((labels, value))
+            continue
+        kept = {name: text for name, text in labels if name != target}
+        text = _expanded(replacement, found)
+        made.append((tuple(sorted((kept | {target: text} if text else kept).items())), value))
+    return made
+
+
+def _expanded(template: str, found: re.Match[str]) -> str:
+    """``$1``, ``${1}`` and ``$name`` as Go expands them: the longest name, and nothing for a group that is not there."""
+    groups = {str(n + 1): text for n, text in enumerate(found.groups())} | found.groupdict() | {"0": found[0]}
+
+    def one(mark: re.Match[str]) -> str:
+        return "$" if mark[0] == "$$" else groups.get(mark[1] or mark[2], "") or ""
+
+    return re.sub(r"\$\$|\$\{(\w+)\}|\$(\w+)", one, template)
 
 
 def _edge(bucket: tuple[float, float]) -> float:

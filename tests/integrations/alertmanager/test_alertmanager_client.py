@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, JSONResponse
 from starlette.routing import Route
 
 from bot.errors import GiveUp, Retry
-from bot.integrations.alertmanager import AlertmanagerSettings
+from bot.integrations.alertmanager import AlertmanagerSettings, LabelMatcher, SilenceAsk
 from bot.integrations.alertmanager.client import AlertmanagerClient
 from bot.integrations.alertmanager.fake import FakeAlertmanager
 
@@ -47,6 +47,47 @@ def test_active_alerts_with_their_silences(client, fake):
     )  # fmt: skip
     (alert,) = client.active()
     assert (alert.state, alert.silenced_by) == ("suppressed", (name,))
+
+
+def ask(**more):
+    said = {"matchers": [LabelMatcher("service", "docs-api")], "until": time.time() + 600, "created_by": "Zoë"}
+    return SilenceAsk(**{**said, "comment": "new disks", "by": time.monotonic() + 5, **more})
+
+
+def test_a_silence_is_made_given_another_end_and_ended(client, fake):
+    fake.burn("docs-api")
+    name = client.silence(ask())
+    (made,) = client.silences()
+    assert (made.id, made.state, made.created_by, made.comment) == (name, "active", "Zoë", "new disks")
+    assert made.matchers == (LabelMatcher("service", "docs-api"),)
+    assert client.active()[0].silenced_by == (name,)
+    assert client.silence(ask(id=name, until=time.time() + 7200)) == name
+    assert [one.ends_at > made.ends_at for one in client.silences()] == [True]
+    client.expire(name)
+    assert client.active()[0].state == "active"
+    client.expire(name)
+    client.expire("00000000-0000-0000-0000-000000000000")
+    assert [one.state for one in client.silences()] == ["expired"]
+
+
+def test_a_silence_that_ended_before_it_began_is_refused(client):
+    with pytest.raises(GiveUp, match="end time can't be in the past|start time must be before end time"):
+        client.silence(ask(until=time.time() - 60))
+
+
+def test_a_silence_whose_answer_is_lost_may_have_been_made(client, fake):
+    fake.faults.breaks("reset")
+    with pytest.raises(Retry) as caught:
+        client.silence(ask())
+    assert caught.value.unknown
+    fake.faults.mend()
+    assert len(client.silences()) == 1
+
+
+def test_what_waited_too_long_is_not_sent(client, fake):
+    with pytest.raises(Retry, match="looks again first"):
+        client.silence(ask(by=time.monotonic() - 1))
+    assert client.silences() == ()
 
 
 def test_ping_tells_the_version(client):

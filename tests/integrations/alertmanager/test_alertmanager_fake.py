@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from ground.waiting import until
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -32,6 +34,8 @@ class Receiver:
         self.headers: list[dict] = []
         self.at: list[float] = []
         self.statuses: list[int] = []
+        self.meanwhile: Callable[[], object] | None = None
+        """Done once, before the next delivery is answered."""
         self.came = threading.Condition()
         self.served = serve(Starlette(routes=[Route("/hook", self.hook, methods=["POST"])]))
         self.url = self.served.url + "/hook"
@@ -44,6 +48,9 @@ class Receiver:
             self.headers.append(dict(request.headers))
             self.at.append(time.monotonic())
             self.came.notify_all()
+            meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            await run_in_threadpool(meanwhile)
         return Response(status_code=status)
 
     def wait(self, count: int, seconds: float = 5.0) -> list[dict]:
@@ -281,6 +288,14 @@ def test_alerts_by_post_fire_and_are_resolved_by_their_end(fake, receiver, api):
     requests.post(f"{api}/alerts", json=[ended], timeout=5)
     assert receiver.wait(2)[1]["status"] == "resolved"
     assert requests.get(f"{api}/alerts", timeout=5).json() == []
+
+
+def test_an_alert_that_ends_while_its_firing_is_being_told_is_told_to_have_ended(fake, receiver, api):
+    alert = {"labels": {"alertname": "X", "service": "s", "slo": "brief"}, "startsAt": "2026-01-01T00:00:00Z"}
+    ended = {**alert, "endsAt": "2026-01-01T01:00:00Z"}
+    receiver.meanwhile = lambda: requests.post(f"{api}/alerts", json=[ended], timeout=5)
+    requests.post(f"{api}/alerts", json=[alert], timeout=5)
+    assert [body["status"] for body in receiver.wait(2)] == ["firing", "resolved"]
 
 
 GOOD = {"startsAt": "2026-01-01T00:00:00Z", "endsAt": "2099-01-01T00:00:00Z", "createdBy": "me", "comment": "c"}

@@ -95,6 +95,9 @@ QUERIES = [
     "up or vector(1)", "nothing_here or vector(0)", "up and up", "up unless up", "-temperature", "+temperature",
     "temperature + 1 and temperature > 0 or vector(9)", "tiny", "tiny * 2", "words", 'words{text=~".*ünï.*"}',
     "absent(nothing_here)", "absent(up)", 'absent(nothing_here{a="b",c=~"d",e="f",e="g"})', "absent(sum(nothing_here))",
+    'label_replace(up, "part", "bad:300", "", "")', 'label_replace(sum(up), "part", "total", "", "")', 'label_replace(up, "app", "$1", "pod", "(.*)-0")',
+    'label_replace(up, "app", "${1}x$2$$", "pod", "(docs).*")', 'label_replace(up, "pod", "", "pod", ".*")', 'label_replace(up, "a", "b", "pod", "none")',
+    'label_replace(sum(up), "p", "1", "", "") or label_replace(sum(nothing_here), "p", "2", "", "") or label_replace(count(up), "p", "3", "", "")',
     "scalar(up)", 'scalar(tiny{size="large"})', "scalar(nothing_here)", 'vector(scalar(rooms{room="one"})) * 2',
     "jobs_total[1m]", "nothing_here[1m]", "up * 2 # a comment", "sum(\n  up\n) by (job)", "SUM(up)", "up{}", '{pod="gateway-0",__name__="up"}',
 ]  # fmt: skip
@@ -103,7 +106,7 @@ REFUSED = [
     "", "#", "up{", "up{a", "up{a=", 'up{a="b', 'up{a="b"', 'up{a="b" c="d"}', "foo(up)", "rate(up)", "sum(rate(up[5m]) ",
     '{job=~".*"}', "{}", 'up{job=~"("}', "1 > 2", "up offset", "up[5x]", "up[5m", "up[]", "up[5]", "sum(1)", "up)", "1 and up", "up or 1",
     "clamp_min(up)", "topk(up)", "sum()", "up $", 'up{job="istio"}{a="b"}', "up[5m][5m]", "(up)[5m]", 'up{__name__="x"}', "rate(up[0s])",
-    "up + bool up", "up > bool", "sum by (a", "1 +", "vector(up)", "rate(rate(up[5m]))", "-up[5m]", "up[5m] + 1", "up up", "'a' + 1",
+    "up + bool up", "up > bool", 'label_replace(tiny, "size", "one", "", "")', 'label_replace(up, "a-b", "x", "", "")', 'label_replace(1, "a", "b", "", "")', "sum by (a", "1 +", "vector(up)", "rate(rate(up[5m]))", "-up[5m]", "up[5m] + 1", "up up", "'a' + 1",
     "istio_requests_total + ignoring(response_code) istio_requests_total", "sum(up) + on(job) up", "up on(job) up",
     "rooms * on() temperature", 'rate({__name__=~"istio_request_duration_milliseconds_(count|sum)"}[5m])', "sum by (1) (up)", "sum by (a b) (up)", "sum by", "sum(up,)",
     "sum(up up)", "rate(up[5m] up)", "bool", "on", "(up", "sum(up", "rate(up", "]", "}", ",", "up 5", 'up "x"', "up{,}", 'up{1="a"}', "up == == up",

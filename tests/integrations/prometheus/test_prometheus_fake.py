@@ -116,7 +116,7 @@ def test_what_cannot_be_is_refused(fake, wrong):
     ("query", "what"),
     [
         ("predict_linear(up[5m], 3600)", "the function predict_linear()"),
-        ("label_replace(up, 'a', '$1', 'b', '(.*)')", "the function label_replace()"),
+        ("label_join(up, 'a', '-', 'b', 'c')", "the function label_join()"),
         ("quantile(0.9, up)", "the aggregation quantile"),
         ("stddev by (job) (up)", "the aggregation stddev"),
         ("rate(up[5m:1m])", "subqueries"),

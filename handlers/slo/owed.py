@@ -1,0 +1,25 @@
+"""What an incident about an SLO owes beside page and thread: what its burn means, said below its first message."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bot.effects import Effect, Tx
+from handlers.desk import Desk
+from handlers.incidents import table
+from handlers.incidents.rules import Severity
+from handlers.slo.kinds import MISSING
+
+KIND = "burn"
+
+
+def wanted(desk: Desk, tx: Tx, row: Any) -> None:
+    """Owe it, where the incident is about an SLO of captain.yml that burns, and there is somebody to ask and to tell."""
+    about: Mapping[str, str] = table.about(row)
+    if about.get("slo") not in desk.slos or about.get("alertname") == MISSING or row.test:
+        return
+    if desk.outside.metrics is None or desk.outside.chat is None:
+        return
+    # A lane that looks: a Prometheus that is slow delays no message, and no page.
+    tx.owe(Effect(table.another_key(tx.c, row, KIND), KIND, "checks", row.number, urgency=Severity(row.severity).rank))
