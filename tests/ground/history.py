@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -118,7 +118,7 @@ def grow(
 ) -> None:
     """Copy incidents, those that are over or those that are open, so that they began evenly over the last ``days`` days.
 
-    Fingerprints and uids are drawn, so that no index gets them in order. Rows beside come along, one of each table.
+    Fingerprints and uids are drawn, so that no index gets them in order. Rows beside come along, two of each table.
     """
     of = [one for one in model.models if one.over is not open_]
     assert of, "there is nothing to copy"
@@ -133,7 +133,7 @@ def grow(
                 batch[name] += [line.copied(copy) for line in lines]
             for name, lines in model.beside.items():
                 if lines and not open_:
-                    batch[name].append(lines[i % len(lines)].copied(copy))
+                    batch[name] += [lines[(2 * i + n) % len(lines)].copied(_another(copy, n, chance)) for n in (0, 1)]
         with store.write() as c:
             for name, rows in batch.items():
                 _insert(c, name, model.columns[name], rows)
@@ -151,6 +151,11 @@ def _copy(number: int, later: float, chance: random.Random) -> Copy:
         later,
         lambda old: prints.setdefault(old, f"{chance.getrandbits(64):016x}"),
     )
+
+
+def _another(copy: Copy, n: int, chance: random.Random) -> Copy:
+    """What the n-th row beside a copy has of its own."""
+    return replace(copy, number=2 * copy.number + n, uid=f"{chance.getrandbits(64):016x}")
 
 
 def _ours(table: str, column: str) -> bool:

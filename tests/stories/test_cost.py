@@ -24,8 +24,8 @@ from handlers.flags import table as flags
 from handlers.incidents import table
 from handlers.subjects import TICKS
 
-INCIDENTS, MORE = 450, 1050
-"""Past incidents that every statement is asked with first, and those that come along then: more than two purges take at once."""
+INCIDENTS, MORE = 450, 450
+"""Past incidents that every statement is asked with first, and those that come along then: about what a purge takes at once, and twice that."""
 BOUNDED = frozenset(
     {
         "ix_alerts_undecided", "ix_effects_due", "ix_effects_left", "ix_effects_waiting", "ix_flags_on", "ix_holds_still",
