@@ -61,6 +61,8 @@ def _judged(corner: Corner, size: Size, runs: list[Run], faults: list[str], mega
     """The rows of a corner; ``floor`` is the best run without history."""
     told = f"P18 {corner}: "
     note = f"{megabytes:.0f} MB on disk; other work on this machine moves it: see other_cpu of each run"
+    if corner.open > NONE.open:
+        note += f"; the command lists up to fifty incidents, and {NONE.open} of none"
     rate, none = most(runs, "corner"), most(runs, "none")
     yield Row(f"{told}ingest", rate, "alerts/s", size.growth_alerts, none, "≥ 0.7 of none", "ratio",
               at_least=0.7, faults=faults, runs=runs, note=note)  # fmt: skip

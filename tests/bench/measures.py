@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import detection
 import growth
 import load
 import storms
@@ -350,4 +351,5 @@ MEASURES: dict[str, Callable[[Bench, Size], Iterator[Row]]] = {
     "P13": kills,
     "P14": life,
     "P18": growth.growth,
+    "P19": detection.detection,
 }
