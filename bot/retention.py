@@ -14,7 +14,7 @@ from bot.refusals import REFUSALS
 from bot.store import Store
 from handlers.alerts.journal import JOURNAL
 from handlers.incidents.table import INCIDENTS, TIMELINE
-from handlers.noise.table import HOLDS, SILENCES
+from handlers.noise.table import FLAPS, HOLDS, SILENCES
 
 A_TRANSACTION = 500
 """Rows deleted in one transaction: nobody who waits to write waits long."""
@@ -58,6 +58,7 @@ class Purged:
     workflows: int = 0
     holds: int = 0
     silences: int = 0
+    flaps: int = 0
 
     def __str__(self) -> str:
         return ", ".join(f"{count} {name}" for name, count in asdict(self).items())
@@ -79,7 +80,7 @@ def purge(store: Store, workflows: Callable[[float], int], *, now: float, days: 
 def _old(before: float) -> dict[str, tuple[sa.FromClause, sa.ColumnElement[bool]]]:
     """For each name in Purged: the table, and which of its rows are past keeping."""
     alerts, effects, events, requests, refusals = JOURNAL(), EFFECTS(), TIMELINE(), inbox.INBOX(), REFUSALS()
-    holds, silences = HOLDS(), SILENCES()
+    holds, silences, flaps = HOLDS(), SILENCES(), FLAPS()
     held = sa.select(holds.c.alert).where(holds.c.over_at.is_(None))
     findings = sa.table("findings", sa.column("key"), sa.column("settled_at"))
     settled = effects.c.state.in_((State.DONE.value, State.SKIPPED.value)) & (effects.c.done_at < before)
@@ -104,6 +105,7 @@ def _old(before: float) -> dict[str, tuple[sa.FromClause, sa.ColumnElement[bool]
         "events": (events, (events.c.at < before) & (_ended(events.c.incident) < before)),
         "findings": (findings, findings.c.settled_at < before),
         "holds": (holds, holds.c.over_at < before),
+        "flaps": (flaps, flaps.c.over_at < before),
         "silences": (silences, silences.c.open_key.is_(None) & (silences.c.ended_at < before)),
     }
 

@@ -94,7 +94,7 @@ def _misfits(made: Settings, runbooks: Mapping[str, Runbook]) -> Iterator[tuple[
     ):
         yield ("incidents", "escalate_after"), "needs pagerduty.api_token and pagerduty.from_email to escalate anything"
     yield from flag_misfits(made.flags, list(made.services), cluster=made.kubernetes is not None)
-    yield from noise_misfits(made.maintenance, made.services)
+    yield from noise_misfits(made.maintenance, {name: one.depends_on for name, one in made.services.items()})
     pager, tracker, metrics = (part is not None for part in (made.pagerduty, made.jira, made.prometheus))
     heard = any((made.alertmanager, made.grafana, made.webhooks))
     yield from catalogue_misfits(made.incidents, made.services, runbooks, pager=pager, tracker=tracker)

@@ -38,6 +38,7 @@ class Service(BaseModel):
     runbook: str = Field("", description="name of the runbook whose checks run when an incident opens")
     dashboard: str = ""
     owners: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = Field((), description="services whose open incident holds this one's alerts")
     group_by: str = Field("", description="which of its alerts are one incident, instead of incidents.group_by")
 
     @field_validator("channel")

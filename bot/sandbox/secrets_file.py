@@ -112,6 +112,7 @@ def write_config(path: Path, held: Secrets, *, port: int, bot_port: int, service
             for name in services
         },
         "incidents": {"declare_emoji": {"rotating_light": "sev2"}, "digest": "#incidents"},
+        "slos": {name: slo for service in services for name, slo in _slos(service).items()},
         "flags": {
             f"{name}-bypass": {
                 "service": name,
@@ -124,6 +125,33 @@ def write_config(path: Path, held: Secrets, *, port: int, bot_port: int, service
     }
     head = "# Written by `captain sandbox` at every start; a change made here does not last.\n"
     write_private(path, head + yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+
+
+def _slos(service: str) -> dict[str, dict[str, Any]]:
+    """Two promises: the rules of the pretend Prometheus watch over one, the bot itself over the other."""
+    of = f'reporter="destination",destination_workload="{service}"'
+    about = {
+        "service": service,
+        "dashboard": f"https://grafana.sandbox/d/slo?var-service={service}",
+        "runbook": f"https://runbooks.sandbox/{service}#burn",
+    }
+    seen = "istio_request_duration_milliseconds"
+    return {
+        f"{service}-availability": about
+        | {
+            "objective": 99.9,
+            "bad": f'sum(rate(istio_requests_total{{{of},response_code=~"5.."}}[{{{{window}}}}]))',
+            "total": f"sum(rate(istio_requests_total{{{of}}}[{{{{window}}}}]))",
+            "by": ["response_code"],
+            "evaluate": False,
+        },
+        f"{service}-latency": about
+        | {
+            "objective": 99,
+            "good": f'sum(rate({seen}_bucket{{{of},le="500"}}[{{{{window}}}}]))',
+            "total": f"sum(rate({seen}_count{{{of}}}[{{{{window}}}}]))",
+        },
+    }
 
 
 def write_private(path: Path, text: str) -> None:

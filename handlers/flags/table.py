@@ -118,9 +118,8 @@ def latest(c: Connection, name: str) -> Any:
 
 def around(c: Connection, service: str, *, since: float) -> Sequence[Any]:
     """The switchings-on of a service that are not over, or were over at or after ``since`` (UNIX s), oldest first."""
-    t = FLAGS()
-    lately = t.c.on_key.is_not(None) | (t.c.off_at >= since)
-    return c.execute(sa.select(t).where(t.c.service == service, lately).order_by(t.c.id)).all()
+    found = {row.id: row for row in (*not_over(c), *ended_since(c, since)) if row.service == service}
+    return [found[number] for number in sorted(found)]
 
 
 def ended_since(c: Connection, since: float) -> Sequence[Any]:

@@ -19,7 +19,7 @@ from handlers.desk import Desk
 from handlers.incidents import decide, doubt, freeze, grouping, owing, remind, rules, table, verdicts, words
 from handlers.incidents.rules import Deed, Severity, Status
 from handlers.incidents.table import INCIDENTS
-from handlers.noise import hold
+from handlers.noise import flap, hold
 from handlers.rooms import owing as rooms
 from handlers.slo import owed as burns
 from handlers.storms import fold
@@ -111,7 +111,7 @@ def _judge(desk: Desk, tx: Tx, entry: Entry) -> tuple[str, int | None]:
 
 def _opened_nothing(desk: Desk, tx: Tx, alert: Alert, firing: int) -> tuple[str, int | None]:
     """The end of an alert that had opened nothing; held, it may have done so in this moment. ``firing``: its row."""
-    said, acted = hold.ended(tx, firing)
+    said, acted = hold.ended(desk, tx, firing)
     if acted is None:
         return said or "resolved: it had opened nothing", None
     return _ended(desk, tx, alert, acted), acted
@@ -276,6 +276,9 @@ def _ended(desk: Desk, tx: Tx, alert: Alert, number: int) -> str:
             table.add_event(tx.c, incident=number, at=tx.now, kind="storm", actor=decide.ITSELF, text=text)
             decide.show(desk, tx, number)
             return f"resolved: {text}"
+        flaps = flap.keeps_open(desk, tx, row)
+        if flaps:
+            return flaps
         decide.move(desk, tx, row, Deed.RESOLVE, actor=_by(alert), text="every alert has resolved")
     return verdicts.ended(number, firing, over=over)
 
@@ -287,6 +290,16 @@ def _carried(tx: Tx, row: Any) -> int:
         return 0
     table.locked(tx.c, call.umbrella)  # before counting: another replica may be folding one in because this is open
     return storms.carried(tx.c, row)
+
+
+def quiet(desk: Desk, tx: Tx, number: int, why: str) -> bool:
+    """End an incident of which nothing fires any more and which was kept open for that it flapped; False when it stays."""
+    row = table.locked(tx.c, number)
+    if row is None or not table.is_open(row) or journal.still_firing(tx.c, number):
+        return False
+    if freeze.blind(tx, row) or more_to_come(desk, tx, row):
+        return False
+    return decide.move(desk, tx, row, Deed.RESOLVE, actor=decide.ITSELF, text=why)
 
 
 def more_to_come(desk: Desk, tx: Tx, row: Any) -> bool:

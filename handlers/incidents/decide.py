@@ -24,6 +24,8 @@ from handlers.incidents import findings, owing, remind, rules, table, verdicts, 
 from handlers.incidents.compare import Kind
 from handlers.incidents.rules import Deed, Severity, Status
 from handlers.incidents.table import INCIDENTS
+from handlers.noise import owed
+from handlers.noise import table as noise
 from handlers.rooms import owing as rooms
 from handlers.slo import owed as burns
 from handlers.storms import table as storms
@@ -165,6 +167,7 @@ def unfold(desk: Desk, tx: Tx, row: Any) -> Any:
     tx.c.execute(t.update().where(t.c.number == row.number).values(umbrella=None))
     now = table.by_number(tx.c, row.number)
     _place(desk, tx, now._mapping)  # noqa: SLF001 - the public name of a row's columns
+    burns.wanted(desk, tx, now)
     return now
 
 
@@ -212,6 +215,7 @@ def move(
         if tell_tracker:
             owing.ticket_follow_up(tx, row, "ticket-done")
         owing.postmortem(desk, tx, row)
+        owed.release(tx, noise.behind(tx.c, row.number))
         owing.members(tx, row, by=actor)
         by_itself = actor in (*SENDERS.values(), ITSELF)
         findings.answer(tx, row, tuple(Kind), escape(note.removeprefix("✅ ")))
@@ -261,9 +265,15 @@ def still(c: Connection, row: Any) -> str:
     return f" ⚠ {alerts}: nobody is paged for them again until they have ended and start anew."
 
 
-def say(desk: Desk, tx: Tx, row: Any, name: str, text: str, blocks: Sequence[Mapping[str, Any]] = ()) -> None:
-    """Owe one message in the incident's thread; ``name`` is its own among the incident's. What is folded has none."""
-    if row.umbrella is not None and not row.thread_ts and not row.room:
+def say(
+    desk: Desk, tx: Tx, row: Any, name: str, text: str, blocks: Sequence[Mapping[str, Any]] = (), *, once: bool = False
+) -> None:
+    """Owe one message in the incident's thread; ``name`` is its own among the incident's. What is folded has none.
+
+    ``once``: by its name it is known whether this was asked for before, also where there is no thread.
+    """
+    nowhere = row.umbrella is not None and not row.thread_ts and not row.room
+    if nowhere and not once:
         return
     args = {"text": text, "blocks": list(blocks)}
     key, after, bucket = (
@@ -272,6 +282,8 @@ def say(desk: Desk, tx: Tx, row: Any, name: str, text: str, blocks: Sequence[Map
         rooms.bucket(desk, row),
     )
     tx.owe(Effect(key, "note", "slack", row.number, args, urgency=4, after=after, bucket=bucket))
+    if nowhere:
+        tx.cancel(key, "its thread is the storm's")
 
 
 def show(desk: Desk, tx: Tx, number: int) -> None:

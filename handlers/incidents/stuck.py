@@ -199,5 +199,6 @@ NAMES: Mapping[str, str] = {
     "digest": "line in the digest",
     "digest-edit": "digest line's edit",
     "ticket-note": "comment on the ticket",
+    "members": "end of what is folded into a storm",
 }
 """What a reader calls each kind."""

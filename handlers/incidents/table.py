@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from sqlmodel import Field, SQLModel
 
 from bot.effects import EFFECTS, State, left
-from handlers.incidents.rules import Deed, Status
+from handlers.incidents.rules import Deed, Severity, Status
 
 
 class Incident(SQLModel, table=True):
@@ -176,6 +176,14 @@ def count_open(c: Connection) -> int:
 def over_since(at: float) -> sa.ColumnElement[bool]:
     """True of incidents that were over after ``at`` (UNIX s) and still are: reopening takes ``resolved_at`` away."""
     return INCIDENTS().c.resolved_at > at
+
+
+def parents(c: Connection, rank: int) -> Sequence[Any]:
+    """The open incidents that may stand before an alert of this rank: none of them less bad, a test or private."""
+    t = INCIDENTS()
+    severities = [one.value for one in Severity if one.rank <= rank]
+    mine = t.c.open_key.is_not(None) & t.c.severity.in_(severities) & t.c.test.is_(False) & t.c.private.is_(False)
+    return c.execute(sa.select(t).where(mine).order_by(t.c.number)).all()
 
 
 def open_of(c: Connection, service: str) -> Sequence[int]:
@@ -348,6 +356,8 @@ MADE_GOOD_BY: Mapping[str, Sequence[str]] = {
     "ticket-move": ("ticket-move", "ticket-done", "ticket-reopen"),
     "ticket-edit": ("ticket-edit",),
     "checks": ("checks",),
+    "burn": ("burn",),
+    "burn-chart": ("burn-chart",),
     "postmortem": ("postmortem",),
     "room": ("room",),
     "room-panel": ("room-panel", "room"),
@@ -371,6 +381,8 @@ WHILE_OPEN = (
     "room",
     "room-invite",
     "room-oncall",
+    "burn",
+    "thaw",
 )
 """What nobody needs any more once the incident is resolved."""
 

@@ -50,7 +50,7 @@ def update(desk: Desk, asker: Asker, number: int, text: str, *, promised: float,
         detail = {"text": "of a private incident" if row.private else said, "next": due}
         decide.record(tx, asker, "incident update", number, detail)
         row = table.by_number(tx.c, number)
-        decide.say(desk, tx, row, name, *_told(row))
+        decide.say(desk, tx, row, name, *_told(row), once=True)
         if Status(row.status) in (Status.ACKNOWLEDGED, Status.MITIGATED):
             remind.arm(desk, tx, row, Status(row.status))
         places = _places(desk, tx, row, ticket=_comment(desk, tx, row))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,8 +11,10 @@ from bot.effects import Outcome, Performer, Task, Tx
 from handlers.alerts import journal
 from handlers.desk import Desk
 from handlers.incidents import arrive
+from handlers.incidents import decide as incidents
+from handlers.incidents import table as incident_table
 from handlers.incidents.words import duration
-from handlers.noise import decide, owed, table
+from handlers.noise import decide, flap, owed, table
 from handlers.noise.weigh import Kind, clock
 
 LINE = "* * * * *"
@@ -31,6 +33,9 @@ def tick(desk: Desk, _slot: float) -> None:
         decide.expire(desk, tx)
         decide.sync(desk, tx)
         due = list(_due(tx))
+    for one in _flaps(desk):
+        with desk.engine.transaction(now) as tx:
+            _settle(desk, tx, one.incident)
     for start in range(0, len(due), owed.AT_ONCE):
         with desk.engine.transaction(now) as tx:
             owed.release(tx, due[start : start + owed.AT_ONCE])
@@ -45,6 +50,29 @@ def _due(tx: Tx) -> Iterator[Any]:
                 yield one
         elif one.until is not None and not (one.since <= tx.now < one.until):
             yield one  # also when the clock was set back to before it was held
+
+
+def _flaps(desk: Desk) -> Sequence[Any]:
+    with desk.store.read() as c:
+        return table.flapping(c)
+
+
+def _settle(desk: Desk, tx: Tx, number: int) -> None:
+    """End what has been quiet for long enough; what fires steadily by now is an incident like any other."""
+    row = incident_table.locked(tx.c, number)
+    state = table.flap(tx.c, number)
+    if row is None or not incident_table.is_open(row):
+        flap.over(tx, number)
+        return
+    calm = tx.now - state.last_at
+    if calm < 0:
+        flap.touch(tx, number)  # the clock was set back
+    if calm < desk.noise.flap.quiet and desk.noise.flap.changes:
+        return
+    why = f"quiet for {duration(calm)}, after {state.changes} changes"
+    if journal.still_firing(tx.c, number) or arrive.quiet(desk, tx, number, why):
+        flap.over(tx, number)
+        incidents.show(desk, tx, number)
 
 
 def _decide(desk: Desk, task: Task) -> Outcome:

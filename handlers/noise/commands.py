@@ -23,15 +23,24 @@ def list_(desk: Desk, _asker: Asker) -> Reply:
     with desk.store.read() as c:
         rows = table.active(c)
         counts = table.counts(c, [row.id for row in rows])
+        held, flaps = table.by_rule(c), table.flapping(c)
+    rules = [words.by_rule(one) for one in held] + [words.flaps_line(one) for one in flaps]
     planned = [(name, span) for name, one in desk.maintenance.items() if (span := one.after(time.time()))]
     lines = [words.planned(name, *span) for name, span in sorted(planned, key=lambda one: one[1])]
     elsewhere, trouble = outside.elsewhere(desk)
     others = [words.elsewhere(one, count) for one, count in elsewhere]
-    more = {"Made in Alertmanager": [*others, *([trouble] if trouble else [])], "Planned in captain.yml": lines}
+    more = {
+        "Held by rules": rules,
+        "Made in Alertmanager": [*others, *([trouble] if trouble else [])],
+        "Planned in captain.yml": lines,
+    }
     text, blocks = words.listing(rows, counts, more)
     data = [plain(row) | {"held": counts[row.id][0], "holds": counts[row.id][1]} for row in rows]
     made = [asdict(one) | {"alerts": count} for one, count in elsewhere]
-    return Reply(text, blocks, data={"on": data, "alertmanager": made, "trouble": trouble})
+    by_rule = [{"kind": one.kind, "incident": one.incident, "alerts": one.n} for one in held]
+    flapping = [{"incident": one.incident, "changes": one.changes, "since": one.since} for one in flaps]
+    told = {"on": data, "rules": by_rule, "flapping": flapping, "alertmanager": made, "trouble": trouble}
+    return Reply(text, blocks, data=told)
 
 
 def start(desk: Desk, asker: Asker, service: str, duration: str, *reason: str, env: str = "", slo: str = "") -> Reply:
@@ -48,6 +57,25 @@ def start(desk: Desk, asker: Asker, service: str, duration: str, *reason: str, e
         reason=_reason(reason),
         services=[service],
         matchers=only,
+    )
+    return _begun(desk, asker, wanted)
+
+
+def drill(desk: Desk, asker: Asker, slo: str, duration: str, *reason: str) -> Reply:
+    """Hold the alerts of one SLO while it is drilled, such as 15m, and nothing else of its service."""
+    known = desk.slos.get(slo)
+    if known is None:
+        none = "" if desk.slos else " No SLO is configured: add it under slos: in captain.yml."
+        raise Refused(f"I know no SLO '{slo[:80]}'.{nearest(slo, list(desk.slos))}{none}")
+    wanted = decide.Wanted(
+        kind=Kind.DRILL,
+        name=slo,
+        uid=decide.uid_of(Kind.DRILL, asker.key),
+        open_key=decide.uid_of(Kind.DRILL, asker.key),
+        seconds=length(desk, duration),
+        reason=_reason(reason),
+        services=[known.service],
+        matchers=[Matcher("slo", "=", slo)],
     )
     return _begun(desk, asker, wanted)
 
@@ -126,4 +154,4 @@ def _reason(words_: tuple[str, ...]) -> str:
     return " ".join(" ".join(words_).split())[:500]
 
 
-VERBS: Mapping[str, Verb] = {"list": list_, "start": start, "end": end}
+VERBS: Mapping[str, Verb] = {"list": list_, "start": start, "drill": drill, "end": end}

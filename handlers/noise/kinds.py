@@ -15,6 +15,52 @@ from handlers.noise.matchers import Matcher, read
 from handlers.slo.kinds import seconds
 
 
+class Inhibit(BaseModel):
+    """One row of ``noise.inhibit``: an open incident that meets ``source`` holds the alerts that meet ``target``.
+
+    ``equal``: labels in which the two must be the same. An incident has the labels service, env, severity (sev1 to sev3),
+    alertname and slo; an alert its own, with service and env as the catalogue has them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: tuple[str, ...] = Field(min_length=1)
+    target: tuple[str, ...] = Field(min_length=1)
+    equal: tuple[str, ...] = ("env",)
+
+    @field_validator("source", "target")
+    @classmethod
+    def _matchers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(read(one)) for one in value)
+
+    @property
+    def sources(self) -> tuple[Matcher, ...]:
+        return tuple(read(one) for one in self.source)
+
+    @property
+    def targets(self) -> tuple[Matcher, ...]:
+        return tuple(read(one) for one in self.target)
+
+
+class Flap(BaseModel):
+    """``noise.flap``: when an incident flaps, and for how long it has to be quiet to be over."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    changes: int = Field(
+        0, ge=0, le=100, description="openings and ends within that time that are flapping; 0 is never"
+    )
+    within: float = Field(3600.0, ge=60, le=86400, description="seconds in which they are counted")
+    quiet: float = Field(600.0, gt=0, le=86400, description="seconds without a change after which it is settled")
+
+    @field_validator("changes")
+    @classmethod
+    def _changes(cls, value: int) -> int:
+        if value in (1, 2):
+            raise ValueError("must be 3 at least, or every incident that ends would stay open; 0 is never")
+        return value
+
+
 class Noise(BaseModel):
     """The ``noise:`` section. Without it nothing is held but by people: maintenance and silences."""
 
@@ -23,6 +69,14 @@ class Noise(BaseModel):
     longest: float = Field(
         86400.0, ge=60, le=30 * 86400, description="seconds a silence or maintenance by command may last at most"
     )
+    cooldown: float = Field(
+        0.0,
+        ge=0,
+        le=86400,
+        description="seconds after the end of an incident in which its alerts, no worse, wait; 0 is none",
+    )
+    flap: Flap = Flap()
+    inhibit: tuple[Inhibit, ...] = ()
 
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -130,12 +184,19 @@ def _time(text: str) -> dt.time:
     return dt.time(int(hour), int(minute))
 
 
-def misfits(windows: Mapping[str, Window], services: Collection[str]) -> Iterator[tuple[Place, str]]:
-    """Mistakes in ``maintenance:`` that its model cannot see."""
+def misfits(windows: Mapping[str, Window], depends_on: Mapping[str, Collection[str]]) -> Iterator[tuple[Place, str]]:
+    """Mistakes that no single section can see. ``depends_on``: for each service, what it depends on."""
+    services = list(depends_on)
+    for name, parents in depends_on.items():
+        for one in parents:
+            if one == name:
+                yield ("services", name, "depends_on"), "names the service itself"
+            elif one not in services:
+                yield ("services", name, "depends_on"), f"'{one}' is not a service.{nearest(one, services)}"
     for name, window in windows.items():
         for one in window.services:
             if one not in services:
-                yield ("maintenance", name, "services"), f"'{one}' is not a service.{nearest(one, list(services))}"
+                yield ("maintenance", name, "services"), f"'{one}' is not a service.{nearest(one, services)}"
 
 
 def seconds_of(text: str) -> float | None:

@@ -72,6 +72,23 @@ class HoldRow(SQLModel, table=True):
     outcome: str = ""
 
 
+class FlapRow(SQLModel, table=True):
+    """One incident that flaps or did. Times are UNIX seconds. ``over_at`` is NULL while it does."""
+
+    __tablename__ = "flaps"
+
+    incident: int = Field(primary_key=True)
+    since: float
+    last_at: float
+    changes: int
+    over_at: float | None = None
+
+
+def FLAPS() -> sa.Table:  # noqa: N802 - it is the table
+    """The table of what flaps, for SQL."""
+    return FlapRow.__table__  # type: ignore[attr-defined,no-any-return]
+
+
 def SILENCES() -> sa.Table:  # noqa: N802 - it is the table
     """The silences' table, for SQL."""
     return SilenceRow.__table__  # type: ignore[attr-defined,no-any-return]
@@ -142,6 +159,45 @@ def held(c: Connection, *, silence: int | None = None, limit: int = 10_000) -> S
     if silence is not None:
         asked = asked.where(t.c.silence == silence)
     return c.execute(asked.order_by(t.c.rank, t.c.id).limit(limit)).all()
+
+
+def behind(c: Connection, incident: int, *, limit: int = 500) -> Sequence[Any]:
+    """The alerts that an open incident holds now, by the index of those that are held; the worst first."""
+    t = HOLDS()
+    mine = t.c.over_at.is_(None) & (t.c.incident == incident) & (t.c.kind == Kind.INHIBITED.value)
+    return c.execute(sa.select(t).where(mine).order_by(t.c.rank, t.c.id).limit(limit)).all()
+
+
+def since(c: Connection, alert: int) -> float | None:
+    """Since when (UNIX s) an alert that is weighed anew was held; None of one that never was."""
+    found: float | None = c.execute(sa.select(HOLDS().c.since).where(HOLDS().c.alert == alert)).scalar()
+    return found
+
+
+def flap(c: Connection, incident: int) -> Any:
+    """How an incident flaps or did; or None."""
+    return c.execute(sa.select(FLAPS()).where(FLAPS().c.incident == incident)).first()
+
+
+def flapping(c: Connection) -> Sequence[Any]:
+    """The incidents that flap now, by the index of those."""
+    t = FLAPS()
+    return c.execute(sa.select(t).where(t.c.over_at.is_(None)).order_by(t.c.incident)).all()
+
+
+def by_rule(c: Connection) -> Sequence[Any]:
+    """What no silence holds: rows of (kind, incident, n)."""
+    t = HOLDS()
+    mine = t.c.over_at.is_(None) & t.c.silence.is_(None)
+    asked = sa.select(t.c.kind, t.c.incident, sa.func.count().label("n")).where(mine)
+    return c.execute(asked.group_by(t.c.kind, t.c.incident).order_by(t.c.kind, t.c.incident)).all()
+
+
+def between(c: Connection, start: float, end: float, *, limit: int = 20) -> Sequence[Any]:
+    """The silences that were on between two times (UNIX s), oldest first."""
+    t = SILENCES()
+    mine = (t.c.made_at < end) & (t.c.ended_at.is_(None) | (t.c.ended_at >= start))
+    return c.execute(sa.select(t).where(mine).order_by(t.c.id.desc()).limit(limit)).all()[::-1]
 
 
 def counts(c: Connection, silences: Sequence[int]) -> Mapping[int, tuple[int, int]]:

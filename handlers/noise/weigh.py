@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from handlers.noise.matchers import Matcher, all_match
+
+LOOK_AGAIN = 300.0
+"""Seconds after which what stands behind a parent is weighed anew whatever happens: the parent may have become less."""
 
 
 class Kind(StrEnum):
@@ -23,7 +26,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Incoming:
-    """An alert that would open, reopen or raise an incident at ``at`` (UNIX s).
+    """An alert that would open, reopen or raise an incident at ``at`` (UNIX s); it fires since ``since``, as far as we know.
 
     ``labels``: its own, with ``service`` and ``env`` as we understand them. ``rank``: 1 is worst. ``pages``: acting on it
     wakes somebody.
@@ -36,6 +39,7 @@ class Incoming:
     rank: int
     pages: bool
     at: float
+    since: float
 
 
 @dataclass(frozen=True)
@@ -87,15 +91,98 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Known:
-    """What is known when an alert is weighed."""
+class Past:
+    """The last incident of the alert's key, which is over. ``rank``: how bad it was. ``ended_at``: UNIX s."""
 
-    quiets: Sequence[Quiet] = field(default=())
+    number: int
+    rank: int
+    ended_at: float
+
+
+@dataclass(frozen=True)
+class Parent:
+    """An open incident that may hold others. ``labels``: see ``kinds.Inhibit``; ``pages``: it wakes somebody."""
+
+    number: int
+    key: str
+    labels: Mapping[str, str]
+    rank: int
+    pages: bool
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What inhibits what. ``depends``: the rule is that the one service depends on the other."""
+
+    source: Sequence[Matcher]
+    target: Sequence[Matcher]
+    equal: Sequence[str] = ()
+    depends: bool = False
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known when an alert is weighed. ``cooldown``: seconds, 0 for none.
+
+    ``steady``: seconds that an alert of a key that flaps has to fire to be acted on; 0 when it does not flap.
+    """
+
+    quiets: Sequence[Quiet] = ()
+    parents: Sequence[Parent] = ()
+    rules: Sequence[Rule] = ()
+    past: Past | None = None
+    cooldown: float = 0.0
+    steady: float = 0.0
 
 
 def weigh(one: Incoming, known: Known) -> Held | None:
-    """What holds the alert; None when it acts. Of several reasons the one that ends last, for then it is weighed anew."""
-    return _quiet(one, known.quiets)
+    """What holds the alert; None when it acts.
+
+    People's reasons come first, then the parent's, then what the key has been through. Whichever is named, the alert is
+    weighed anew when that one ends, so that what another reason still holds stays held, and what none holds acts.
+    """
+    return (
+        _quiet(one, known.quiets)
+        or _behind(one, known)
+        or _flapping(one, known.past, known.steady)
+        or _cooling(one, known.past, known.cooldown)
+    )
+
+
+def _flapping(one: Incoming, past: Past | None, steady: float) -> Held | None:
+    """Held until it has fired for a while, when its key has come and gone too often, unless it is worse than before."""
+    until = one.since + steady
+    if past is None or one.rank < past.rank or not one.since <= one.at < until:
+        return None
+    sentence = f"held, pages nobody: INC-{past.number} came and went too often; it is acted on when it fires until {clock(until)}"
+    return Held(Kind.FLAP, sentence, until, incident=past.number)
+
+
+def _behind(one: Incoming, known: Known) -> Held | None:
+    """Held by an open incident, when that is as bad and has woken somebody if this would."""
+    for rule in known.rules:
+        if not all_match(rule.target, one.labels):
+            continue
+        for parent in known.parents:
+            stands = parent.key != one.key and parent.rank <= one.rank and (parent.pages or not one.pages)
+            same = all(one.labels.get(name, "") == parent.labels.get(name, "") for name in rule.equal)
+            if stands and same and all_match(rule.source, parent.labels):
+                name = f"INC-{parent.number} of {parent.labels['service']}"
+                why = f"which {one.service} depends on" if rule.depends else "which noise.inhibit puts before it"
+                sentence = f"held, pages nobody: {name} is open, {why}"
+                return Held(Kind.INHIBITED, sentence, one.at + LOOK_AGAIN, incident=parent.number)
+    return None
+
+
+def _cooling(one: Incoming, past: Past | None, cooldown: float) -> Held | None:
+    """Held for a while after the end of the last incident of its key, unless it is worse than that was."""
+    if past is None or one.rank < past.rank:
+        return None
+    until = past.ended_at + cooldown
+    if not past.ended_at <= one.at < until:
+        return None
+    sentence = f"held, pages nobody: INC-{past.number} ended at {clock(past.ended_at)}, and noise.cooldown lasts until {clock(until)}"
+    return Held(Kind.COOLDOWN, sentence, until, incident=past.number)
 
 
 def _quiet(one: Incoming, quiets: Iterable[Quiet]) -> Held | None:

@@ -102,6 +102,29 @@ def on_panel(row: Any, incident: Any) -> dict[str, Any]:
     return {**_section(text), "accessory": end}
 
 
+def behind(held: Mapping[str, int]) -> dict[str, Any]:
+    """Which alerts stand behind an open incident, by service."""
+    parts = ", ".join(f"{escape(name)} {n}" for name, n in sorted(held.items(), key=lambda one: (-one[1], one[0]))[:15])
+    total = sum(held.values())
+    return _section(
+        f"*Held behind it:* {_alerts(total)} ({parts}). What still fires when this is resolved is acted on then."
+    )
+
+
+def flapping(count: int, *, within: float, quiet: float) -> str:
+    """What the thread hears when an incident begins to flap, once; mrkdwn."""
+    return (
+        f"〰 It flaps: {count} changes within {duration(within)}. It stays open until it has been quiet for {duration(quiet)}, "
+        "and nobody is paged anew unless it gets worse; the panel counts on."
+    )
+
+
+def flaps(state: Any) -> dict[str, Any]:
+    """The summary of an incident that flaps, in its panel."""
+    said = f"*Flaps:* {state.changes} changes, the last {instant(state.last_at)}, flapping since {instant(state.since)}"
+    return _section(f"〰 {said}. It stays open until it is quiet; nobody is paged anew.")
+
+
 def choices(number: int, longest: float) -> tuple[str, Blocks]:
     """Offers lengths for which an incident may be silenced. (text, blocks)."""
     ref = f"INC-{number}"
@@ -132,6 +155,29 @@ def elsewhere(one: Silence, alerts: int) -> str:
         f"{ICON[Kind.SILENCE]} `{escape(conditions[:200])}` until {escape(one.ends_at)} ({one.state}), "
         f"by {escape(one.created_by[:60])}: {escape(one.comment[:120])}. {keeps}"
     )
+
+
+def by_rule(one: Any) -> str:
+    """How many alerts a rule of captain.yml holds, mrkdwn."""
+    why = {
+        Kind.INHIBITED.value: f"stand behind INC-{one.incident}, which is open",
+        Kind.COOLDOWN.value: f"wait since INC-{one.incident} has just ended (noise.cooldown)",
+        Kind.FLAP.value: f"wait to fire steadily, for INC-{one.incident} came and went too often (noise.flap)",
+    }
+    return f"{_alerts(one.n)} {why[one.kind]}"
+
+
+def flaps_line(state: Any) -> str:
+    """An incident that flaps, mrkdwn."""
+    return f"INC-{state.incident} flaps: {state.changes} changes, the last {instant(state.last_at)}; it stays open until it is quiet"
+
+
+def history(row: Any) -> str:
+    """What held alerts at some time, with its beginning and end, mrkdwn."""
+    reason = f": {escape(row.reason)}" if row.reason else ""
+    by = "by itself" if row.ended_by == "itself" else f"by {escape(row.ended_by)}"
+    end = f"until {clock(row.end_at)}" if row.ended_at is None else f"ended {by} at {clock(row.ended_at)}"
+    return f"#{row.id}, {what(row)}{scope(row)}, from {clock(row.made_at)} by {escape(row.by_name)}{reason}, {end}"
 
 
 def planned(name: str, start: float, end: float) -> str:

@@ -80,7 +80,8 @@ def _seen(desk: Desk, c: Connection, name: str, kept: Mapping[str, tuple[float, 
 def _open(c: Connection, name: str, one: Slo, environment: str) -> Sequence[Any]:
     t = INCIDENTS()
     mine = (t.c.service == one.service) & t.c.open_key.is_not(None) & (t.c.environment == environment)
-    rows = c.execute(sa.select(t).where(mine).order_by(t.c.number)).all()
+    # Sorted here: asked for in order, SQLite would walk through all of them from the first on.
+    rows = sorted(c.execute(sa.select(t).where(mine)).all(), key=lambda row: int(row.number))
     return [row for row in rows if table.about(row).get("slo") == name]
 
 

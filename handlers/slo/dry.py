@@ -202,7 +202,7 @@ def lines(done: Checked) -> Iterator[str]:
     rows = [("window", "events", "bad", "good", "burn")]
     for length, found in done.counts.items():
         speed = budget.burn(found, slo.budget)
-        share = "-" if found.share is None else f"{100 * (1 - found.share):.4g} %"
+        share = "-" if found.share is None else _per_cent(found.share)
         rows.append(
             (
                 span(length),
@@ -218,6 +218,12 @@ def lines(done: Checked) -> Iterator[str]:
         yield f"  {100 * done.left:.0f} % of the error budget is left"
     for one in done.findings:
         yield f"  {one.weight.value}: {one}"
+
+
+def _per_cent(bad: float) -> str:
+    """The share of good events; 100 % only where none was bad."""
+    text = f"{100 * (1 - bad):.4f}".rstrip("0").rstrip(".")
+    return "> 99.9999 %" if bad and text == "100" else f"{text} %"
 
 
 def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -17,6 +17,8 @@ BLIND_LOOKS = 3
 """Looks in a row without a measurement, after which it is said; one scrape that failed is nothing to speak of."""
 EVERY_S, SELDOM_S, SHARE = 60, 1800, 60
 """A window is asked for after a sixtieth of its length: no more often than each minute, no less than each half an hour."""
+HASTE = 6
+"""How many times as often a long window is asked for while its short one burns."""
 AGAIN_S = 300
 """Seconds after which a long window that could not be told is asked for again: it may be what Prometheus chokes on."""
 SLACK_S = 30
@@ -110,12 +112,15 @@ def _due(length: int, last: Heard | None, now: float) -> bool:
 
 
 def hot(slo: Slo, state: State, now: float) -> list[int]:
-    """Long windows that decide whether a tier begins, as its short window burns already, and that were not asked now."""
+    """Long windows that decide whether a tier begins, as its short one burns already, and that were not asked just now."""
     found = set()
     for tier in slo.all_tiers:
         speed = budget.burn(recent(state, tier.short_s, now), slo.budget)
         last = state.windows.get(tier.long_s)
-        if tier.name not in state.fired and speed is not None and speed >= tier.burn and (not last or last.at != now):
+        # What burns in the short window for days must not make three days a question of each minute.
+        wait = max(EVERY_S, every(tier.long_s) // HASTE) - SLACK_S
+        lately = last is not None and 0 <= now - last.at < wait
+        if tier.name not in state.fired and speed is not None and speed >= tier.burn and not lately:
             found.add(tier.long_s)
     return sorted(found)
 

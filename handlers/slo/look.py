@@ -173,7 +173,8 @@ def _heard(desk: Desk, name: str, slo: Slo, heard: Mapping[int, Heard], why: str
             told.began.append(f"{name} {change.name}")
         after = replace(after, fired=fired)
         states.write(tx.c, name, after, now=now)
-        (new,) = journal.write(tx.c, [(now, alerts)])
+        # What begins first: an incident that it belongs to must not end in between.
+        (new,) = journal.write(tx.c, [(now, sorted(alerts, key=lambda one: not one.firing))])
         _hold_open(desk, tx, after)
     _decide(desk, new, now)
     if after.blind:

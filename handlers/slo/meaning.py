@@ -87,7 +87,10 @@ def _say(desk: Desk, task: Task) -> Outcome:
 
     def apply(tx: Tx) -> None:
         fresh = table.locked(tx.c, row.number)
+        speed = budget.burn(recent(found.state, tier.short_s, now), slo.budget)
         about = {**table.about(fresh), "meaning": words.of_state(slo, found.state, tier, now)}
+        if speed is not None:
+            about["burn"] = words.times(speed)
         values = {"about": json.dumps(about, ensure_ascii=False)}
         tx.c.execute(INCIDENTS().update().where(INCIDENTS().c.number == row.number).values(**values))
         decide.say(desk, tx, fresh, task.key.removeprefix(f"{row.uid}:"), text)

@@ -2,7 +2,8 @@
 
 Why they look as they do is in docs/slo.md. In short: bad and total events are recorded for each window, and their share
 where there were events at all, so that no traffic has no share instead of a perfect one. Windows longer than six hours
-are sums of the counts of five minutes. An alert that fires ends when a window says so, not when nothing is measured.
+are sums of the counts of five minutes. An alert that fires ends when a window says so, not when nothing is measured; and
+what has paged makes no ticket besides.
 """
 
 from __future__ import annotations
@@ -143,15 +144,19 @@ def _tier(one: Written, tier: Tier) -> Rule:
     least = [(BAD, tier.min_bad or 0), (TOTAL, tier.min_total or 0)]
     # An increase is reckoned from samples at some distance, so that ten events may read 9.8.
     enough = [f"  and {one.of(what, tier.long_s)} > {count - 0.5:g}" for what, count in least if count]
-    firing = f'{BURN!r}, alertstate="firing", tier={tier.name!r}'.replace("'", '"')
+    fired = f'ALERTS{{alertname="{BURN}",alertstate="firing",{one.selector[1:-1]}'
+    # A burst that paged is not told of again by what looks further back, for as long as that still sees it.
+    paged = f'{fired},severity="page",tier!="{tier.name}"}}[{span(tier.short_s)}]'
+    once = [f"  unless on (slo, env) last_over_time({paged})"] if tier.severity == "ticket" or _long(tier) else []
     expr = [
         "(",
         f"  {long} >= {tier.burn:g}",
         f"  and {short} >= {tier.burn:g}",
         *enough,
+        *once,
         ") or (",
         f"  last_over_time({one.of(RATIO, tier.long_s)}[{FROZEN}]) / {one.slo.budget!r}",
-        f"  and on (slo, env) ALERTS{{alertname={firing}, {one.selector[1:-1]}}}",
+        f'  and on (slo, env) {fired},tier="{tier.name}"}}',
         f"  unless {long} < {tier.burn:g}",
         f"  unless {short} < {tier.burn:g}",
         ")",

@@ -54,6 +54,8 @@ def meaning(speed: float | None, left: float | None, window_s: int) -> str:
 
 
 def _left(left: float, name: str) -> str:
+    if left <= -1:
+        return f"The {name} is spent {1 - left:.3g} times over."
     if left <= 0:
         return f"The {name} is spent" + (f", {per_cent(1 - left)} of it." if left < 0 else ".")
     return f"{per_cent(left)} is left."

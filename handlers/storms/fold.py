@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.effects import Tx
+from bot.integrations.slack.words import escape
 from handlers.alerts.payload import Alert
 from handlers.desk import Desk
 from handlers.incidents import decide, owing, remind, rules, verdicts
@@ -232,6 +233,8 @@ def _wake(desk: Desk, tx: Tx, storm: Any, service: str, environment: str, severi
         owing.page(tx, now, severity, since=since)
     said = verdicts.opened_by_itself(desk, severity, service, f"{severity.value} is among its incidents now")
     incidents.add_event(tx.c, incident=storm.number, at=tx.now, kind="paging", actor=decide.ITSELF, text=said)
+    times = incidents.events_of(tx.c, storm.number, "paging")
+    decide.say(desk, tx, now, f"wakes:{times}", escape(f"The storm is of {service} from now on, and {said}."))
 
 
 def _worse(desk: Desk, tx: Tx, storm: Any, severity: Severity, values: Mapping[str, Any]) -> None:

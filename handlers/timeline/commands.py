@@ -87,7 +87,7 @@ def _note(desk: Desk, asker: Asker, number: int, said: str, *, now: float) -> No
             return
         table.add_event(tx.c, incident=number, at=now, kind=rules.NOTE, actor=asker.name, text=said)
         decide.record(tx, asker, "incident note", number, {"text": said[:500]})
-        decide.say(desk, tx, row, name, words.noted(asker.name, said))
+        decide.say(desk, tx, row, name, words.noted(asker.name, said), once=True)
         if table.is_open(row) and not row.private:
             owing.page_note(desk, tx, row, asker, said)
         if tickets.settings(desk).comments:

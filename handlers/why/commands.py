@@ -14,6 +14,8 @@ from bot.errors import Refused
 from bot.grammar import Asker, Reply, Verb
 from handlers.desk import Desk
 from handlers.incidents import private
+from handlers.noise import table as noise
+from handlers.noise import words as noise_words
 from handlers.why import find, words
 from handlers.why.what import ByName, ByNumber, ByTime, read
 
@@ -50,7 +52,8 @@ def _window(desk: Desk, asker: Asker, asked: ByTime, now: float) -> Reply:
         pages = [private.shown(desk, c, row, asker) for row in found.pages]
         heard = private.overheard(desk, c, found.events, asker)
         found = replace(found, pages=pages, events=heard, by_hand=_shown(desk, c, asker, found.by_hand))
-    text, blocks = words.window(asked, found, now)
+        quiets = noise.between(c, asked.start, asked.end)
+    text, blocks = words.window(asked, found, now, [noise_words.history(row) for row in quiets])
     data = _rows(
         alerts=found.alerts, refusals=found.refusals, pagerduty=found.events, pages=found.pages, again=found.again,
         opened_by_hand=[row for row, _ in found.by_hand],
@@ -63,7 +66,10 @@ def _matches(desk: Desk, asker: Asker, asked: ByName, now: float) -> Reply:
         found = find.named(c, asked.text, now)
         found = replace(found, by_hand=_shown(desk, c, asker, found.by_hand))
     near = difflib.get_close_matches(asked.text, [*desk.services, *found.names], n=1)
-    text, blocks = words.matches(asked, found, near[0] if near else "", now)
+    with desk.store.read() as c:
+        quiets = [row for row in noise.active(c) if asked.text in (row.name, *noise.quiet(row).services)]
+    held = [noise_words.history(row) for row in quiets]
+    text, blocks = words.matches(asked, found, near[0] if near else "", now, held)
     data = _rows(alerts=found.alerts, refusals=found.refusals, opened_by_hand=[row for row, _ in found.by_hand])
     return Reply(text, blocks, data={"name": asked.text, "more_alerts": found.more} | data)
 

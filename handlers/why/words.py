@@ -24,6 +24,7 @@ TOLD = ("paging", "paged", *MOVES, "severity", "effect", "repair")
 """The timeline's kinds that belong to the question."""
 EFFECT_NAMES: Mapping[str, str] = dict(incidents.SHOWN_EFFECTS)
 STUCK = (State.RETRYING.value, State.GAVE_UP.value)
+HELD = "What holds alerts back, or did"
 NOT_OUT = "⚠ Pages that are not out"
 ANSWERS = (
     "Whoever sends to me hears 202 for what I took, 4xx for what I refused and 503 when my database did not answer "
@@ -88,13 +89,13 @@ def _answer(found: Story, now: float) -> str:
     return f"*{on_call} is being paged:* the page is owed since {clock_of(page.created_at, now)} and on its way."
 
 
-def window(asked: ByTime, found: Window, now: float) -> tuple[str, Blocks]:
-    """Everything that came in between two times, in the order it came. (text, blocks)."""
+def window(asked: ByTime, found: Window, now: float, held: Sequence[str] = ()) -> tuple[str, Blocks]:
+    """Everything that came in between two times, in the order it came. (text, blocks). ``held``: what held alerts then."""
     start, end = clock_of(asked.start, now), clock_of(asked.end, asked.start)
     head = f"*{asked.said[0].upper()}{asked.said[1:]}* ({start} to {end} UTC)"
     if found.empty:
         nothing = "no alert, no refused payload, no PagerDuty event, and nobody opened an incident"
-        return _fitted([f"{head} nothing came in: {nothing}.", ANSWERS], {}, "")
+        return _fitted([f"{head} nothing came in: {nothing}.", ANSWERS], {HELD: held}, "")
     lines = [(row.received_at, _alert(row, now)) for row in found.alerts]
     lines += [(row.received_at, _refusal(row, now)) for row in found.refusals]
     lines += [(row.received_at, _event(row, now)) for row in found.events]
@@ -107,25 +108,30 @@ def window(asked: ByTime, found: Window, now: float) -> tuple[str, Blocks]:
         shown = ["Nothing new."]
     parts = {
         NOT_OUT: [_unpaged(row, now) for row in found.unpaged],
+        HELD: held,
         "What came in": shown,
         "Known before, and sent again since": [_alert(row, now) for row in found.again],
     }
     return _fitted([head], parts, "`why INC-…` tells one incident's story.")
 
 
-def matches(asked: ByName, found: Matches, near: str, now: float) -> tuple[str, Blocks]:
-    """The latest alerts and refusals that carry a name. ``near``: a name that may be meant. (text, blocks)."""
+def matches(asked: ByName, found: Matches, near: str, now: float, held: Sequence[str] = ()) -> tuple[str, Blocks]:
+    """The latest alerts and refusals that carry a name. ``near``: a name that may be meant. (text, blocks).
+
+    ``held``: what of that name holds alerts now.
+    """
     back = f"back to {clock_of(found.since, now)} UTC" if found.since else f"of the last {SEARCHED_DAYS} days"
     name, near = _code(asked.text), f" Did you mean {_code(near)}?" if near else ""
     if not (found.alerts or found.refusals or found.by_hand):
         head = f"*No alert and no refused payload carries {name}.*{near}"
         looked = f"I looked for an alertname, a fingerprint, a service, or any label's value, in the alerts {back}."
-        return _fitted([head, looked, ANSWERS], {}, "")
+        return _fitted([head, looked, ANSWERS], {HELD: held}, "")
     alerts = [_alert(row, now) for row in found.alerts]
     if found.more:
         alerts.append(f"… and {found.more}{' or more' if found.many else ''} older ones")
     parts = {
         NOT_OUT: [_unpaged(row, now) for row in found.unpaged],
+        HELD: held,
         "Alerts": alerts,
         "Refused": [_refusal(row, now) for row in found.refusals],
         "Opened without an alert": [_by_hand(row, said, now) for row, said in found.by_hand],

@@ -19,6 +19,7 @@ OF_AN_INCIDENT: Mapping[str, str] = {
     "timeline": "incident",
     "findings": "incident",
     "roles": "incident",
+    "flaps": "incident",
 }
 """The tables that hold an incident, and the column that says which."""
 BESIDE: Mapping[str, str] = {
@@ -172,6 +173,8 @@ def _line(table: str, row: Mapping[str, Any], one: Mapping[str, Any] | None, *, 
         values |= {"on_key": None, "off_at": values["off_at"] or values["until"]}
     if table == "silences":
         values |= {"open_key": None, "ended_at": values["ended_at"] or values["end_at"]}
+    if table == "flaps" and over:
+        values |= {"over_at": values["over_at"] or values["last_at"]}
     if table == "holds":
         values |= {"over_at": values["over_at"] or values["since"]}
     for i, (name, value) in enumerate(values.items()):

@@ -24,6 +24,7 @@ GROWS = frozenset(
         "audit",
         "effects",
         "findings",
+        "flaps",
         "flags",
         "holds",
         "inbox",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,14 +13,24 @@ from hypothesis import strategies as st
 from handlers.noise import matchers
 from handlers.noise.kinds import seconds_of
 from handlers.noise.matchers import Matcher
-from handlers.noise.weigh import Incoming, Kind, Known, Quiet, weigh
+from handlers.noise.weigh import LOOK_AGAIN, Incoming, Kind, Known, Parent, Past, Quiet, Rule, weigh
 
 NOW = 1_800_000_000.0
 
 
-def incoming(service: str = "docs-api", *, rank: int = 2, at: float = NOW, key: str = "", **labels: str) -> Incoming:
+def incoming(
+    service: str = "docs-api",
+    *,
+    rank: int = 2,
+    at: float = NOW,
+    key: str = "",
+    since: float | None = None,
+    **labels: str,
+) -> Incoming:
     said = {"alertname": "Burn", "service": service, "env": "prod", "slo": "docs"} | labels
-    return Incoming(said, service, said["env"], key or f"prod/{service}/docs", rank, rank < 3, at)
+    return Incoming(
+        said, service, said["env"], key or f"prod/{service}/docs", rank, rank < 3, at, at if since is None else since
+    )
 
 
 def quiet(number: int = 1, kind: Kind = Kind.MAINTENANCE, *, left: float = 60.0, **more: Any) -> Quiet:
@@ -96,6 +107,52 @@ def test_lengths_of_time(text: str, length: float | None):
     assert seconds_of(text) == length
 
 
+def parent(*, rank: int = 2, pages: bool = True, key: str = "prod/gateway/x", env: str = "prod") -> Parent:
+    return Parent(7, key, {"service": "gateway", "env": env, "severity": f"sev{rank}", "slo": "x"}, rank, pages)
+
+
+DEPENDS = Rule([Matcher("service", "=", "gateway")], [Matcher("service", "=", "docs-api")], ("env",), depends=True)
+
+
+def test_a_parent_that_is_down_holds_its_children_as_long_as_somebody_was_woken_for_it():
+    held = weigh(incoming(), Known(parents=[parent()], rules=[DEPENDS]))
+    assert held
+    assert held.sentence == "held, pages nobody: INC-7 of gateway is open, which docs-api depends on"
+    assert (held.kind, held.incident, held.until) == (Kind.INHIBITED, 7, NOW + LOOK_AGAIN)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [parent(rank=3, pages=False), parent(pages=False), parent(env="dev"), parent(key="prod/docs-api/docs")],
+    ids=["less bad", "woke nobody", "another environment", "itself"],
+)
+def test_a_parent_that_is_less_than_the_child_holds_nothing(other: Parent):
+    assert weigh(incoming(), Known(parents=[other], rules=[DEPENDS])) is None
+
+
+def test_a_child_that_wakes_nobody_may_stand_behind_a_parent_that_wakes_nobody():
+    assert weigh(incoming(rank=3), Known(parents=[parent(rank=3, pages=False)], rules=[DEPENDS]))
+
+
+def test_what_is_not_the_target_is_not_inhibited():
+    assert weigh(incoming("search"), Known(parents=[parent()], rules=[DEPENDS])) is None
+
+
+def past(*, ago: float = 60.0, rank: int = 2) -> Past:
+    return Past(3, rank, NOW - ago)
+
+
+def test_after_its_end_a_key_cools_down_unless_it_is_worse_than_before():
+    held = weigh(incoming(), Known(past=past(), cooldown=300))
+    assert held
+    assert (held.kind, held.until, held.incident) == (Kind.COOLDOWN, NOW + 240, 3)
+    assert "INC-3 ended at 2027-01-15 07:59 UTC, and noise.cooldown lasts until 2027-01-15 08:04 UTC" in held.sentence
+    assert weigh(incoming(rank=1), Known(past=past(), cooldown=300)) is None, "it is worse"
+    assert weigh(incoming(), Known(past=past(ago=300), cooldown=300)) is None, "it is over"
+    assert weigh(incoming(), Known(past=past(ago=-3600), cooldown=300)) is None, "the clock was set back"
+    assert weigh(incoming(), Known(past=past())) is None, "there is none"
+
+
 QUIETS = st.lists(
     st.builds(
         lambda number, left, services, rank: quiet(number, left=left, services=services, rank=rank),
@@ -120,6 +177,15 @@ def test_what_is_held_has_an_end_and_acts_once_every_reason_is_over(quiets: list
     else:
         raise AssertionError("it is held for ever")
     assert not any(one.holds(incoming(rank=rank, at=at)) for one in quiets)
+
+
+@given(QUIETS, st.integers(1, 3), st.floats(-1000, 1000), st.floats(0, 500))
+def test_whatever_holds_it_once_all_of_it_is_over_it_acts(quiets: list[Quiet], rank: int, ago: float, cooldown: float):
+    known = Known(quiets=quiets, parents=[parent(rank=1)], rules=[DEPENDS], past=past(ago=ago), cooldown=cooldown)
+    held = weigh(incoming(rank=rank), known)
+    assert held is not None, "its parent is open"
+    after = max([held.until or NOW, *(one.until for one in quiets), NOW - ago + cooldown])
+    assert weigh(incoming(rank=rank, at=after), replace(known, parents=[])) is None
 
 
 @given(QUIETS, st.integers(1, 2))

@@ -89,6 +89,6 @@ def test_a_mistake_in_a_window_is_said(said: dict[str, object], why: str):
 
 
 def test_a_service_that_is_none_is_said_with_the_nearest():
-    assert list(misfits({"nightly": weekly()}, ["docs-app"])) == [
+    assert list(misfits({"nightly": weekly()}, {"docs-app": ()})) == [
         (("maintenance", "nightly", "services"), "'docs-api' is not a service. Did you mean 'docs-app'?")
     ]

@@ -136,6 +136,8 @@ def test_a_burn_in_the_short_window_makes_the_long_one_urgent():
     assert judge.hot(SLO, state, NOW) == []
     later = State({**heard(0.0, NOW - 60), 300: Heard(NOW, 5e4, 1e5)})
     assert 3600 in judge.hot(SLO, later, NOW)
+    assert 3 * 86400 not in judge.hot(SLO, State({**heard(0.0, NOW - 60), 6 * 3600: Heard(NOW, 5e4, 1e5)}), NOW)
+    assert 3 * 86400 in judge.hot(SLO, State({**heard(0.0, NOW - 300), 6 * 3600: Heard(NOW, 5e4, 1e5)}), NOW)
 
 
 def test_a_state_is_kept_as_it_is():

@@ -28,7 +28,8 @@ INCIDENTS, MORE = 450, 450
 """Past incidents that every statement is asked with first, and those that come along then: about what a purge takes at once, and twice that."""
 BOUNDED = frozenset(
     {
-        "ix_alerts_undecided", "ix_effects_due", "ix_effects_left", "ix_effects_waiting", "ix_flags_on", "ix_holds_still",
+        "ix_alerts_undecided", "ix_effects_due", "ix_effects_left", "ix_effects_waiting", "ix_flags_on", "ix_flaps_now", "ix_holds_behind",
+        "ix_holds_still",
         "ix_inbox_undone", "ix_incidents_open", "ix_incidents_open_of", "ix_silences_on",
     }
 )  # fmt: skip
@@ -62,6 +63,15 @@ HOT = {
 """What the story must have gone past, or it would say nothing about it."""
 
 
+OF_DOCS_API = 'istio_requests_total{reporter="destination",destination_workload="docs-api"'
+SLO = {
+    "service": "docs-api", "objective": 99.9, "by": ["response_code"],
+    "bad": f'sum(rate({OF_DOCS_API},response_code=~"5.."}}[{{{{window}}}}]))',
+    "total": f"sum(rate({OF_DOCS_API}}}[{{{{window}}}}]))",
+}  # fmt: skip
+"""What the alerts called "a" are about."""
+
+
 @contextmanager
 def opened(url: str) -> Iterator[Store]:
     store = Store(url)
@@ -85,10 +95,8 @@ def busy(town: Town, database: str) -> Town:
     town.config["alertmanager"] |= {"url": f"{town.served.url}/alertmanager", "receiver": "rc"}
     town.config["watchdogs"] = {"mesh": {"service": "gateway", "labels": {"prometheus": "mesh"}}}
     town.config["incidents"]["digest"] = "#general"
-    bad, total = ('istio_requests_total{response_code="503"}', "istio_requests_total")
-    slo = {name: f"sum(rate({which}[{{{{window}}}}]))" for name, which in (("bad", bad), ("total", total))}
-    town.config["slos"] = {"docs": {"service": "docs-api", "objective": 99.9, **slo}}
     town.has_a_flag()
+    town.config["slos"] = {"a": SLO}
     return town
 
 
@@ -119,7 +127,7 @@ def a_day(town: Town, bot: Bot, body: dict[str, Any]) -> None:
     for line in (
         "incident list --all", "incident show INC-1", "incident ack INC-1", "incident stats", "incident repair",
         "incident update half --of INC-1", "incident role lead me INC-1", "incident reconcile", "why INC-1", "why docs-api",
-        "oncall", "flag on gateway-bypass it burns --for 10m", "flag list", "incident open sev2 docs-api by hand",
+        "slo", "slo docs-api", "oncall", "flag on gateway-bypass it burns --for 10m", "flag list", "incident open sev2 docs-api by hand",
         "incident severity sev1 INC-2", "incident mitigate INC-1",
     ):  # fmt: skip
         assert "error" not in bot.ask(line), line

@@ -11,10 +11,13 @@ import sqlalchemy as sa
 from ground.town import Bot, Town, channel, user
 from ground.waiting import until
 
+from bot.errors import ConfigError
+from bot.grammar import Asker
 from handlers.alerts.journal import JOURNAL
 from handlers.noise import again
 from handlers.noise.table import HOLDS
 
+ASKER = Asker("U1", "alice", "cli", "k")
 FINGERPRINTS = itertools.count(0xABC000)
 
 
@@ -134,6 +137,38 @@ def test_what_a_kill_left_held_is_acted_on_by_the_next_look(town: Town):
     with bot.captain.store.read() as c:
         assert c.execute(sa.select(HOLDS().c.outcome, HOLDS().c.turn)).all() == [("acted", 1)]
     assert len(town.pages()) == 1
+
+
+def test_a_drill_holds_the_alerts_of_its_slo_alone(town: Town):
+    slo = {"service": "docs-api", "objective": 99.9, "bad": "sum(increase(bad_total[{{window}}]))"}
+    slo |= {"total": "sum(increase(all_total[{{window}}]))", "evaluate": False}
+    town.config["slos"] = {"docs-api-slo": slo}
+    bot = town.start()
+    assert "Did you mean 'docs-api-slo'?" in bot.ask("maintenance drill docs-slo 15m")["error"]
+    bot.ask("maintenance drill docs-api-slo 15m does it page")
+    one, other = alert(), alert(slo="another")
+    send(bot, one, other)
+    assert told(bot, one)["held"] == "drill"
+    assert "a drill of docs-api-slo is on until" in told(bot, one)["verdict"]
+    until(lambda: len(town.pages()) == 1, message="an SLO that nobody drills pages nobody")
+    bot.ask("maintenance end docs-api-slo")
+    until(lambda: len(town.pages()) == 2, message="the drill is over, it still burns")
+
+
+def test_why_says_what_was_held_by_whom_and_until_when(town: Town):
+    bot = town.start()
+    bot.ask("maintenance start docs-api 1h new <disks>")
+    one = alert()
+    send(bot, one)
+    for asked_ in ("why docs-api", "why", f"why {one['fingerprint']}"):
+        answer = bot.ask(asked_)["text"]
+        assert "held, pages nobody: maintenance docs-api is on until" in answer, asked_
+    assert "#1, maintenance of docs-api, from" in bot.ask("why docs-api")["text"]
+    assert "by carol: new <disks>, until" in bot.ask("why")["text"]
+    bot.ask("maintenance end 1", name="alice")
+    until(lambda: told(bot, one)["incident"])
+    assert "after it was held for" in bot.ask("why INC-1")["text"]
+    assert "ended by alice at" in bot.ask("why")["text"]
 
 
 def test_two_maintenances_that_overlap_hold_until_the_last_is_over(town: Town):
@@ -359,3 +394,207 @@ def test_what_no_alert_opened_cannot_be_silenced(town: Town):
     assert "No alert opened INC-1" in bot.ask("incident silence 1h")["error"]
     assert "How long?" in bot.ask("incident silence INC-1 because")["error"]
     assert "is not silenced, and never was" in bot.ask("incident unsilence")["text"]
+
+
+# ---- cooldown and inhibition ------------------------------------------------------------------------------------------
+
+
+def over(bot: Bot, number: int = 1) -> bool:
+    return bot.ask(f"incident show INC-{number}")["data"]["status"] == "resolved"
+
+
+def test_what_fires_again_in_its_cooldown_pages_when_that_is_over_and_it_still_fires(town: Town):
+    town.config["noise"] = {"cooldown": 3600}
+    bot = town.start()
+    one = alert()
+    send(bot, one)
+    until(lambda: len(town.pages()) == 1)
+    send(bot, ended(one))
+    until(lambda: over(bot))
+    short, long = one | {"startsAt": "2026-11-23T09:00:00Z"}, alert()
+    send(bot, short, long)
+    assert told(bot, short)["held"] == told(bot, long)["held"] == "cooldown"
+    assert "INC-1 ended at" in told(bot, long)["verdict"]
+    send(bot, ended(short))
+    look(bot)
+    assert told(bot, long)["held"] == "cooldown"
+    assert over(bot)
+    # An hour later, as far as anybody can tell.
+    with bot.captain.store.write() as c:
+        c.execute(sa.text("update incidents set resolved_at = resolved_at - 3600"))
+        c.execute(sa.text("update holds set since = since - 3600, until = until - 3600"))
+    look(bot)
+    until(lambda: told(bot, long)["incident"] is not None, message="it still fires, and nobody looks")
+    until(lambda: len(town.pages()) == 2, message="it still fires, and pages nobody")
+    assert told(bot, long)["verdict"].startswith("opened INC-2"), (
+        "by then it is longer ago than incidents.reopen_within"
+    )
+
+
+def test_a_cooldown_shorter_than_reopen_within_reopens_the_incident(town: Town):
+    town.config["noise"] = {"cooldown": 1}
+    bot = town.start()
+    one = alert()
+    send(bot, one)
+    until(lambda: len(town.pages()) == 1)
+    send(bot, ended(one))
+    until(lambda: over(bot))
+    back = one | {"startsAt": "2026-11-23T09:00:00Z"}
+    send(bot, back)
+
+    def acted() -> bool:
+        look(bot)
+        return told(bot, back)["incident"] == 1
+
+    until(acted)
+    assert told(bot, back)["verdict"].startswith("reopened INC-1 and pages the on-call of docs-api")
+
+
+def test_what_is_worse_than_before_pages_in_its_cooldown(town: Town):
+    town.config["noise"] = {"cooldown": 3600}
+    bot = town.start()
+    one = alert(severity="ticket")
+    send(bot, one)
+    send(bot, ended(one))
+    until(lambda: over(bot))
+    send(bot, alert(severity="critical"))
+    until(lambda: len(town.pages()) == 1, message="it is worse than it was, and pages nobody")
+
+
+def test_a_parent_that_is_down_holds_its_children_and_lets_them_go_when_it_is_resolved(town: Town):
+    town.config["services"]["docs-api"]["depends_on"] = ["gateway"]
+    bot = town.start()
+    parent, child, other = alert("gateway"), alert(), alert(env="dev")
+    send(bot, parent)
+    until(lambda: len(town.pages()) == 1)
+    send(bot, child, other)
+    assert told(bot, child)["verdict"] == "held, pages nobody: INC-1 of gateway is open, which docs-api depends on"
+    assert told(bot, other)["incident"] == 2, "another environment depends on another gateway"
+    until(lambda: len(town.pages()) == 2)
+    until(lambda: "*Held behind it:* 1 alert (docs-api 1)" in town.shown(town.roots()[0]), message="its panel hides it")
+    assert "Held behind it" in str(bot.captain.run("incident show INC-1", ASKER).blocks)
+    send(bot, ended(parent))
+    until(lambda: len(town.pages()) == 3, message="the parent is up again, the child is not, and nobody hears of it")
+    assert told(bot, child)["verdict"].startswith("opened INC-3 and pages the on-call of docs-api")
+
+
+def test_a_rule_of_the_configuration_inhibits_by_labels(town: Town):
+    rule = {"source": ['severity="sev1"'], "target": ['severity!="critical"'], "equal": ["service"]}
+    town.config["noise"] = {"inhibit": [rule]}
+    bot = town.start()
+    child, worst, ticket = alert(slo="a"), alert(slo="b", severity="critical"), alert(slo="c", severity="ticket")
+    send(bot, child)
+    assert told(bot, child)["incident"] == 1, "nothing is down yet"
+    send(bot, worst)
+    send(bot, ticket)
+    assert (
+        told(bot, ticket)["verdict"]
+        == "held, pages nobody: INC-2 of docs-api is open, which noise.inhibit puts before it"
+    )
+    bot.ask("incident severity sev3 INC-2")
+    with bot.captain.store.write() as c:
+        c.execute(sa.text("update holds set since = since - 400, until = until - 400"))
+    look(bot)
+    until(lambda: told(bot, ticket)["incident"] == 3, message="what it stood behind is less by now")
+
+
+# ---- flapping -----------------------------------------------------------------------------------------------------------
+
+
+def times(one: dict[str, Any], n: int) -> dict[str, Any]:
+    """The same alert, firing for the n-th time."""
+    return one | {"startsAt": f"2026-11-23T{8 + n:02d}:00:00Z"}
+
+
+def test_what_flaps_stays_open_is_counted_in_one_place_and_pages_nobody_anew(town: Town):
+    town.config["noise"] = {"flap": {"changes": 4, "quiet": 600}}
+    bot = town.start()
+    one = alert(severity="critical")
+    for n in range(2):
+        send(bot, times(one, n))
+        until(lambda n=n: len(town.pages()) == n + 1, message="it has paged before it flapped")
+        send(bot, ended(times(one, n)))
+    assert "INC-1 stays open: it flaps: 4 changes within 1 h" in told(bot, ended(times(one, 1)))["verdict"]
+    for n in range(2, 5):
+        send(bot, times(one, n))
+        assert told(bot, times(one, n))["held"] == "flap"
+        assert told(bot, times(one, n))["incident"] == 1
+        send(bot, ended(times(one, n)))
+    root = town.roots()[0]
+    until(lambda: "*Flaps:* 10 changes" in town.shown(town.roots()[0]), message="the panel does not count")
+    assert len([text for text in town.thread(root) if "It flaps" in text]) == 1
+    assert not over(bot)
+    assert len(town.pages()) == 2
+    assert bot.metric('captain_alerts_held_total{kind="flap"}') == 3
+    look(bot)
+    assert not over(bot), "it has not been quiet yet"
+
+    with bot.captain.store.write() as c:
+        c.execute(sa.text("update flaps set last_at = last_at - 700"))
+    look(bot)
+    until(lambda: over(bot), message="it has been quiet, and nobody ended it")
+    until(lambda: any("after 10 changes" in text for text in town.thread(root)))
+    until(lambda: all(page["status"] == "resolved" for page in town.pages()))
+
+
+def test_what_flaps_and_then_fires_steadily_is_an_incident_like_any_other(town: Town):
+    town.config["noise"] = {"flap": {"changes": 3, "quiet": 600}}
+    bot = town.start()
+    one = alert(severity="ticket")
+    for n in range(3):
+        send(bot, times(one, n))
+        send(bot, ended(times(one, n)))
+    send(bot, times(one, 3))
+    with bot.captain.store.write() as c:
+        c.execute(sa.text("update flaps set last_at = last_at - 700"))
+    look(bot)
+    until(lambda: "Flaps" not in town.shown(town.roots()[0]))
+    send(bot, alert(severity="critical"))
+    until(lambda: len(town.pages()) == 1, message="what is worse pages, however much it flapped")
+    send(bot, ended(times(one, 3)))
+    assert not over(bot)
+
+
+def test_a_key_that_flapped_and_was_ended_by_hand_pages_when_it_fires_steadily(town: Town):
+    town.config["noise"] = {"flap": {"changes": 3, "quiet": 600}}
+    bot = town.start()
+    one = alert()
+    for n in range(2):
+        send(bot, times(one, n))
+        send(bot, ended(times(one, n)))
+    bot.ask("incident resolve INC-1")
+    send(bot, times(one, 2), times(alert(), 2))
+    held = told(bot, times(one, 2))
+    assert held["held"] == "flap"
+    assert "INC-1 came and went too often; it is acted on when it fires until" in held["verdict"]
+    look(bot)
+    assert over(bot)
+    pages = len(town.pages())
+    with bot.captain.store.write() as c:
+        c.execute(sa.text("update holds set since = since - 700, until = until - 700"))
+    look(bot)
+    until(lambda: told(bot, times(one, 2))["incident"] == 1, message="it fires steadily, and nobody is told")
+    until(lambda: len(town.pages()) == pages + 1)
+
+
+@pytest.mark.parametrize(
+    ("section", "why"),
+    [
+        ({"noise": {"flap": {"changes": 2}}}, "must be 3 at least"),
+        ({"noise": {"longest": "for ever"}}, "noise.longest"),
+        ({"noise": {"inhibit": [{"source": ["x"], "target": ['a="b"']}]}}, "must be a matcher"),
+        ({"noise": {"inhibit": [{"source": [], "target": ['a="b"']}]}}, "noise.inhibit.0.source"),
+        ({"maintenance": {"x": {"services": ["gatewya"], "days": ["mon"], "from": "1:00", "to": "2:00"}}}, "'gateway'"),
+    ],
+)
+def test_a_mistake_in_the_configuration_stops_the_start(town: Town, section: dict[str, Any], why: str):
+    town.config |= section
+    with pytest.raises(ConfigError, match=why):
+        town.start()
+
+
+def test_a_service_that_depends_on_none_that_is_known_stops_the_start(town: Town):
+    town.config["services"]["docs-api"]["depends_on"] = ["gatewya", "docs-api"]
+    with pytest.raises(ConfigError, match="Did you mean 'gateway'") as caught:
+        town.start()
+    assert "names the service itself" in str(caught.value)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
-from ground.town import Town
+from ground.town import Town, channel, user
 from ground.waiting import until
+from PIL import Image
 from stories.test_slo_looks import NAME, Days, measured
 
 from bot.__main__ import ASK, _room
@@ -66,3 +69,16 @@ def test_captain_slo_is_asked_of_the_bot_unless_it_is_work_of_this_machine():
     assert _room(["slo"]) == _room(["slo", "docs-api"]) == _room(["incident", "list"]) == ASK
     assert {_room(["slo", word]) for word in ("rules", "check", "import")} == {"bot.slo_cli"}
     assert _room(["serve"]) == "bot.serving"
+
+
+def test_asked_in_slack_a_chart_follows_in_the_channel(measured: Town):
+    bot = measured.start()
+    measured.prometheus.set_world("docs-api", errors=0.5, ago=300)
+    Days(bot).look()
+    measured.slack.slash("#gateway", user(measured, "alice"), "/slo", "docs-api")
+    until(lambda: any("page-20m" in m["text"] for m in measured.slack.state()["messages"]))
+    gateway = channel(measured, "gateway")
+    (message,) = until(
+        lambda: [m for m in measured.messages() if m["channel"] == gateway and m.get("files")], message="no chart came"
+    )
+    assert Image.open(io.BytesIO(measured.slack.file(message["files"][0]["id"]))).format == "PNG"

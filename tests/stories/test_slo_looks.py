@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import copy
 import dataclasses
 import time
@@ -12,6 +13,7 @@ import sqlalchemy as sa
 from ground.town import Bot, Town
 from ground.waiting import until
 
+from bot.effects import EFFECTS
 from handlers.alerts import journal
 from handlers.incidents import arrive
 from handlers.slo import alert, judge, look, states
@@ -263,3 +265,75 @@ def test_the_reconciler_does_not_miss_our_own_alerts_in_alertmanager(measured: T
     for _ in range(3):
         told = bot.ask("incident reconcile")["data"]
         assert (told["asked"], told["doubtful"]) == ([], [])
+
+
+def test_the_clock_asks_for_one_look_however_many_hear_it(measured: Town):
+    measured.prometheus.set_world("docs-api", errors=0.5, ago=300)
+    bot = measured.start()
+    desk, slot = Days(bot).desk, float(int(time.time()) // 60 * 60)
+    for _ in range(3):
+        look.tick(desk, slot)
+    until(lambda: len(measured.pages()) == 1)
+    with desk.store.read() as c:
+        (run,) = c.execute(sa.select(EFFECTS()).where(EFFECTS().c.kind == look.KIND)).all()
+    until(lambda: '"measured": 1' in _result(desk, run.key))
+
+
+def _result(desk: Any, key: str) -> str:
+    with desk.store.read() as c:
+        return str(c.execute(sa.select(EFFECTS().c.result).where(EFFECTS().c.key == key)).scalar())
+
+
+def test_nothing_is_looked_at_where_there_is_no_slo(town: Town):
+    desk = Days(town.start()).desk
+    look.tick(desk, 60.0)
+    with desk.store.read() as c:
+        assert c.execute(sa.select(EFFECTS()).where(EFFECTS().c.kind == look.KIND)).all() == []
+
+
+def test_two_looks_in_the_same_moment_raise_a_burn_once(postgres, measured: Town):
+    measured.config["captain"]["database"] = postgres.url
+    measured.prometheus.set_world("docs-api", errors=0.5, ago=300)
+    bot = measured.start()
+    desk, now = Days(bot).desk, time.time()
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        told = list(pool.map(lambda n: look.run(desk, clock=lambda: now + n), range(4)))
+    assert sum(len(one.began) for one in told) == 1
+    until(lambda: len(measured.pages()) == 1)
+    assert len(incidents(bot)) == 1
+
+
+def test_counters_that_start_over_are_no_burn_and_several_series_are_one_sum(measured: Town):
+    measured.config["slos"][NAME] |= {
+        "bad": 'increase(hits_total{code="500"}[{{window}}])', "total": "increase(hits_total[{{window}}])",
+    }  # fmt: skip
+    now = time.time()
+    for step in range(0, 3600, 15):
+        at, n = now - 3600 + step, step // 15
+        for pod in ("a", "b"):
+            # Each pod is started anew every ten minutes, one after the other.
+            count = (n + (20 if pod == "b" else 0)) % 40 * 100
+            text = f'hits_total{{code="200",pod="{pod}"}} {count}\nhits_total{{code="500",pod="{pod}"}} {count // 10_000}\n'
+            measured.prometheus.ingest(text, at=at)
+    days = Days(measured.start())
+    days.now = time.time() - 60
+    assert days.look().began == []
+    heard = days.state().windows[20 * 60]
+    assert heard.reading.known
+    assert heard.total == pytest.approx(2 * 80 * 100, rel=0.1)
+
+
+def test_what_a_tier_is_about_changes_in_captain_yml_and_its_alert_ends(measured: Town):
+    measured.prometheus.set_world("docs-api", errors=0.5, ago=300)
+    bot = measured.start()
+    Days(bot).look()
+    until(lambda: len(measured.pages()) == 1)
+    bot.stop()
+    measured.bots.clear()
+    measured.config["slos"][NAME]["tiers"] = [{"severity": "page", "burn": 14.4, "long": "30m", "short": "2m"}]
+    bot = measured.start()
+    told = Days(bot).look()
+    assert told.began == [f"{NAME} page-30m"]
+    shown = bot.ask("incident show INC-1")["data"]
+    assert shown["status"] == "triggered", "it burns on, and stays one incident"
+    assert len(measured.pages()) == 1

@@ -309,6 +309,52 @@ def test_what_fires_again_in_a_storm_is_folded_and_after_it_has_its_own_thread(r
     until(lambda: len(rough.pages()) == 5)
 
 
+def test_a_storm_that_comes_back_goes_on_in_its_thread_and_pages_again(rough: Town):
+    rough.config["incidents"] |= {"reopen_within": 600, "storm": {"keys": 3, "within": 3}}
+    bot = rough.start()
+    bot.alert(body(one(f"m-{i}") for i in range(6)))
+    until(lambda: storm(bot) is not None and _decided(bot))
+    send(bot, [one(f"m-{i}", over=True) for i in range(6)])
+    until(lambda: tick(bot) or storm(bot).status == "resolved", message="the storm does not end")
+    until(lambda: quiet(bot), timeout=15)
+    before = len(rough.roots())
+    bot.alert(body(one(f"n-{i}", "gateway", "critical") for i in range(6)))
+    until(lambda: storm(bot).status == "triggered" and _decided(bot))
+    assert (storm(bot).service, storm(bot).severity) == ("gateway", "sev1")
+    assert [row.umbrella for row in rows(bot).values() if '"n-' in row.about].count(storm(bot).number) == 3
+    key = f"captain-{storm(bot).uid}"
+    until(lambda: any(p["dedup_key"] == key and p["service"] == "gateway" for p in rough.pages()))
+    until(lambda: quiet(bot), timeout=15)
+    assert len(rough.roots()) == before + 3
+    thread = rough.thread(root_of(rough, storm(bot).number))
+    assert any("Reopened: more than 3 incidents opened within 3 s" in text for text in thread)
+
+
+def test_what_alertmanager_no_longer_knows_of_a_storm_is_asked_about_once_in_its_thread(rough: Town):
+    rough.config["incidents"]["looks_apart"] = 0
+    rough.config["alertmanager"]["url"] = f"{rough.served.url}/alertmanager"
+    bot = rough.start()
+    umbrella = raging(bot, 6).number
+    until(lambda: root_of(rough, umbrella))
+    for _ in range(4):
+        bot.ask(f"incident reconcile INC-{of_slo(bot, 'm-3').number}")
+    asked = [one for one in show(bot, umbrella)["asked"] if one["kind"] == "alert-gone"]
+    assert len(asked) == 1
+    assert "Alertmanager no longer knows Burn" in asked[0]["text"]
+    assert bot.ask(f"incident resolve INC-{umbrella}")["text"].startswith(f"You resolved INC-{umbrella}")
+    until(lambda: not any(row.umbrella and row.open_key for row in rows(bot).values()))
+
+
+def test_a_note_on_a_member_is_in_its_timeline_alone(rough: Town):
+    bot = rough.start()
+    raging(bot)
+    number = of_slo(bot, "m-1").number
+    assert bot.ask(f"incident note the disk is full --of INC-{number}")["data"]["incidents"] == [number]
+    assert bot.ask("incident note deployed 1.2 --service docs-api")["data"]["incidents"][-1] == storm(bot).number
+    assert [e["text"] for e in show(bot, number)["timeline"] if e["kind"] == "note"] == ["the disk is full"]
+    assert [e["state"] for e in show(bot, number)["effects"]] == ["skipped"]
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_whatever_comes_somebody_is_called_for_each_service_and_nobody_for_each_key(rough: Town, seed: int):
     """After every step: whatever is open and pages has a page out that is its own, or that of an open incident in its place."""

@@ -80,6 +80,18 @@ def upgrade() -> None:
     )
     still = sa.text("over_at IS NULL")
     op.create_index("ix_holds_still", "holds", ["rank", "id"], sqlite_where=still, postgresql_where=still)
+    # The incidents that come and go too often, and stay open until they are quiet.
+    op.create_table(
+        "flaps",
+        sa.Column("incident", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("since", sa.Float, nullable=False),
+        sa.Column("last_at", sa.Float, nullable=False),
+        sa.Column("changes", sa.Integer, nullable=False),
+        sa.Column("over_at", sa.Float),
+    )
+    op.create_index("ix_flaps_now", "flaps", ["incident"], sqlite_where=still, postgresql_where=still)
+    # What stands behind an incident, asked each time one is resolved or its panel is drawn.
+    op.create_index("ix_holds_behind", "holds", ["incident"], sqlite_where=still, postgresql_where=still)
     # What the last look at an SLO saw, and since when its tiers fire: the next look goes on from there.
     op.create_table(
         "slo_states",
@@ -122,3 +134,6 @@ def _flat() -> None:
     op.create_index("ix_silences_incident", "silences", ["incident", "id"])
     let_go = sa.text("over_at IS NOT NULL")
     op.create_index("ix_holds_over", "holds", ["over_at"], sqlite_where=let_go, postgresql_where=let_go)
+    op.create_index("ix_flaps_over", "flaps", ["over_at"], sqlite_where=let_go, postgresql_where=let_go)
+    # The post-mortem asks which flags were switched meanwhile.
+    op.create_index("ix_flags_on_at", "flags", ["on_at"])

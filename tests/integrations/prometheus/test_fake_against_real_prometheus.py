@@ -16,6 +16,9 @@ from ground.waiting import free_port, until
 from bot.integrations.prometheus.fake import FakePrometheus
 from bot.integrations.prometheus.fake_series import number
 from bot.standin import CallLog, serve
+from handlers.slo.ask import PART, expression
+from handlers.slo.kinds import Slo
+from handlers.slo.meaning import by_label
 
 PROMETHEUS, PROMTOOL = shutil.which("prometheus"), shutil.which("promtool")
 
@@ -285,3 +288,39 @@ def test_a_query_in_a_form(both):
     form = {"query": f"sum({ALL})", "time": NOW}
     real, fake = (requests.post(url + "/api/v1/query", data=form, timeout=5) for url in (both.real, both.fake))
     assert same(real.json(), fake.json())
+
+
+SLO = Slo(
+    service="docs-api",
+    objective=99.9,
+    bad=f"sum(rate({ERRORS}[{{{{window}}}}]))",
+    total=f"sum(rate({ALL}[{{{{window}}}}]))",
+    by=["response_code", "pod"],
+)
+GOOD = SLO.model_copy(
+    update={
+        "bad": "",
+        "good": f'increase({ALL[:-1]},response_code="200"}}[{{{{window}}}}])',
+        "total": f"increase({ALL}[{{{{window}}}}])",
+    }
+)
+EMPTY = SLO.model_copy(update={"bad": "sum(rate(nope[{{window}}]))", "total": "sum(rate(nothing_here[{{window}}]))"})
+NEVER_BAD = SLO.model_copy(update={"bad": "sum(rate(nope[{{window}}]))"})
+
+
+@pytest.mark.parametrize("slo", [SLO, GOOD, EMPTY, NEVER_BAD], ids=["bad", "good", "nothing", "never bad"])
+def test_what_a_look_asks_is_understood_and_answered_alike(both, slo):
+    for query in (expression(slo, [300, 3600]), f"topk(3, {by_label(slo, 300)})"):
+        real, fake = both.get("/api/v1/query", {"query": query, "time": NOW})
+        assert real.status_code == fake.status_code == 200, f"{real.text}\n{fake.text}"
+        assert same(real.json(), fake.json()), f"{real.text}\n{fake.text}"
+    told = {
+        one["metric"][PART]: float(one["value"][1])
+        for one in both.get("/api/v1/query", {"query": expression(slo, [300]), "time": NOW})[0].json()["data"]["result"]
+    }
+    if slo is EMPTY:
+        assert told == {}, "nothing is not 100 %"
+    elif slo is NEVER_BAD:
+        assert told["bad:300"] == 0.0 < told["total:300"]
+    else:
+        assert 0 < told["bad:300"] < told["total:300"]
