@@ -184,7 +184,7 @@ def _run(bench: Bench, size: Size, seed: Path, of: str, faults: list[str]) -> Ru
     run: Run = {"of": of}
     with bench.product(folder=folder) as bot:
         run["first_s"] = _first(bot, faults)
-    with Load(bench.pids) as busy, bench.product(folder=folder) as bot:
+    with bench.product(folder=folder) as bot, Load(bench.pids) as busy:
         run["start_s"] = _first(bot, faults)
         before = {table: bot.count(f"select count(*) from {table}") for table in ("alerts", "incidents")}
         last = {
@@ -223,7 +223,7 @@ def _run(bench: Bench, size: Size, seed: Path, of: str, faults: list[str]) -> Ru
             "pages": (len(bench.outside.pages()), size.growth_alerts // 20 + size.growth_pages),
         }
         faults += subject.wrong(new)
-        run |= {"other_cpu": 0.0, "purge": purge, "before": before}
+        run |= {"purge": purge, "before": before}
     run["other_cpu"] = busy.other_cpu
     shutil.rmtree(folder)
     return run
