@@ -20,6 +20,7 @@ OF_AN_INCIDENT: Mapping[str, str] = {
     "findings": "incident",
     "roles": "incident",
     "flaps": "incident",
+    "storm_calls": "umbrella",
 }
 """The tables that hold an incident, and the column that says which."""
 BESIDE: Mapping[str, str] = {
@@ -32,7 +33,7 @@ BESIDE: Mapping[str, str] = {
     "holds": "alert",
 }
 """The tables that grow beside the incidents, and what must be another one in each row; of the effects, those about none."""
-NOW = frozenset({"alembic_version", "replicas", "paces", "heartbeats", "slo_states", "storm_calls"})
+NOW = frozenset({"alembic_version", "replicas", "paces", "heartbeats", "slo_states"})
 """The tables that hold what is, not what was."""
 NUMBERED = frozenset({"alerts", "timeline", "roles", "audit", "refusals", "flags", "silences", "holds"})
 """The tables whose ``id`` the database gives."""

@@ -32,6 +32,7 @@ GROWS = frozenset(
         "refusals",
         "roles",
         "silences",
+        "storm_calls",
         "timeline",
     }
 )
