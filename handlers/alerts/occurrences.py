@@ -45,12 +45,15 @@ def placed(c: Connection, alerts: Iterable[Alert], *, at: float) -> list[Alert]:
     ``at``: UNIX s at which they came. Alertmanager's are left as they are: it knows.
     """
     made: list[Alert] = []
+    before: dict[str, list[Alert]] = {}
     for alert in alerts:
-        if not needs(alert):
-            made.append(alert)
-            continue
-        starts = _starts(alert, _fires(c, alert.fingerprint), at=at)
-        made += [replace(alert, starts_at=start) for start in starts]
+        said = before.setdefault(alert.fingerprint, [])
+        now = [alert]
+        if needs(alert):
+            starts = _starts(alert, _and_then(_fires(c, alert.fingerprint), said, at=at), at=at)
+            now = [replace(alert, starts_at=start) for start in starts]
+        said += now
+        made += now
     return made
 
 
@@ -74,6 +77,17 @@ def _starts(alert: Alert, fires: Sequence[Fire], *, at: float) -> list[int]:
     if last is not None and last.fired and not last.ended and not _new(last, at):
         return [last.starts_at]
     return [max(now, last.starts_at + 1) if last else now]
+
+
+def _and_then(fires: Sequence[Fire], said: Iterable[Alert], *, at: float) -> list[Fire]:
+    """The fires of an alert, newest first, with what the same delivery said of it before: it may end and fire again in one."""
+    known = {fire.starts_at: fire for fire in fires}
+    for alert in said:
+        new = Fire(alert.starts_at, fired=False, ended=False, heard=at, over=False)
+        fire = known.get(alert.starts_at, new)
+        fired, ended = fire.fired or alert.firing, fire.ended or not alert.firing
+        known[alert.starts_at] = replace(fire, fired=fired, ended=ended, heard=at)
+    return [known[start] for start in sorted(known, reverse=True)]
 
 
 def _new(last: Fire, at: float) -> bool:

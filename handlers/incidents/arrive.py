@@ -297,7 +297,7 @@ def quiet(desk: Desk, tx: Tx, number: int, why: str) -> bool:
     row = table.locked(tx.c, number)
     if row is None or not table.is_open(row) or journal.still_firing(tx.c, number):
         return False
-    if freeze.blind(tx, row) or more_to_come(desk, tx, row):
+    if freeze.blind(tx, row) or more_to_come(desk, tx, row) or _carried(tx, row):
         return False
     return decide.move(desk, tx, row, Deed.RESOLVE, actor=decide.ITSELF, text=why)
 

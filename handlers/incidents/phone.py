@@ -119,7 +119,7 @@ def _heard(desk: Desk, tx: Tx, row: Any, key: str, event: Mapping[str, Any]) -> 
     kind = event["type"]
     if _ours(tx, row, event):
         return "nothing to do: I did this myself"
-    late = kind in STANDING and _overtaken(tx, row, key, event)
+    late = kind in STANDING and (_overtaken(tx, row, key, event) or _of_the_page_before(row, event))
     if kind in TOLD:
         _show(desk, tx, row, event)
     if late:
@@ -189,6 +189,12 @@ def _overtaken(tx: Tx, row: Any, key: str, event: Mapping[str, Any]) -> bool:
     at = float(event.get("at") or 0.0)
     others = _events(tx, row.opened_at, f'"{key}"')
     return at > 0 and any(one["type"] in STANDING and float(one.get("at") or 0.0) > at for one in others)
+
+
+def _of_the_page_before(row: Any, event: Mapping[str, Any]) -> bool:
+    """True when it happened before the incident was reopened: it is about the page before, of the same dedup key."""
+    at = float(event.get("at") or 0.0)
+    return 0 < at < (row.reopened_at or 0.0)
 
 
 def _events(tx: Tx, since: float, having: str) -> Sequence[Mapping[str, Any]]:

@@ -80,7 +80,8 @@ def _settle(desk: Desk, tx: Tx, number: int) -> None:
     if calm < desk.noise.flap.quiet and desk.noise.flap.changes:
         return
     why = f"quiet for {duration(calm)}, after {state.changes} changes"
-    if journal.still_firing(tx.c, number) or arrive.quiet(desk, tx, number, why):
+    unsure = journal.unsure(tx.c, number)  # an alert of it ended, and not because all was well: a person ends it
+    if unsure or journal.still_firing(tx.c, number) or arrive.quiet(desk, tx, number, why):
         flap.over(tx, number)
         incidents.show(desk, tx, number)
 

@@ -19,6 +19,7 @@ from handlers.noise import decide, flap, owed, table
 from handlers.noise.matchers import Matcher, all_match
 from handlers.noise.table import HOLDS
 from handlers.noise.weigh import Held, Incoming, Kind, Known, Parent, Past, Rule, weigh
+from handlers.storms import table as storms
 
 RESOLVED = "resolved while it was held: nothing was opened, nobody was paged"
 
@@ -42,6 +43,7 @@ def held(
         pages=verdicts.pages(desk, severity, alert.service),
         at=tx.now,
         since=table.since(tx.c, entry.id) or tx.now,
+        sent=alert.labels,
     )
     found = weigh(one, _known(desk, tx, one, open_=row is not None))
     if found is None:
@@ -73,7 +75,9 @@ def _known(desk: Desk, tx: Tx, one: Incoming, *, open_: bool) -> Known:
     """What there is to know. ``open_``: its incident is open, so that nothing has ended."""
     quiets = [table.quiet(row) for row in decide.sync(desk, tx)]
     rules = [rule for rule in desk_rules(desk) if all_match(rule.target, one.labels)]
-    parents = [_parent(desk, row) for row in incident_table.parents(tx.c, one.rank)] if rules else []
+    rows = incident_table.parents(tx.c, one.rank) if rules else []
+    # A storm is of the service with which it began; what is up again in it holds nothing, however long the storm lasts.
+    parents = [_parent(desk, row) for row in rows if row.source != storms.SOURCE]
     if open_ or not (desk.noise.cooldown or desk.noise.flap.changes):
         return Known(quiets, parents, rules)
     before = incident_table.last_of_key(tx.c, one.key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from handlers.noise.matchers import Matcher, all_match
@@ -29,7 +29,7 @@ class Incoming:
     """An alert that would open, reopen or raise an incident at ``at`` (UNIX s); it fires since ``since``, as far as we know.
 
     ``labels``: its own, with ``service`` and ``env`` as we understand them. ``rank``: 1 is worst. ``pages``: acting on it
-    wakes somebody.
+    wakes somebody. ``sent``: its labels as they came.
     """
 
     labels: Mapping[str, str]
@@ -40,6 +40,7 @@ class Incoming:
     pages: bool
     at: float
     since: float
+    sent: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ class Quiet:
             and (not self.services or one.service in self.services)
             and (not self.key or one.key == self.key)
             and one.rank >= self.rank
-            and all_match(self.matchers, one.labels)
+            # What a thread has silenced is told apart by its key, and by the labels that Alertmanager sees.
+            and all_match(self.matchers, one.sent if self.key else one.labels)
         )
 
 

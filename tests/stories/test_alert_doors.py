@@ -114,6 +114,16 @@ def test_what_is_told_without_a_start_is_paged_once_a_fire(bot: Bot, town: Town)
     assert len(bot.ask("why INC-1")["data"]["alerts"]) == 3
 
 
+def test_what_ends_and_fires_again_in_one_delivery_burns_and_what_fires_and_ends_in_one_is_over(bot: Bot, town: Town):
+    over = KEY | {"status": "resolved"}
+    tell(bot)
+    until(town.pages)
+    assert send(bot, {"alerts": [over, KEY]}, "alerts").json()["accepted"] == 2
+    assert standing(bot) == {1: "triggered"}, "it burns, and is taken for over"
+    assert send(bot, {"alerts": [over, KEY, over]}, "alerts").json()["accepted"] == 3
+    until(lambda: standing(bot) == {1: "resolved"}, message="it is over, and nobody ends it")
+
+
 def test_who_never_says_that_it_is_over_is_heard_again_after_a_person_ended_it(bot: Bot, town: Town):
     tell(bot)
     until(town.pages)

@@ -606,3 +606,18 @@ def test_it_is_so_with_two_replicas_that_hear_it_in_the_same_moment(postgres, pa
             return (kinds, data["status"]) == (shown, ends)
 
         until(told_once, message=f"{acts} did not end as {ends}")
+
+
+def test_the_late_word_that_the_page_before_was_resolved_does_not_end_what_was_reopened(paged: Town):
+    bot = paged.start()
+    row = burn(paged, bot)
+    bot.ask("incident resolve INC-1")
+    until(lambda: page(paged)["status"] == "resolved")
+    ended = datetime.fromtimestamp(time.time(), UTC).isoformat()
+    bot.ask("incident reopen INC-1")
+    until(lambda: page(paged)["status"] == "triggered", message="nobody is called anew")
+    data = {"id": row["id"], "type": "incident", "incident_key": row["dedup_key"], "status": "resolved"}
+    event = {"id": "ELATE", "event_type": "incident.resolved", "occurred_at": ended, "data": data}
+    assert send(bot, event | {"agent": {"type": "inbound_integration_reference", "summary": "Events API"}}) == 202
+    until(lambda: undecided(bot) == 0)
+    assert status(bot) == "triggered"
