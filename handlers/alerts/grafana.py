@@ -32,6 +32,8 @@ UNMEASURED = ("NoData", "Error")
 LINKS = ("dashboardURL", "panelURL", "generatorURL")
 """The first that is there is the incident's dashboard, where the rule names none."""
 MOST_VALUES = 10
+LARGEST = 1e300
+"""A whole number beyond this cannot be shortened to what people read."""
 
 
 class GrafanaSettings(BaseModel):
@@ -122,7 +124,9 @@ def _values(value: Any) -> str:
     if not isinstance(value, dict):
         return ""
     known = {
-        str(name): one for name, one in value.items() if isinstance(one, (int, float)) and not isinstance(one, bool)
+        str(name): one
+        for name, one in value.items()
+        if isinstance(one, float) or (isinstance(one, int) and not isinstance(one, bool) and abs(one) < LARGEST)
     }
     return ", ".join(f"{name} = {one:.6g}" for name, one in list(known.items())[:MOST_VALUES])
 

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -177,6 +178,17 @@ def test_any_json_is_taken_or_refused_with_a_sentence(change, other):
                 read(json.dumps(given_).encode(), SERVICES, Policy())
             except BadPayload as e:
                 assert e.status in (400, 422)
+
+
+def test_a_large_body_full_of_what_is_not_known_keeps_nobody_waiting():
+    alerts = [FULL | {"key": f"k{i}"} | {f"field_{j}": 1 for j in range(40)} for i in range(1500)]
+    began = time.process_time()
+    assert len(generic.read(json.dumps(alerts).encode(), SERVICES, Policy()).notes) == generic.MOST_NOTES
+    assert time.process_time() - began < 2.0
+
+
+def test_a_value_that_no_float_holds_costs_no_page(body):
+    assert one(body(values={"B": 10**400, "C": 1})).labels["alertname"]
 
 
 # ---- which fire -------------------------------------------------------------------------------------------------------
