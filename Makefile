@@ -53,7 +53,7 @@ lint: $(INSTALLED_DEV)  ## format, lint, types and import contracts; all four sp
 	exit $$found
 
 bench: $(INSTALLED_DEV)  ## measure speed against the written goals
-	@$(PY) tests/bench/run.py $(ARGS)
+	@PYTHONPATH=tests $(PY) tests/bench/run.py $(ARGS)
 
 chaos: $(INSTALLED_DEV)  ## kill the bot 500 times on each database and look for what is lost or doubled (50 minutes)
 	@PYTHONPATH=tests:. $(PY) -m chaos.run $(ARGS)

@@ -18,7 +18,7 @@ ROOMS: Mapping[str, tuple[str, str]] = {
     "purge": ("bot.upkeep", "delete what is settled and old, as the bot does every night"),
     "slo": (
         "bot.slo_cli",
-        "`captain slo rules|check|import`: SLOs as Prometheus rules, what they count, and SLOs out of OpenSLO",
+        "`captain slo rules|check|import|replay`: SLOs as Prometheus rules, and what policies make of alerts",
     ),
     "sandbox": ("bot.sandbox", "the whole bot with a pretend world around it, on this machine alone"),
 }

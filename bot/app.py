@@ -24,7 +24,7 @@ from bot.integrations import connect
 from bot.integrations.slack import Post, Respond
 from bot.meter import PROMISE, Meter
 from bot.refusals import Refusals
-from bot.settings import Settings, load
+from bot.settings import Settings, desk_of, load
 from bot.store import Store
 from bot.tally import Tally
 from handlers import forms
@@ -33,7 +33,7 @@ from handlers.alerts import journal
 from handlers.alerts.doors import DOORS
 from handlers.alerts.journal import Entry, Identity
 from handlers.alerts.payload import Body, Source
-from handlers.desk import Desk, Outside
+from handlers.desk import Outside
 from handlers.flags import decide as flag_decide
 from handlers.flags import table as flag_table
 from handlers.home import facts, turns, view
@@ -74,24 +74,13 @@ class Captain:
             heartbeat=connect.heartbeat(settings.heartbeat),
         )
         self.access = Access(settings.permissions, self.outside.chat)
-        self.desk = Desk(
-            store=self.store,
-            engine=self.engine,
-            services=settings.services,
-            policy=settings.incidents,
-            outside=self.outside,
-            runbooks=runbooks,
-            public_url=settings.captain.public_url,
-            status_secret=settings.captain.status_secret,
-            command=settings.slack.command if settings.slack else "/captain",
-            watchdogs=settings.watchdogs,
-            heartbeat=settings.heartbeat,
-            tickets=settings.jira,
-            flags=settings.flags,
-            slos=settings.slos,
+        self.desk = desk_of(
+            settings,
+            runbooks,
+            self.store,
+            self.engine,
+            self.outside,
             access=self.access,
-            maintenance=settings.maintenance,
-            noise=settings.noise,
             count_held=lambda kind: self.meter.held.labels(kind).inc(),
         )
         self.watchdogs = Ear(self.store, settings.watchdogs)

@@ -118,10 +118,11 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Performer:
-    """How one kind of effect is done."""
+    """How one kind of effect is done. ``decides``: it only decides and asks nobody outside, so a replay does it too."""
 
     kind: str
     run: Callable[[Task], Outcome]
+    decides: bool = False
 
 
 @dataclass(frozen=True)

@@ -180,6 +180,10 @@ class Engine:
             log.warning("could not say goodbye, the database does not answer: %s", e)
         self._durable.destroy()
 
+    def now(self) -> float:
+        """UNIX s, for what the clock asks for; a replay has a clock of its own."""
+        return time.time()
+
     # ---- decide ---------------------------------------------------------------------------------------------------
 
     @contextmanager

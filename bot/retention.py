@@ -38,6 +38,7 @@ SAID = (
     "ticket-note",
     "hold-again",
     "silence-end",
+    "silence-rest",
     "silence-said",
 )
 """Kinds of effects that only said something. What an incident was paged, ticketed and opened with stays with it for good."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from bot import config, grammar
 from bot.config import CaptainSettings
+from bot.engine import Engine
 from bot.integrations.alertmanager import AlertmanagerSettings
 from bot.integrations.heartbeat import HeartbeatSettings
 from bot.integrations.jira import JiraSettings
@@ -16,6 +18,7 @@ from bot.integrations.kubernetes import KubernetesSettings
 from bot.integrations.pagerduty import PagerDutySettings
 from bot.integrations.prometheus import PrometheusSettings
 from bot.integrations.slack import SlackSettings
+from bot.store import Store
 from bot.yaml_lines import Place
 from handlers.access import Permissions
 from handlers.access import misfits as access_misfits
@@ -23,6 +26,7 @@ from handlers.alerts.generic import WebhookSettings
 from handlers.alerts.grafana import GrafanaSettings
 from handlers.catalogue import Policy, Service, Watchdog
 from handlers.catalogue import misfits as catalogue_misfits
+from handlers.desk import Desk, Outside
 from handlers.flags.kinds import Flag
 from handlers.flags.kinds import misfits as flag_misfits
 from handlers.noise.kinds import Noise, Window
@@ -100,3 +104,33 @@ def _misfits(made: Settings, runbooks: Mapping[str, Runbook]) -> Iterator[tuple[
     yield from catalogue_misfits(made.incidents, made.services, runbooks, pager=pager, tracker=tracker)
     yield from slo_misfits(made.slos, made.services, made.incidents, pager=pager, metrics=metrics)
     yield from watchdog_misfits(made.watchdogs, made.services, heard=heard, pages=pager)
+
+
+def desk_of(
+    settings: Settings,
+    runbooks: Mapping[str, Runbook],
+    store: Store,
+    engine: Engine,
+    outside: Outside,
+    **more: Any,
+) -> Desk:
+    """What handlers are given, as captain.yml has it; ``more`` is what it does not have."""
+    return Desk(
+        store=store,
+        engine=engine,
+        services=settings.services,
+        policy=settings.incidents,
+        outside=outside,
+        runbooks=runbooks,
+        public_url=settings.captain.public_url,
+        status_secret=settings.captain.status_secret,
+        command=settings.slack.command if settings.slack else "/captain",
+        watchdogs=settings.watchdogs,
+        heartbeat=settings.heartbeat,
+        tickets=settings.jira,
+        flags=settings.flags,
+        slos=settings.slos,
+        maintenance=settings.maintenance,
+        noise=settings.noise,
+        **more,
+    )

@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from bot import config
+from bot import config, replay_cli
 from bot.errors import ConfigError, GiveUp, Retry
 from bot.integrations import connect
 from bot.settings import Settings, load
@@ -29,6 +29,7 @@ def cli() -> typer.Typer:
     slo.command("rules")(rules)
     slo.command("check")(check)
     slo.command("import")(import_)
+    slo.command("replay")(replay_cli.command)
     app.add_typer(slo, name="slo")
     return app
 

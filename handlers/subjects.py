@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from sqlalchemy.engine import Connection
+
 from bot.effects import Performer
 from bot.grammar import Verb
 from bot.lanes import LaneRule
@@ -92,24 +94,26 @@ PERFORMERS: Sequence[Callable[[Desk], list[Performer]]] = (
 class Tick:
     """Something the clock asks for: ``line`` is a cron line in UTC; ``run(desk, slot)`` gets the UNIX s it stands for.
 
-    ``wanted``: whether captain.yml asks for it at all; the clock says nothing otherwise.
+    ``wanted``: whether captain.yml asks for it at all; the clock says nothing otherwise. ``decides``: says whether
+    there is anything it would decide about alerts; it goes by the engine's clock and asks nobody, so a replay does it too.
     """
 
     name: str
     line: str
     run: Callable[[Desk, float], None]
     wanted: Callable[[Desk], bool] = lambda _desk: True
+    decides: Callable[[Connection], bool] | None = None
 
 
 TICKS: Sequence[Tick] = (
     Tick("watchdogs", "* * * * *", look, lambda desk: bool(desk.watchdogs)),
     Tick("heartbeat", "* * * * *", heartbeat.beat, lambda desk: desk.heartbeat is not None),
     Tick("digest", digest_sweep.LINE, digest_sweep.tick, lambda desk: bool(desk.policy.digest)),
-    Tick("storms", storm_look.LINE, storm_look.tick),
+    Tick("storms", storm_look.LINE, storm_look.tick, decides=storm_look.busy),
     Tick("reconcile", "*/3 * * * *", reconcile.tick),
     Tick("slo", slo_look.LINE, slo_look.tick),
     Tick("flags", flag_care.LINE, flag_care.tick),
-    Tick("noise", noise_again.LINE, noise_again.tick),
+    Tick("noise", noise_again.LINE, noise_again.tick, decides=noise_again.busy),
     Tick("marks", sweep.LINE, sweep.tick, lambda desk: desk.outside.chat is not None),
 )
 """What the subjects do by the clock; each slot is done once, however many replicas hear it."""

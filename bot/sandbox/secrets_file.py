@@ -142,7 +142,7 @@ def _slos(service: str) -> dict[str, dict[str, Any]]:
             "objective": 99.9,
             "bad": f'sum(rate(istio_requests_total{{{of},response_code=~"5.."}}[{{{{window}}}}]))',
             "total": f"sum(rate(istio_requests_total{{{of}}}[{{{{window}}}}]))",
-            "by": ["response_code"],
+            "by": ["response_code", "source_workload"],
             "evaluate": False,
         },
         f"{service}-latency": about

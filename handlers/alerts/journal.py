@@ -256,10 +256,10 @@ def unsure(c: Connection, incident: int) -> Mapping[str, tuple[int, str]]:
     return {name: one for name, one in found.items() if newest.get(name, one[0]) <= one[0]}
 
 
-def labels_of(c: Connection, incident: int, *, limit: int = 200) -> Sequence[Any]:
-    """The newest alerts of an incident, whether or not they fire: rows of (labels)."""
+def labels_of(c: Connection, incident: int, source: Source, *, limit: int = 200) -> Sequence[Any]:
+    """The newest alerts of an incident that one source has sent, whether or not they fire: rows of (labels)."""
     t = JOURNAL()
-    mine = (t.c.incident == incident) & (t.c.status == "firing")
+    mine = (t.c.incident == incident) & (t.c.status == "firing") & (t.c.source == source.value)
     return c.execute(sa.select(t.c.labels).where(mine).order_by(t.c.id.desc()).limit(limit)).all()
 
 

@@ -247,6 +247,8 @@ def _joined(desk: Desk, tx: Tx, row: Any, entry: Entry, severity: Severity) -> s
         elif wakes and verdicts.pages(desk, severity, row.service):
             owing.page(tx, row, severity, since=entry.received_at)
         rooms.raised(desk, tx, row.number)
+    elif row.umbrella is not None and not row.thread_ts:
+        return verdict  # the storm's table counts incidents, not alerts
     decide.show(desk, tx, row.number)
     return verdict
 

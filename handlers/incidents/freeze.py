@@ -20,7 +20,7 @@ GRACE_S = 300.0
 
 def performers(desk: Desk) -> list[Performer]:
     """The one kind of effect this owes: a look whether what is known again still burns."""
-    return [Performer(KIND, lambda task: _ends(desk, task))]
+    return [Performer(KIND, lambda task: _ends(desk, task), decides=True)]
 
 
 def blind(tx: Tx, row: Any) -> bool:

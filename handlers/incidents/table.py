@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -184,6 +184,15 @@ def parents(c: Connection, rank: int) -> Sequence[Any]:
     severities = [one.value for one in Severity if one.rank <= rank]
     mine = t.c.open_key.is_not(None) & t.c.severity.in_(severities) & t.c.test.is_(False) & t.c.private.is_(False)
     return c.execute(sa.select(t).where(mine).order_by(t.c.number)).all()
+
+
+def open_among(c: Connection, numbers: Collection[int]) -> set[int]:
+    """Which of these incidents are open."""
+    t, wanted, found = INCIDENTS(), sorted(numbers), set[int]()
+    for start in range(0, len(wanted), 500):
+        mine = t.c.number.in_(wanted[start : start + 500]) & t.c.open_key.is_not(None)
+        found |= set(c.execute(sa.select(t.c.number).where(mine)).scalars())
+    return found
 
 
 def open_of(c: Connection, service: str) -> Sequence[int]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
+
+from sqlalchemy.engine import Connection
 
 from bot.effects import Outcome, Performer, Task, Tx
 from handlers.alerts import journal
@@ -24,12 +25,12 @@ QUIETS = (Kind.MAINTENANCE.value, Kind.DRILL.value, Kind.SILENCE.value)
 
 def performers(desk: Desk) -> list[Performer]:
     """The decisions that are owed."""
-    return [Performer(owed.AGAIN, lambda task: _decide(desk, task))]
+    return [Performer(owed.AGAIN, lambda task: _decide(desk, task), decides=True)]
 
 
 def tick(desk: Desk, _slot: float) -> None:
     """Once a minute: end what is due, and let go what nothing holds any more, whatever was missed before."""
-    now = time.time()
+    now = desk.engine.now()
     with desk.engine.transaction(now) as tx:
         decide.expire(desk, tx)
         decide.sync(desk, tx)
@@ -42,13 +43,22 @@ def tick(desk: Desk, _slot: float) -> None:
             owed.release(tx, due[start : start + owed.AT_ONCE])
 
 
+def busy(c: Connection) -> bool:
+    """True while something is held or flaps: without it the clock has nothing to let go."""
+    return bool(table.held(c, limit=1)) or bool(table.flapping(c))
+
+
 def _due(tx: Tx) -> Iterator[Any]:
     """What is held though its reason has ended, the worst first."""
     on = {row.id for row in table.active(tx.c) if row.end_at > tx.now}
-    for one in table.held(tx.c):
+    held = table.held(tx.c)
+    parents = incident_table.open_among(tx.c, {one.incident for one in held if one.kind == Kind.INHIBITED.value})
+    for one in held:
         if one.kind in QUIETS:
             if one.silence not in on:
                 yield one
+        elif one.kind == Kind.INHIBITED.value and one.incident not in parents:
+            yield one
         elif one.until is not None and not (one.since <= tx.now < one.until):
             yield one  # also when the clock was set back to before it was held
 

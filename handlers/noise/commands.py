@@ -40,7 +40,7 @@ def list_(desk: Desk, _asker: Asker) -> Reply:
     by_rule = [{"kind": one.kind, "incident": one.incident, "alerts": one.n} for one in held]
     flapping = [{"incident": one.incident, "changes": one.changes, "since": one.since} for one in flaps]
     told = {"on": data, "rules": by_rule, "flapping": flapping, "alertmanager": made, "trouble": trouble}
-    return Reply(text, blocks, data=told)
+    return Reply(words.utc(text), blocks, data=told)
 
 
 def start(desk: Desk, asker: Asker, service: str, duration: str, *reason: str, env: str = "", slo: str = "") -> Reply:
@@ -88,8 +88,8 @@ def end(desk: Desk, asker: Asker, what: str) -> Reply:
         row, done = decide.end(desk, tx, number, by=asker.name, asker=asker)
         everything, still = table.counts(tx.c, [number])[number]
     if not done:
-        return Reply(words.over(row), data=plain(row))
-    return Reply(words.ended(row, held=everything, still=still), data=plain(row))
+        return Reply(words.utc(words.over(row)), data=plain(row))
+    return Reply(words.utc(words.ended(row, held=everything, still=still)), data=plain(row))
 
 
 def length(desk: Desk, text: str) -> float:
@@ -130,7 +130,8 @@ def _begun(desk: Desk, asker: Asker, wanted: decide.Wanted) -> Reply:
     with desk.engine.transaction(now) as tx:
         row, new = decide.begin(desk, tx, wanted, asker)
     again = "" if new else " This very request was taken before."
-    return Reply(f"{words.line(row, now=now)}{again} `maintenance end {row.id}` ends it.", data=plain(row))
+    text = f"{words.utc(words.line(row, now=now))}{again} `maintenance end {row.id}` ends it."
+    return Reply(text, data=plain(row))
 
 
 def _find(desk: Desk, what: str) -> int:

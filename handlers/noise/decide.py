@@ -20,7 +20,9 @@ from handlers.noise.matchers import Matcher
 from handlers.noise.table import SILENCES
 from handlers.noise.weigh import Kind
 
-END, SAID, SHOWN = "silence-end", "silence-said", "silence-shown"
+END, REST, SAID, SHOWN = "silence-end", "silence-rest", "silence-said", "silence-shown"
+REST_AFTER = 1.0
+"""Seconds after an end in which whoever had not heard of it has decided."""
 MAKE, UNMAKE, OUTSIDE = "silence-make", "silence-unmake", "alertmanager"
 """The effects on Alertmanager, and their lane."""
 ITSELF, CONFIG = "itself", "captain.yml"
@@ -86,8 +88,10 @@ def end(desk: Desk, tx: Tx, number: int, *, by: str, asker: Asker | None = None)
     t = SILENCES()
     tx.c.execute(t.update().where(t.c.id == number).values(open_key=None, ended_at=tx.now, ended_by=by))
     tx.cancel(f"silence:{row.uid}:end:{row.term}", "it was ended before")
-    held = table.held(tx.c, silence=number, limit=owed.AT_ONCE)  # the rest within a minute
+    held = table.held(tx.c, silence=number, limit=owed.AT_ONCE)
     owed.release(tx, held)
+    # What another replica was deciding about in this moment took it for on; and there may be more than were let go at once.
+    tx.owe(Effect(f"silence:{row.uid}:rest", REST, owed.LANE, None, {"silence": row.id}, urgency=1, delay=REST_AFTER))
     row = table.by_id(tx.c, number)
     everything, still = table.counts(tx.c, [number])[number]
     text = words.ended(row, held=everything, still=still)
@@ -101,6 +105,13 @@ def end(desk: Desk, tx: Tx, number: int, *, by: str, asker: Asker | None = None)
     return row, True
 
 
+def rest(tx: Tx, number: int) -> None:
+    """Let go what a silence that is over still holds. ``number``: its row."""
+    row = table.by_id(tx.c, number)
+    if row is not None and row.open_key is None:
+        owed.release(tx, table.held(tx.c, silence=number, limit=4 * owed.AT_ONCE))
+
+
 def note(tx: Tx, row: Any, text: str) -> None:
     """Put what happened to an incident's silence into its timeline."""
     kind, actor = "silence", incidents.ITSELF
@@ -112,8 +123,8 @@ def _in_thread(desk: Desk, tx: Tx, row: Any, text: str) -> None:
     incidents.say(desk, tx, incident_table.by_number(tx.c, row.incident), f"unsilenced:{row.uid}", text)
     note(tx, row, f"its silence is over, ended by {row.ended_by}")
     incidents.show(desk, tx, row.incident)
-    if desk.outside.alerts is not None and row.ended_by != ITSELF:
-        # What ends by itself here ends by itself there.
+    if desk.outside.alerts is not None and table.quiet(row).matchers and row.ended_by != ITSELF:
+        # What ends by itself here ends by itself there; without matchers none was made.
         key, after, args = f"silence:{row.uid}:unmake", f"silence:{row.uid}:make:{row.term}", {"silence": row.id}
         tx.owe(Effect(key, UNMAKE, OUTSIDE, row.incident, args, after=after))
 

@@ -18,7 +18,8 @@ from handlers.posts import chat_of, post_once
 def performers(desk: Desk) -> list[Performer]:
     """Every kind of effect this subject owes, but for the decisions."""
     return [
-        Performer(decide.END, lambda task: _end(desk, task)),
+        Performer(decide.END, lambda task: _end(desk, task), decides=True),
+        Performer(decide.REST, _rest, decides=True),
         Performer(decide.SAID, lambda task: _said(desk, task)),
         Performer(decide.SHOWN, lambda task: _shown(desk, task)),
     ]
@@ -27,6 +28,12 @@ def performers(desk: Desk) -> list[Performer]:
 def _end(desk: Desk, task: Task) -> Outcome:
     """Its time is over, unless it was given another end meanwhile."""
     return Outcome(apply=lambda tx: decide.due(desk, tx, int(task.args["silence"]), task.key))
+
+
+def _rest(task: Task) -> Outcome:
+    """Let go what a silence that is over holds still."""
+    number = int(task.args["silence"])
+    return Outcome(apply=lambda tx: decide.rest(tx, number))
 
 
 def _said(desk: Desk, task: Task) -> Outcome:

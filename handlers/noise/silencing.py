@@ -12,6 +12,7 @@ from bot.errors import Refused
 from bot.grammar import Asker
 from handlers import catalogue
 from handlers.alerts import journal
+from handlers.alerts.payload import Source
 from handlers.desk import Desk
 from handlers.incidents import decide as incidents
 from handlers.incidents import grouping
@@ -64,7 +65,7 @@ def stable(desk: Desk, c: Connection, row: Any) -> tuple[Matcher, ...]:
     Their names and severities are among them: what is worse than anybody has seen must get through. None when they
     cannot be told from others: a silence that is too wide would keep somebody from being paged.
     """
-    found = [json.loads(one.labels) for one in journal.labels_of(c, row.number)]
+    found = [json.loads(one.labels) for one in journal.labels_of(c, row.number, Source.ALERTMANAGER)]
     policy, names = desk.policy, {"alertname", "severity"}
     for part in grouping.parse(catalogue.grouped(policy, desk.services, row.service)).parts:
         if isinstance(part, str) or part == (grouping.SERVICE,):
@@ -76,6 +77,11 @@ def stable(desk: Desk, c: Connection, row: Any) -> tuple[Matcher, ...]:
         names |= {shared} if shared else set(found[0])
     names |= {policy.service_label, policy.environment_label}
     return matchers.any_of({name: {one.get(name, "") for one in found} for name in names}) if found else ()
+
+
+def through(desk: Desk, c: Connection, number: int) -> bool:
+    """True when alerts of an incident come through an Alertmanager that can be asked to silence them."""
+    return desk.outside.alerts is not None and bool(journal.labels_of(c, number, Source.ALERTMANAGER, limit=1))
 
 
 def settled(desk: Desk, tx: Tx, done: Settled) -> None:
@@ -108,7 +114,7 @@ def _again(desk: Desk, tx: Tx, asker: Asker, row: Any, known: Any, *, seconds: f
 
 def _follow(desk: Desk, tx: Tx, row: Any, made: Any, said: str) -> None:
     """What follows from a new end: the thread hears of it, the panel shows it, Alertmanager is asked."""
-    real = desk.outside.alerts is not None
+    real = through(desk, tx.c, row.number)
     text, blocks = words.silenced(made, said, real=real)
     incidents.say(desk, tx, row, f"silenced:{made.uid}:{made.term}", text, blocks)
     decide.note(tx, made, words.plain_silenced(made))

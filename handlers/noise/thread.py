@@ -35,8 +35,9 @@ def silence(desk: Desk, asker: Asker, duration: str = "", incident: str = "", *r
     with desk.engine.transaction(now) as tx:
         row = incidents.locked(tx.c, number)
         made = silencing.silence(desk, tx, asker, row, seconds=seconds, reason=" ".join(" ".join(rest).split())[:500])
-    text, _ = words.silenced(made, "Silenced", real=desk.outside.alerts is not None)
-    return Reply(f"INC-{number}: {text}", data=plain(made))
+        real = silencing.through(desk, tx.c, number)
+    text, _ = words.silenced(made, "Silenced", real=real)
+    return Reply(f"INC-{number}: {words.utc(text)}", data=plain(made))
 
 
 def unsilence(desk: Desk, asker: Asker, incident: str = "") -> Reply:
@@ -49,7 +50,7 @@ def unsilence(desk: Desk, asker: Asker, incident: str = "") -> Reply:
     if made is None:
         return Reply(f"INC-{number} is not silenced, and never was. Nothing was changed.")
     if not done:
-        return Reply(f"INC-{number} is not silenced any more: {words.over(made)}", data=plain(made))
+        return Reply(f"INC-{number} is not silenced any more: {words.utc(words.over(made))}", data=plain(made))
     return Reply(f"INC-{number}: its silence has ended; what still fires is acted on now.", data=plain(made))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,6 +17,7 @@ from handlers.noise.weigh import Kind, clock
 ICON: Mapping[Kind, str] = {Kind.MAINTENANCE: "🔧", Kind.DRILL: "🧪", Kind.SILENCE: "🔕"}
 END_LINE, UNSILENCE_LINE = "maintenance end", "incident unsilence"
 """The commands behind the buttons that end one."""
+DATE = re.compile(r"<!date\^[^|>]*\|([^>]*)>")
 LENGTHS = (("30m", "30 min", 1800), ("2h", "2 hours", 7200), ("8h", "8 hours", 28800), ("24h", "24 hours", 86400))
 
 
@@ -27,6 +29,11 @@ def told(row: Any) -> list[str]:
 def instant(at: float) -> str:
     """A time as each reader's Slack shows it, and as UTC where it cannot."""
     return f"<!date^{int(at)}^{{date_short_pretty}} {{time}}|{clock(at)}>"
+
+
+def utc(text: str) -> str:
+    """The same text for where it is not Slack that shows it: times in UTC."""
+    return DATE.sub(r"\1", text)
 
 
 def what(row: Any) -> str:
@@ -78,7 +85,7 @@ def line(row: Any, *, now: float, held: int = 0, still: int = 0) -> str:
 def silenced(row: Any, said: str, *, real: bool) -> tuple[str, Blocks]:
     """What the thread hears of a silence of its incident, with the button that ends it. (text, blocks)."""
     reason = f": {escape(row.reason)}" if row.reason else ""
-    where = "here and in Alertmanager" if real else "here; no Alertmanager is configured that could hold them, too"
+    where = "here and in Alertmanager" if real else "here alone: they come through no Alertmanager that I can ask"
     text = (
         f"{escape(said)} until {instant(row.end_at)} by {escape(row.by_name)}{reason}. What is no worse than now wakes "
         f"nobody until then, {where}; what still fires at the end is acted on then."
@@ -89,9 +96,8 @@ def silenced(row: Any, said: str, *, real: bool) -> tuple[str, Blocks]:
 def plain_silenced(row: Any) -> str:
     """The same for the timeline, plain."""
     conditions = ", ".join(str(one) for one in table.quiet(row).matchers)
-    return (
-        f"silenced by {row.by_name} until {clock(row.end_at)}{f' ({row.reason})' if row.reason else ''}: {conditions}"
-    )
+    said = f"silenced by {row.by_name} until {clock(row.end_at)}{f' ({row.reason})' if row.reason else ''}"
+    return f"{said}: {conditions}" if conditions else said
 
 
 def on_panel(row: Any, incident: Any) -> dict[str, Any]:

@@ -33,13 +33,15 @@ RUN_S = 45.0
 """Seconds after which a run asks no more: the next one is due."""
 REFUSALS = 3
 """Calls in a row without an answer after which a run asks no more: each may have taken the whole time limit."""
+SPARE_S = 180.0
+"""Seconds between two looks at an SLO whose alerts Prometheus' own rules raise: only `slo` and the metrics live on them."""
 SILENT_AFTER_S = 600.0
 """Seconds for which Prometheus may tell nothing before a ticket says so."""
 
 
 @dataclass
 class Told:
-    """What one run did. ``measured``: SLOs; ``unheard``: SLO → why it could not be told; ``left``: SLOs not asked about."""
+    """What one run did. ``measured``: SLOs that were; ``unheard``: SLO → why it could not be told; ``left``: SLOs not asked about."""
 
     measured: list[str] = field(default_factory=list)
     unheard: dict[str, str] = field(default_factory=dict)
@@ -60,16 +62,14 @@ def performers(desk: Desk) -> list[Performer]:
     return [Performer(KIND, lambda task: perform(desk, task))]
 
 
-def evaluated(desk: Desk) -> Mapping[str, Slo]:
-    """The SLOs that we measure ourselves."""
-    if desk.outside.metrics is None:
-        return {}
-    return {name: slo for name, slo in desk.slos.items() if slo.evaluate}
+def looked_at(desk: Desk) -> Mapping[str, Slo]:
+    """The SLOs that can be measured: all of captain.yml, where there is a Prometheus to be asked."""
+    return desk.slos if desk.outside.metrics is not None else {}
 
 
 def tick(desk: Desk, slot: float) -> None:
     """Owe one run, where there is anything to look at; its lane is its own, so that nothing waits for it."""
-    if not evaluated(desk):
+    if not looked_at(desk):
         with desk.store.read() as c:
             if not states.load(c):
                 return
@@ -99,13 +99,16 @@ def _key(slot: float) -> str:
 
 def run(desk: Desk, *, clock: Callable[[], float] = time.time, seconds: float = RUN_S) -> Told:
     """Look once at every SLO, the one that waits longest first. ``clock``: UNIX s. After ``seconds`` no call is begun."""
-    told, wanted, metrics = Told(), evaluated(desk), desk.outside.metrics
+    told, wanted, metrics = Told(), looked_at(desk), desk.outside.metrics
     until = time.monotonic() + seconds
     with desk.store.read() as c:
         kept, gone = states.load(c), states.others(c, list(wanted))
     for name in gone:
         _forget(desk, name, told, clock())
-    order = sorted(wanted, key=lambda name: (kept[name][0] if name in kept else 0.0, name))
+    last = {name: kept[name][0] if name in kept else 0.0 for name in wanted}
+    order = sorted(
+        (name for name in wanted if _is_due(wanted[name], last[name], clock())), key=lambda one: (last[one], one)
+    )
     silent: dict[str, str] = {}
     row = 0
     for i, name in enumerate(order):
@@ -123,6 +126,10 @@ def run(desk: Desk, *, clock: Callable[[], float] = time.time, seconds: float = 
         _heard(desk, name, wanted[name], heard, why, told, now)
     _unheard(desk, wanted, silent, told, clock())
     return told
+
+
+def _is_due(slo: Slo, last: float, now: float) -> bool:
+    return slo.evaluate or not 0 <= now - last < SPARE_S - judge.SLACK_S
 
 
 def _asked(metrics: Metrics, slo: Slo, state: State, now: float) -> tuple[Mapping[int, Heard], str]:
@@ -153,10 +160,13 @@ def _heard(desk: Desk, name: str, slo: Slo, heard: Mapping[int, Heard], why: str
     with desk.engine.transaction(now) as tx:
         _, before = states.hold(tx.c, name)
         stale = _stale(desk, name, slo, before)
+        if not slo.evaluate:
+            _not_ours(tx, name, before)
         mine = {length: one for length, one in before.windows.items() if length in judge.lengths(slo)}
         fired = {one: alert_ for one, alert_ in before.fired.items() if one not in stale}
         seen = replace(before, windows={**mine, **heard}, fired=fired, why=why)
         after, changes = judge.look(slo, seen, now)
+        changes = changes if slo.evaluate else []
         fired, alerts = dict(after.fired), [alert.delivery(before.fired[one], ended=now) for one in stale]
         for change in changes:
             if not change.begins:
@@ -185,6 +195,8 @@ def _heard(desk: Desk, name: str, slo: Slo, heard: Mapping[int, Heard], why: str
 
 def _stale(desk: Desk, name: str, slo: Slo, state: State) -> list[str]:
     """Alerts of tiers that captain.yml no longer has so: the tier, the service or the environment is another one."""
+    if not slo.evaluate:
+        return list(state.fired)
     tiers = {tier.name: tier for tier in slo.all_tiers}
     found = []
     for one, fired in state.fired.items():
@@ -224,6 +236,7 @@ def _silence(desk: Desk, wanted: Mapping[str, Slo], why: str, told: Told, now: f
     """Count the runs in which Prometheus told nothing; one ticket says so, and ends when it tells something again."""
     if not why and not told.measured and not told.unheard and wanted:
         return  # this run asked nobody
+    own = [name for name, slo in sorted(wanted.items()) if slo.evaluate]
     with desk.engine.transaction(now) as tx:
         _, before = states.hold(tx.c, states.ALL)
         alerts: list[Alert] = []
@@ -234,8 +247,13 @@ def _silence(desk: Desk, wanted: Mapping[str, Slo], why: str, told: Told, now: f
             after = State()
             alerts = [alert.delivery(one, ended=now) for one in before.fired.values()]
             told.ended += [MISSING for _ in alerts]
-        if after.blind >= BLIND_LOOKS and now - (after.blind_since or now) >= SILENT_AFTER_S and not after.fired:
-            made = alert.silent(desk, _whose(desk, wanted), sorted(wanted), after, now)
+        if (
+            after.blind >= BLIND_LOOKS
+            and now - (after.blind_since or now) >= SILENT_AFTER_S
+            and own
+            and not after.fired
+        ):
+            made = alert.silent(desk, _whose(desk, wanted[own[0]]), own, after, now)
             after = replace(after, fired={MISSING: made})
             alerts.append(alert.delivery(made))
             told.began.append(MISSING)
@@ -246,10 +264,10 @@ def _silence(desk: Desk, wanted: Mapping[str, Slo], why: str, told: Told, now: f
     _decide(desk, new, now)
 
 
-def _whose(desk: Desk, wanted: Mapping[str, Slo]) -> str:
+def _whose(desk: Desk, first: Slo) -> str:
     """The service that gets the ticket about Prometheus."""
     fallback = desk.policy.fallback_service
-    return fallback if fallback in desk.services else wanted[min(wanted)].service
+    return fallback if fallback in desk.services else first.service
 
 
 def _freeze_all(desk: Desk, tx: Tx, why: str) -> None:
@@ -264,14 +282,19 @@ def _forget(desk: Desk, name: str, told: Told, now: float) -> None:
     """End what fires of an SLO that is no longer ours to measure: nobody else would."""
     with desk.engine.transaction(now) as tx:
         _, state = states.hold(tx.c, name)
-        for fired in state.fired.values():
-            number = journal.incident_firing(tx.c, fired.fingerprint, fired.since)
-            if number is not None:
-                freeze.unmeasured(tx, number, name)
+        _not_ours(tx, name, state)
         (new,) = journal.write(tx.c, [(now, [alert.delivery(one, ended=now) for one in state.fired.values()])])
         states.forget(tx.c, name)
         told.ended += [f"{name} {one}" for one in state.fired]
     _decide(desk, new, now)
+
+
+def _not_ours(tx: Tx, name: str, state: State) -> None:
+    """Write into the timeline why what fired ends, though nothing has become better."""
+    for fired in state.fired.values():
+        number = journal.incident_firing(tx.c, fired.fingerprint, fired.since)
+        if number is not None:
+            freeze.unmeasured(tx, number, name)
 
 
 def _decide(desk: Desk, new: Sequence[Entry], now: float) -> None:
@@ -282,4 +305,4 @@ def _decide(desk: Desk, new: Sequence[Entry], now: float) -> None:
         log.info("%d alerts of our own are decided in a moment", len(new))
 
 
-__all__ = ["Fired", "Told", "evaluated", "perform", "performers", "run", "tick"]
+__all__ = ["Fired", "Told", "looked_at", "perform", "performers", "run", "tick"]

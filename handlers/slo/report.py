@@ -51,11 +51,11 @@ def _fires(one: Seen) -> list[str]:
 def doubt(one: Seen, now: float) -> str:
     """Why what is shown of an SLO is not what is; empty when it is."""
     if one.looked_at is None:
-        return "not looked at yet" if one.slo.evaluate else "Prometheus' own rules measure it, not I (evaluate: false)"
+        return "not looked at yet"
     if one.state.blind:
         ago = "" if one.state.blind_since is None else f" for {duration(now - one.state.blind_since)}"
         return f"no data{ago}: {one.state.why or 'nothing was counted'}"
-    if now - one.looked_at > LATE_S:
+    if now - one.looked_at > (LATE_S if one.slo.evaluate else 2 * LATE_S):
         return f"the last look was {duration(now - one.looked_at)} ago"
     return ""
 
@@ -106,6 +106,10 @@ def _one(one: Seen, now: float) -> list[str]:
     ]
     if slo.description:
         lines.append(escape(slo.description))
+    if not slo.evaluate:
+        lines.append(
+            "Its alerts are raised by Prometheus' own rules; I only look every three minutes (evaluate: false)."
+        )
     unsure = doubt(one, now)
     if unsure:
         lines.append(f"∅ {escape(unsure[0].upper() + unsure[1:])}.")
@@ -146,7 +150,7 @@ def _age(found: Sequence[Seen], now: float) -> str:
     return (
         f"as I saw {'it' if len(found) == 1 else 'them'} {duration(now - min(looks))} ago"
         if looks
-        else "not measured by me"
+        else "not looked at yet"
     )
 
 

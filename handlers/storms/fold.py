@@ -21,6 +21,7 @@ from handlers.incidents import table as incidents
 from handlers.incidents.rules import Deed, Severity, Status
 from handlers.incidents.table import INCIDENTS
 from handlers.rooms import owing as rooms
+from handlers.slo import owed as burns
 from handlers.storms import table, words
 from handlers.tickets import owed as tickets
 
@@ -111,7 +112,7 @@ def out(desk: Desk, tx: Tx, row: Any, *, since: float) -> None:
     ``row``: locked. ``since``: as above.
     """
     umbrella, severity, t = row.umbrella, Severity(row.severity), INCIDENTS()
-    goes_on = severity.pages and incidents.is_open(incidents.by_number(tx.c, umbrella))
+    goes_on = severity.pages and incidents.is_open(incidents.locked(tx.c, umbrella))
     if goes_on and table.holds(tx.c, umbrella, row.service) is None:
         table.call(tx.c, umbrella, row.service, row.number)
     now = decide.unfold(desk, tx, row)
@@ -121,6 +122,7 @@ def out(desk: Desk, tx: Tx, row: Any, *, since: float) -> None:
         if verdicts.pages(desk, severity, row.service):
             owing.page(tx, now, severity, since=since)
     owing.checks(desk, tx, now)
+    burns.wanted(desk, tx, now)
     now = incidents.by_number(tx.c, row.number)
     remind.arm(desk, tx, now, Status(now.status))
     decide.show(desk, tx, umbrella)
@@ -193,7 +195,8 @@ def _open(desk: Desk, tx: Tx, new: Opening, early: Any) -> int | None:
 def _again(desk: Desk, tx: Tx, number: int, new: Opening) -> int | None:
     """Reopen the umbrella that ended lately: its page calls whoever has the incident with which it begins again."""
     t = INCIDENTS()
-    incidents.locked(tx.c, number)
+    if incidents.is_open(incidents.locked(tx.c, number)):
+        return None
     values = {"service": new.service, "environment": new.environment, "severity": new.severity.value}
     tx.c.execute(t.update().where(t.c.number == number).values(**values))
     table.forget_calls(tx.c, number)

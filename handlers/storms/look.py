@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from bot.effects import Outcome, Performer, Task, Tx
 from bot.errors import Retry
@@ -28,8 +28,13 @@ def tick(desk: Desk, _slot: float) -> None:
     with desk.store.read() as c:
         storm = incidents.open_by_key(c, table.KEY)
     if storm is not None:
-        with desk.engine.transaction(time.time()) as tx:
+        with desk.engine.transaction(desk.engine.now()) as tx:
             settle(desk, tx, storm.number)
+
+
+def busy(c: Connection) -> bool:
+    """True while a storm goes on."""
+    return incidents.open_by_key(c, table.KEY) is not None
 
 
 def settle(desk: Desk, tx: Tx, number: int) -> None:
@@ -67,14 +72,14 @@ def _let_go(desk: Desk, tx: Tx, number: int) -> bool:
 
 def performers(desk: Desk) -> list[Performer]:
     """The one kind of effect this owes."""
-    return [Performer(owing.MEMBERS, lambda task: end_members(desk, task))]
+    return [Performer(owing.MEMBERS, lambda task: end_members(desk, task), decides=True)]
 
 
 def end_members(desk: Desk, task: Task) -> Outcome:
     """Resolve what is folded into a storm that somebody has resolved, some at a time; a storm that came back is left alone."""
     number, by, ended = task.about or 0, str(task.args["by"]), 0
     while not desk.engine.stopping.is_set():
-        with desk.engine.transaction(time.time()) as tx:
+        with desk.engine.transaction(desk.engine.now()) as tx:
             storm = incidents.by_number(tx.c, number)
             some = () if incidents.is_open(storm) else table.members(tx.c, number, limit=AT_ONCE)
             ended += sum(_end(desk, tx, row, by) for row in some)

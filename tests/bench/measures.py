@@ -14,6 +14,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import detection
+import growth
 import load
 import storms
 import subject
@@ -348,4 +350,6 @@ MEASURES: dict[str, Callable[[Bench, Size], Iterator[Row]]] = {
     "outage": storms.outage,
     "P13": kills,
     "P14": life,
+    "P18": growth.growth,
+    "P19": detection.detection,
 }

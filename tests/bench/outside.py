@@ -27,6 +27,8 @@ class Outside:
         self.labels: dict[str, str] = {}
         self.posts: list[dict[str, Any]] = []
         self.count = itertools.count(1)
+        self.port = 0
+        self.over: set[str] = set()
 
     def answer(self, at: float, url: str, body: bytes) -> tuple[int, Any, float]:
         """(status, JSON, seconds to wait) for one call. Noted as (when, service, method, key)."""
@@ -64,6 +66,10 @@ class Outside:
             self.posts.append({"type": "message", "ts": ts, "metadata": metadata})
         self.calls.append((at, "slack", method, key))
         said: dict[str, Any] = {"ok": True, "channel": "C0BENCH01", "ts": f"1700000000.{len(self.posts):06d}"}
+        if method == "files.getUploadURLExternal":
+            said |= {"upload_url": f"http://127.0.0.1:{self.port}/slack/upload", "file_id": "F0BENCH01"}
+        if method == "files.completeUploadExternal":
+            said["files"] = [{"id": "F0BENCH01"}]
         if "history" in method or "replies" in method:
             said["messages"] = self.posts[:-201:-1]  # a restarted product looks whether it has posted before
         return 200, said, self.delay
@@ -77,10 +83,25 @@ class Outside:
             return 201, {"id": str(n), "key": f"OPS-{n}", "self": ""}, self.delay
         kind = "search" if "search" in url else "other"
         self.calls.append((at, "jira", kind, ""))
+        if kind == "other":
+            return 200, self._ticket(url.partition("?")[0].split("/issue/")[-1].split("/"), asked=not body), self.delay
         known = [(key, label) for label, key in self.labels.items() if label in url or label.encode() in body]
         status = {"name": "Open", "statusCategory": {"key": "new"}}
         issues = [{"id": key[4:], "key": key, "fields": {"status": status}} for key, _ in known]
         return 200, {"issues": issues, "isLast": True}, self.delay
+
+    def _ticket(self, path: list[str], *, asked: bool) -> Any:
+        """What a ticket is, or what comes of changing it; ``asked``: it is only read."""
+        key, what = path[0], path[1] if len(path) > 1 else ""
+        done = {"id": "3", "name": "Done", "statusCategory": {"key": "done"}}
+        if what == "transitions":
+            if not asked:
+                self.over.add(key)
+            return {"transitions": [{"id": "31", "name": "Done", "to": done, "fields": {}}]}
+        if what:
+            return {"id": "1", "body": "", "comments": []}
+        status = done if key in self.over else {"id": "1", "name": "Open", "statusCategory": {"key": "new"}}
+        return {"id": key[4:], "key": key, "fields": {"status": status}}
 
 
 def _given(body: bytes) -> dict[str, Any]:
@@ -134,7 +155,8 @@ async def serve() -> None:
     sock = socket.socket()
     sock.bind(("127.0.0.1", 0))
     server = await asyncio.get_running_loop().create_server(lambda: Wire(outside), sock=sock, backlog=1024)
-    print(sock.getsockname()[1], flush=True)
+    outside.port = sock.getsockname()[1]
+    print(outside.port, flush=True)
     async with server:
         await server.serve_forever()
 

@@ -11,8 +11,19 @@ from subject import Load
 
 
 @dataclass(frozen=True)
+class Corner:
+    """So many rows of past alerts, twenty of them an incident, and so many open incidents."""
+
+    alerts: int
+    open: int
+
+    def __str__(self) -> str:
+        return f"{self.alerts:,} past alerts, {self.open:,} open"
+
+
+@dataclass(frozen=True)
 class Size:
-    """How much of everything. ``turns``: how often product and floor are measured, in turns; the best is kept.
+    """How much of everything. ``corners``: of P18, each against no history at all. ``turns``: how often product and floor are measured, in turns; the best is kept.
 
     ``storm``: alerts of a storm, twenty to an incident; ``storms``: how many of them one after the other.
     """
@@ -27,10 +38,23 @@ class Size:
     storm: int
     storms: int
     open_s: float
+    growth_turns: int
+    growth_alerts: int
+    growth_pages: int
+    corners: tuple[Corner, ...]
 
 
-FULL = Size(3, 3000, 150, 5000, 160, 200, 20, 10_000, 10, 3.0)
-QUICK = Size(1, 600, 20, 2000, 40, 40, 1, 400, 2, 1.0)
+FULL = Size(3, 3000, 150, 5000, 160, 200, 20, 10_000, 10, 3.0, 2, 2000, 80, (Corner(100_000, 10), Corner(0, 1000)))
+QUICK = Size(1, 600, 20, 2000, 40, 40, 1, 400, 2, 1.0, 1, 400, 20, (Corner(4000, 10),))
+CORNERS = (
+    Corner(100_000, 10),
+    Corner(1_000_000, 10),
+    Corner(0, 100),
+    Corner(0, 1000),
+    Corner(0, 10_000),
+    Corner(1_000_000, 1000),
+)
+"""Of P18 when it is asked for by name; they take about twenty minutes."""
 Run = dict[str, Any]
 
 

@@ -256,6 +256,10 @@ class Product(Child):
         sql = "select count(*) from effects where lane != 'reminders' and state not in ('done', 'skipped', 'gave_up')"
         return self.drained(timeout=timeout) and until(lambda: self.count(sql) == 0, timeout=timeout)
 
+    def answered(self, *, timeout: float) -> bool:
+        """True once every stored command is done."""
+        return until(lambda: self.count("select count(*) from inbox where done_at is null") == 0, timeout=timeout)
+
     def fingerprints(self) -> set[str]:
         with contextlib.closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=20)) as c:
             return {row[0] for row in c.execute("select fingerprint from alerts")}
@@ -343,21 +347,30 @@ def ground(*, tamper: bool = False) -> Iterator[Bench]:
 # ---- requests -------------------------------------------------------------------------------------------------------
 
 
-def alert(slo: str, *, severity: str = "page", fingerprint: str = "", service: str = "docs-api") -> bytes:
-    """An Alertmanager v4 delivery of one firing alert, about 700 bytes."""
+def alert(
+    slo: str,
+    *,
+    severity: str = "page",
+    fingerprint: str = "",
+    service: str = "docs-api",
+    status: str = "firing",
+    starts: float = 0.0,
+) -> bytes:
+    """An Alertmanager v4 delivery of one alert, about 700 bytes. ``starts``: UNIX s; now without it."""
+    began = dt.datetime.fromtimestamp(starts or time.time(), dt.UTC).isoformat(timespec="milliseconds")
     labels = {"alertname": "SLOBurnFast", "burn": "fast", "service": service, "severity": severity, "slo": slo}
     one = {
-        "status": "firing",
+        "status": status,
         "labels": labels,
         "annotations": {"summary": f"{slo} burns its 99.9% budget at 2.29% errors (fast)"},
-        "startsAt": dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "startsAt": began.replace("+00:00", "Z"),
         "endsAt": "0001-01-01T00:00:00Z",
         "generatorURL": "http://prometheus.example:9090/graph?g0.expr=slo",
         "fingerprint": fingerprint or f"{random.getrandbits(64):016x}",
     }
     body = {
         "receiver": "rc",
-        "status": "firing",
+        "status": status,
         "alerts": [one],
         "groupLabels": {"service": service, "slo": slo},
         "commonLabels": labels,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,14 +19,28 @@ OF_AN_INCIDENT: Mapping[str, str] = {
     "timeline": "incident",
     "findings": "incident",
     "roles": "incident",
+    "flaps": "incident",
+    "storm_calls": "umbrella",
 }
 """The tables that hold an incident, and the column that says which."""
-BESIDE: Mapping[str, str] = {"inbox": "key", "audit": "", "refusals": "", "effects": "key", "flags": "uid"}
-"""The tables that grow beside the incidents, and the text that must be another one in each row; of the effects, those about none."""
+BESIDE: Mapping[str, str] = {
+    "inbox": "key",
+    "audit": "",
+    "refusals": "",
+    "effects": "key",
+    "flags": "uid",
+    "silences": "uid",
+    "holds": "alert",
+}
+"""The tables that grow beside the incidents, and what must be another one in each row; of the effects, those about none."""
 NOW = frozenset({"alembic_version", "replicas", "paces", "heartbeats", "slo_states"})
 """The tables that hold what is, not what was."""
-NUMBERED = frozenset({"alerts", "timeline", "roles", "audit", "refusals", "flags"})
+NUMBERED = frozenset({"alerts", "timeline", "roles", "audit", "refusals", "flags", "silences", "holds"})
 """The tables whose ``id`` the database gives."""
+FAR = 1_000_000_000
+"""More than there are alerts."""
+ELSEWHERE = (("holds", "silence"), ("holds", "incident"), ("silences", "incident"))
+"""Numbers of what is not copied along."""
 DAY = 86400.0
 AT_ONCE = 100
 """Incidents that are copied in one transaction."""
@@ -106,7 +120,7 @@ def grow(
 ) -> None:
     """Copy incidents, those that are over or those that are open, so that they began evenly over the last ``days`` days.
 
-    Fingerprints and uids are drawn, so that no index gets them in order. Rows beside come along, one of each table.
+    Fingerprints and uids are drawn, so that no index gets them in order. Rows beside come along, two of each table.
     """
     of = [one for one in model.models if one.over is not open_]
     assert of, "there is nothing to copy"
@@ -121,7 +135,7 @@ def grow(
                 batch[name] += [line.copied(copy) for line in lines]
             for name, lines in model.beside.items():
                 if lines and not open_:
-                    batch[name].append(lines[i % len(lines)].copied(copy))
+                    batch[name] += [lines[(2 * i + n) % len(lines)].copied(_another(copy, n, chance)) for n in (0, 1)]
         with store.write() as c:
             for name, rows in batch.items():
                 _insert(c, name, model.columns[name], rows)
@@ -141,6 +155,11 @@ def _copy(number: int, later: float, chance: random.Random) -> Copy:
     )
 
 
+def _another(copy: Copy, n: int, chance: random.Random) -> Copy:
+    """What the n-th row beside a copy has of its own."""
+    return replace(copy, number=2 * copy.number + n, uid=f"{chance.getrandbits(64):016x}")
+
+
 def _ours(table: str, column: str) -> bool:
     return column != "id" or table not in NUMBERED
 
@@ -150,8 +169,15 @@ def _line(table: str, row: Mapping[str, Any], one: Mapping[str, Any] | None, *, 
     if table == "effects" and over and values["state"] in ("waiting", "owed", "retrying"):
         # What is still to be asked of people about what is over lapses when its time has come, and that is long ago.
         values |= {"state": "skipped", "done_at": values["due_at"]}
+    # What is on, or held, goes on in its model alone.
     if table == "flags":
         values |= {"on_key": None, "off_at": values["off_at"] or values["until"]}
+    if table == "silences":
+        values |= {"open_key": None, "ended_at": values["ended_at"] or values["end_at"]}
+    if table == "flaps" and over:
+        values |= {"over_at": values["over_at"] or values["last_at"]}
+    if table == "holds":
+        values |= {"over_at": values["over_at"] or values["since"]}
     for i, (name, value) in enumerate(values.items()):
         change = _change(table, name, value, one)
         if change is not None:
@@ -161,6 +187,8 @@ def _line(table: str, row: Mapping[str, Any], one: Mapping[str, Any] | None, *, 
 
 def _change(table: str, name: str, value: Any, one: Mapping[str, Any] | None) -> Change | None:
     """How a value becomes another one in a copy; None where it stays."""
+    if table == "effects" and one is not None and name in ("key", "after") and value and one["uid"] not in value:
+        return lambda old, copy: f"{old}/{copy.uid}"  # of a silence, which has a uid of its own
     own = _own(table, name, one)
     if own is not None or not value or isinstance(value, bool):
         return own
@@ -172,15 +200,18 @@ def _change(table: str, name: str, value: Any, one: Mapping[str, Any] | None) ->
 
 
 def _is_time(name: str) -> bool:
-    return name == "at" or name.endswith("_at") or name in ("until", "deadline")
+    return name == "at" or name.endswith("_at") or name in ("since", "until", "deadline")
 
 
 def _own(table: str, name: str, one: Mapping[str, Any] | None) -> Change | None:
     """What no other row has: numbers, fingerprints, keys."""
     if table == "alerts" and name == "fingerprint":
         return lambda old, copy: copy.prints(old)
+    if one is None and BESIDE[table] == name:
+        # Nobody looks for the alert of a hold that is over; its number is as good as any.
+        return lambda old, copy: f"{old[:-16]}{copy.uid}" if isinstance(old, str) else FAR + copy.number
     if one is None:
-        return (lambda old, copy: f"{old[:-16]}{copy.uid}") if BESIDE[table] == name else None
+        return (lambda _old, copy: FAR + copy.number) if (table, name) in ELSEWHERE else None
     if OF_AN_INCIDENT[table] == name:
         return lambda _old, copy: copy.number
     if table == "incidents" and name in ("key", "open_key") and one["open_key"] is not None:

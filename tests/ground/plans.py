@@ -19,7 +19,22 @@ from bot.store import Store, driver_url
 
 ROOT = Path(__file__).resolve().parents[2]
 GROWS = frozenset(
-    {"alerts", "audit", "effects", "findings", "flags", "inbox", "incidents", "refusals", "roles", "timeline"}
+    {
+        "alerts",
+        "audit",
+        "effects",
+        "findings",
+        "flaps",
+        "flags",
+        "holds",
+        "inbox",
+        "incidents",
+        "refusals",
+        "roles",
+        "silences",
+        "storm_calls",
+        "timeline",
+    }
 )
 """The tables that get longer with every incident; the others hold what there is now."""
 READS = re.compile(

@@ -113,12 +113,17 @@ def real_prometheus(tmp_path: Path) -> Iterator[StartPrometheus]:
     if reason:
         pytest.skip(reason)
     with ExitStack() as running:
-        yield lambda *, webhook, bearer: running.enter_context(started(tmp_path, webhook=webhook, bearer=bearer))
+        yield lambda *, webhook, bearer, rules="": running.enter_context(
+            started(tmp_path, webhook=webhook, bearer=bearer, rules=rules)
+        )
 
 
 @contextmanager
-def started(directory: Path, *, webhook: str, bearer: str) -> Iterator[RealPrometheus]:
-    """Both servers with their files in ``directory``, telling alerts to ``webhook``; gone when the block ends."""
+def started(directory: Path, *, webhook: str, bearer: str, rules: str = "") -> Iterator[RealPrometheus]:
+    """Both servers with their files in ``directory``, telling alerts to ``webhook``; gone when the block ends.
+
+    ``rules``: the rules Prometheus runs instead of its usual ones.
+    """
     exporter = Exporter()
     ports = {"PROMETHEUS_PORT": free_port(), "ALERTMANAGER_PORT": free_port()}
     with ExitStack() as running:
@@ -128,7 +133,7 @@ def started(directory: Path, *, webhook: str, bearer: str) -> Iterator[RealProme
             text = template.read_text()
             for name, value in values.items():
                 text = text.replace(f"@{name}@", str(value))
-            (directory / template.name).write_text(text)
+            (directory / template.name).write_text(rules if rules and template.name == "rules.yml" else text)
         alertmanager_url = f"http://127.0.0.1:{ports['ALERTMANAGER_PORT']}"
         url = f"http://127.0.0.1:{ports['PROMETHEUS_PORT']}"
         running.enter_context(

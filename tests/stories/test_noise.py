@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import random
+import time
+import zlib
 from typing import Any
 
 import pytest
@@ -11,6 +14,7 @@ import sqlalchemy as sa
 from ground.town import Bot, Town, channel, user
 from ground.waiting import until
 
+from bot.effects import EFFECTS
 from bot.errors import ConfigError
 from bot.grammar import Asker
 from handlers.alerts.journal import JOURNAL
@@ -318,7 +322,8 @@ def test_while_it_is_silenced_only_what_gets_worse_pages(town: Town):
     send(bot, one)
     until(town.roots)
     answer = bot.ask("incident silence 2h")["text"]
-    assert "no Alertmanager is configured that could hold them, too" in answer
+    assert "here alone: they come through no Alertmanager that I can ask" in answer
+    assert "<!date" not in answer + bot.ask("maintenance list")["text"]
     send(bot, ended(one))
     until(lambda: bot.ask("incident show INC-1")["data"]["status"] == "resolved")
     again_, worse = one | {"startsAt": "2026-11-23T09:00:00Z"}, alert(severity="page")
@@ -598,3 +603,128 @@ def test_a_service_that_depends_on_none_that_is_known_stops_the_start(town: Town
     with pytest.raises(ConfigError, match="Did you mean 'gateway'") as caught:
         town.start()
     assert "names the service itself" in str(caught.value)
+
+
+# ---- whoever must be paged is paged -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def quick(request) -> Town:
+    """A town without chat and tracker, on each database: what is decided, and whom it pages."""
+    database = (
+        request.getfixturevalue("postgres") if request.param == "postgresql" else None
+    )  # first, so that it goes last
+    town = request.getfixturevalue("town")
+    if database is not None:
+        town.config["captain"]["database"] = database.url
+    for name in ("slack", "jira", "kubernetes", "prometheus"):
+        del town.config[name]
+    for service in town.config["services"].values():
+        del service["jira"], service["runbook"]
+    town.config["services"]["docs-api"]["depends_on"] = ["gateway"]
+    return town
+
+
+class Life:
+    """Alerts that come and go at random while people silence and let go again."""
+
+    def __init__(self, bot: Bot, seed: int) -> None:
+        self.bot, self.dice = bot, random.Random(seed)
+        self.firing: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self.fired: dict[tuple[str, str, str], int] = {}
+
+    def step(self) -> None:
+        deed = self.dice.choice(
+            [self.fire, self.fire, self.fire, self.end, self.end, self.hold, self.let_go, self.look]
+        )
+        deed()
+
+    def fire(self) -> None:
+        which = (
+            self.dice.choice(["docs-api", "gateway"]), self.dice.choice("ab"), self.dice.choice(["critical", "page", "ticket"])
+        )  # fmt: skip
+        if which in self.firing:
+            return
+        service, slo, severity = which
+        n = self.fired[which] = self.fired.get(which, -1) + 1
+        name = zlib.crc32("/".join(which).encode()).to_bytes(4, "big").hex()
+        self.firing[which] = times(alert(service, slo=slo, severity=severity, fingerprint=name), n % 12)
+        send(self.bot, self.firing[which])
+
+    def end(self) -> None:
+        if self.firing:
+            self.over(self.dice.choice(sorted(self.firing)))
+
+    def over(self, which: tuple[str, str, str]) -> None:
+        send(self.bot, ended(self.firing.pop(which)))
+
+    def hold(self) -> None:
+        service, numbers = self.dice.choice(["docs-api", "gateway"]), self.bot.ask("incident list")["data"]
+        lines = [f"maintenance start {service} 1h", f"maintenance start {service} 1h --slo a"]
+        lines += [f"incident silence 1h INC-{one['number']}" for one in numbers]
+        self.bot.ask(self.dice.choice(lines))
+
+    def let_go(self) -> None:
+        if numbers := [one["id"] for one in on(self.bot)]:
+            self.bot.ask(f"maintenance end {self.dice.choice(numbers)}")
+
+    def look(self) -> None:
+        look(self.bot)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_whatever_was_held_what_still_fires_in_the_end_has_paged(quick: Town, seed: int):
+    bot = quick.start()
+    life = Life(bot, seed)
+    for _ in range(45):
+        life.step()
+    for one in on(bot):
+        bot.ask(f"maintenance end {one['id']}")
+    for which in [one for one in life.firing if one[0] == "gateway"]:
+        life.over(which)
+    t, e = JOURNAL(), EFFECTS()
+
+    def settled() -> bool:
+        with bot.captain.store.read() as c:
+            still = c.execute(sa.select(HOLDS()).where(HOLDS().c.over_at.is_(None))).all()
+        assert still == []
+        return True
+
+    until(settled, message="something is held that nothing holds any more")
+    for which, one in life.firing.items():
+        found = told(bot, one)
+        assert found["incident"] is not None, f"{which}: {found['verdict']}"
+        incident = bot.ask(f"incident show INC-{found['incident']}")["data"]
+        assert incident["status"] != "resolved", f"{which} fires, and its incident is over"
+        if which[2] != "ticket":
+            until(lambda incident=incident: paged(bot, incident["number"]), message=f"{which} fires and pages nobody")
+    with bot.captain.store.read() as c:
+        assert c.execute(sa.select(t.c.id).where(t.c.verdict.is_(None))).all() == []
+        counted = sa.select(e.c.about, sa.func.count().label("n")).where(e.c.kind == "page").group_by(e.c.about)
+        pages = {row.about: row.n for row in c.execute(counted)}
+        why = sa.text(
+            "select count(*) from alerts where incident = :n and (verdict like 'opened%' or verdict like 'reopened%' "
+            "or verdict like 'raised%') and verdict like '%and pages the on-call%'"
+        )
+        for number, n in pages.items():
+            assert c.execute(why, {"n": number}).scalar() == n, f"INC-{number} paged oftener than was decided"
+
+
+def paged(bot: Bot, number: int) -> bool:
+    e = EFFECTS()
+    with bot.captain.store.read() as c:
+        mine = sa.select(e.c.state).where(e.c.about == number, e.c.kind == "page").order_by(e.c.created_at.desc())
+        return c.execute(mine.limit(1)).scalar() == "done"
+
+
+def test_a_clock_that_was_set_back_makes_nothing_longer_than_it_was_made_for(town: Town):
+    bot = town.start()
+    bot.ask("maintenance start docs-api 1h")
+    with bot.captain.store.write() as c:
+        # As it looks when the clock has been set back by a day since.
+        c.execute(sa.text("update silences set made_at = made_at + 86400, end_at = end_at + 86400"))
+    one = alert()
+    send(bot, one)
+    assert told(bot, one)["held"] == "maintenance"
+    look(bot)
+    assert on(bot)[0]["end_at"] <= time.time() + 3600

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import requests
@@ -42,6 +46,42 @@ def test_a_burn_that_prometheus_sees_is_paged_threaded_ticketed_and_closed(town:
     assert len(town.pages()) == len(town.tickets()) == len(town.roots()) == 1
     assert "SLOBurnSlow fires too" in bot.ask("incident show INC-1")["text"], "the slow burn joins the same incident"
     assert bot.metric('captain_webhooks_total{source="alertmanager",status="202"}') >= 2
+
+
+def test_a_burn_that_the_written_rules_see_is_one_page_that_says_how_fast_and_ends_with_it(town: Town, real_prometheus):
+    requests_total = 'istio_requests_total{destination_workload="docs-api"'
+    town.config["slos"] = {
+        "docs-api-availability": {
+            "service": "docs-api",
+            "environment": "test",
+            "objective": 99.9,
+            "bad": f'sum(rate({requests_total},response_code=~"5.."}}[{{{{window}}}}]))',
+            "total": f"sum(rate({requests_total}}}[{{{{window}}}}]))",
+            "tiers": [
+                {"severity": "page", "burn": 14.4, "long": "1m", "short": "10s"},
+                {"severity": "ticket", "burn": 1, "long": "2m", "short": "10s"},
+            ],
+            "few_bad": 0,
+            "evaluate": False,
+            "runbook": "https://runbooks.example/docs-api",
+        }
+    }
+    captain = str(Path(sys.executable).with_name("captain"))
+    written = [captain, "slo", "rules", "--config", str(town.write())]
+    made = subprocess.run(written, capture_output=True, text=True, timeout=60, check=True).stdout
+    rules = made.replace("interval: 30s", "interval: 1s").replace("interval: 2m", "interval: 1s")
+    port = free_port()
+    real = real_prometheus(webhook=f"http://127.0.0.1:{port}/webhooks/alertmanager", bearer=WEBHOOK_SECRET, rules=rules)
+    bot = town.spawn(port=port)
+
+    real.set(err=0.3)
+    until(lambda: len(town.pages()) == 1, timeout=40, message="a real burn paged nobody")
+    assert re.search(r"docs-api-availability burns \d+\.\d times its error budget", town.pages()[0]["title"])
+    real.set(err=0.0)
+    until(lambda: town.pages()[0]["status"] == "resolved", timeout=60, message="the page outlives the burn")
+    until(lambda: town.tickets()[0]["status_category"] == "done")
+    assert len(town.pages()) == len(town.tickets()) == len(town.roots()) == 1
+    assert len(bot.ask("incident list --all")["data"]) == 1
 
 
 def test_a_real_alertmanager_sends_again_what_was_answered_with_503(town: Town, real_prometheus):
@@ -89,3 +129,41 @@ def test_what_a_real_alertmanager_could_not_tell_us_is_found_and_paged(town: Tow
     until(lambda: bot.ask("incident reconcile")["data"]["asked"], timeout=20, message="nobody asked")
     bot.ask("incident resolve INC-1 --anyway")
     until(lambda: town.pages()[0]["status"] == "resolved")
+
+
+def test_a_silence_from_the_thread_holds_in_a_real_alertmanager_and_ends_there(town: Town, real_prometheus):
+    port = free_port()
+    hook = f"http://127.0.0.1:{port}/webhooks/alertmanager"
+    real = real_prometheus(webhook=hook, bearer=WEBHOOK_SECRET)
+    town.config["alertmanager"]["url"] = real.alertmanager_url
+    bot = town.spawn(port=port)
+    labels = {"alertname": "Burn (p95) é", "service": "docs-api", "severity": "page", "slo": "s", "env": "prod"}
+    other = labels | {"alertname": "Burn | slow"}
+    url = f"{real.alertmanager_url}/api/v2"
+
+    def states() -> dict[str, str]:
+        return {a["labels"]["alertname"]: a["status"]["state"] for a in requests.get(f"{url}/alerts", timeout=5).json()}
+
+    for one in (labels, other, labels | {"slo": "another"}):
+        assert requests.post(f"{url}/alerts", json=[{"labels": one}], timeout=5).status_code == 200
+    until(lambda: len(town.pages()) == 2, timeout=30, message="two SLOs burn")
+    found = bot.ask("why s")["data"]["alerts"]
+    number = until(lambda: found and found[0]["incident"])
+    said = bot.ask(f"incident silence 1h INC-{number} wir wissen's schon", name="Zoë")
+    assert "error" not in said
+    silences = until(lambda: [s for s in requests.get(f"{url}/silences", timeout=5).json()], timeout=20)  # noqa: C416
+    assert [s["createdBy"] for s in silences] == ["Zoë"]
+    muted = [a for a in requests.get(f"{url}/alerts", timeout=5).json() if a["status"]["state"] == "suppressed"]
+    assert {a["labels"]["slo"] for a in muted} == {"s"}, "another SLO is not silenced"
+    assert {a["labels"]["alertname"] for a in muted} == set(states()), "every alert of the incident is"
+
+    bot.ask(f"incident silence 2h INC-{number}", name="bob")
+    until(
+        lambda: requests.get(f"{url}/silences", timeout=5).json()[0]["endsAt"] > silences[0]["endsAt"],
+        timeout=20,
+        message="its end was not changed",
+    )
+    bot.ask(f"incident unsilence INC-{number}", name="bob")
+    until(lambda: set(states().values()) == {"active"}, timeout=20, message="it was not ended there")
+    assert {s["status"]["state"] for s in requests.get(f"{url}/silences", timeout=5).json()} == {"expired"}
+    assert bot.ask("maintenance list")["data"]["on"] == []

@@ -58,6 +58,40 @@ def test_slo_says_that_data_is_missing_and_what_silences_it(measured: Town):
     assert "no data" in bot.ask("slo")["text"]
 
 
+def test_an_slo_whose_alerts_prometheus_raises_is_measured_for_slo_and_wakes_nobody(measured: Town):
+    measured.config["slos"][NAME]["evaluate"] = False
+    bot = measured.start()
+    measured.prometheus.set_world("docs-api", errors=0.5, ago=300)
+    days = Days(bot)
+    days.now -= 180
+    assert len(days.look().measured) == 1
+    assert days.look().measured == [], "every three minutes will do"
+    assert days.look().began == []
+    told = bot.ask("slo docs-api")
+    assert "Prometheus' own rules" in told["text"]
+    assert told["data"][0]["burn"]["2m"] == pytest.approx(500, rel=0.2)
+    assert bot.ask("incident list --all")["data"] == []
+
+
+def test_what_is_no_longer_ours_to_raise_ends_and_says_why(measured: Town):
+    measured.prometheus.set_world("docs-api", errors=0.5, ago=300)
+    bot = measured.start()
+    Days(bot).look()
+    until(lambda: len(measured.pages()) == 1)
+    bot.stop()
+    measured.bots.clear()
+    measured.config["slos"][NAME]["evaluate"] = False
+    bot = measured.start()
+    days = Days(bot)
+    days.now += 300
+    days.look()
+    shown = bot.ask("incident show INC-1")["data"]
+    assert shown["status"] == "resolved"
+    assert any("captain.yml was changed" in e["text"] for e in shown["timeline"])
+    days.look(4)
+    assert len(measured.pages()) == 1
+
+
 def test_an_unknown_name_has_a_nearest_one_and_a_service_without_slo_is_said_to_be_one(measured: Town):
     bot = measured.start()
     assert "docs-api" in bot.ask("slo docs-apo")["error"]

@@ -129,3 +129,11 @@ def _flat() -> None:
     on = sa.text("on_key IS NOT NULL")
     op.create_index("ix_flags_on", "flags", ["id"], sqlite_where=on, postgresql_where=on)
     op.create_index("ix_audit_subject", "audit", ["subject"])
+    # Every alert asks what is silenced now.
+    op.create_index("ix_silences_on", "silences", ["id"], sqlite_where=open_, postgresql_where=open_)
+    op.create_index("ix_silences_incident", "silences", ["incident", "id"])
+    let_go = sa.text("over_at IS NOT NULL")
+    op.create_index("ix_holds_over", "holds", ["over_at"], sqlite_where=let_go, postgresql_where=let_go)
+    op.create_index("ix_flaps_over", "flaps", ["over_at"], sqlite_where=let_go, postgresql_where=let_go)
+    # The post-mortem asks which flags were switched meanwhile.
+    op.create_index("ix_flags_on_at", "flags", ["on_at"])
