@@ -39,8 +39,8 @@ from bot.sweep import Sweep
 
 log = logging.getLogger(__name__)
 
-LEADERS = frozenset({"pagerduty", "replies"})
-"""Lanes that somebody is waiting for."""
+LEADERS = frozenset({"pagerduty", "replies", "noise"})
+"""Lanes that somebody is waiting for, or may be: what was held and is decided about anew may page."""
 HEAD_START = 0.015
 """Seconds by which they go before the others of the same decision."""
 PROMPT, IN_FLIGHT = 1.0, 3.0
