@@ -201,7 +201,7 @@ class _Reading:
 
     def _prometheus(self, part: str, source: Mapping[str, Any]) -> None:
         kind, ref = source.get("type"), source.get("metricSourceRef")
-        if not kind and ref and ("DataSource", ref) in self._known:
+        if not kind and isinstance(ref, str) and ("DataSource", ref) in self._known:
             kind = self._known["DataSource", ref].spec.get("type")
         if not kind:
             self._say(f"{part} does not say of what type its metricSource is; its query is taken for PromQL")

@@ -200,3 +200,9 @@ def test_of_two_conditions_over_the_same_window_the_one_that_fires_first_is_kept
     made = openslo.read({"slos.yaml": yaml.safe_dump(document(alertPolicies=[policy]))})
     assert [tier["burn"] for tier in made.slos["docs-api-availability"]["tiers"]] == [2]
     assert any("page-1h (14.4 times) is left out" in note for note in made.notes)
+
+
+def test_a_reference_that_is_no_name_is_a_sentence_and_no_crash():
+    good = {"metricSource": {"metricSourceRef": {"name": "thanos"}, "spec": {"query": "sum(rate(x[5m]))"}}}
+    made = openslo.read({"slos.yaml": yaml.safe_dump(document(indicator=ratio(good=good)))})
+    assert any("good does not say of what type" in note for note in made.notes)
