@@ -55,17 +55,18 @@ def fires(tier: Tier, budget: float, long: Reading, short: Reading) -> bool | No
     """Whether both windows burn fast enough; None when that is not known: then what fires stays, and nothing begins.
 
     ``tier``: one of ``Slo.all_tiers``, with its minima.
-    Where nothing at all happens in the short window, what the long one says decides alone whether it is over.
+    Where nothing at all happens in the short window, the share of the long one decides alone whether it is over: in an outage
+    that keeps all requests away the bad ones become few, which is no end.
     """
     if long.bad is None or long.total is None or not short.known:
         return None
-    if long.bad < (tier.min_bad or 0) or long.total < (tier.min_total or 0):
-        return False
     slow, fast = burn(long, budget), burn(short, budget)
     if slow is not None and not _reaches(slow, tier.burn):
         return False
     if slow is None or fast is None:
         return None
+    if long.bad < (tier.min_bad or 0) or long.total < (tier.min_total or 0):
+        return False
     return _reaches(fast, tier.burn)
 
 

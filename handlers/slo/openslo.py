@@ -201,7 +201,7 @@ class _Reading:
 
     def _prometheus(self, part: str, source: Mapping[str, Any]) -> None:
         kind, ref = source.get("type"), source.get("metricSourceRef")
-        if not kind and ref and ("DataSource", ref) in self._known:
+        if not kind and isinstance(ref, str) and ("DataSource", ref) in self._known:
             kind = self._known["DataSource", ref].spec.get("type")
         if not kind:
             self._say(f"{part} does not say of what type its metricSource is; its query is taken for PromQL")
@@ -232,9 +232,24 @@ class _Reading:
                     else inline
                 )
                 tier = self._tier(_dict(found))
-                if tier is not None and tier.name not in {one.name for one in made}:
+                if tier is not None:
                     made.append(tier)
-        return made
+        return self._lowest(made)
+
+    def _lowest(self, made: Sequence[Tier]) -> list[Tier]:
+        """One tier of each name, in the order given: the one that fires first, since it fires whenever another would."""
+        kept: dict[str, Tier] = {}
+        for tier in made:
+            other = kept.setdefault(tier.name, tier)
+            if other.burn == tier.burn:
+                continue
+            low, high = sorted((other, tier), key=lambda one: one.burn)
+            self._say(
+                f"the tier {high.name} ({high.burn:g} times) is left out: the one of {low.burn:g} times, with the same "
+                "severity and lookbackWindow, fires whenever it would"
+            )
+            kept[tier.name] = low
+        return list(kept.values())
 
     def _policies(self) -> Iterator[Mapping[str, Any]]:
         """Its alert policies; some files name one without saying that it is a reference."""

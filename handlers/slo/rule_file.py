@@ -9,7 +9,7 @@ what has paged makes no ticket besides.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,8 +45,16 @@ class Written:
 
     @property
     def selector(self) -> str:
-        """``{slo="…",env="…"}``: its own series among those of all SLOs."""
-        shown = ",".join(f"{name}={json.dumps(self.carried[name], ensure_ascii=False)}" for name in ("slo", "env"))
+        """``{slo="…",service="…",env="…"}``: its own series, as they are written now."""
+        return self._select(self.carried)
+
+    @property
+    def whatever_service(self) -> str:
+        """``{slo="…",env="…"}``: its series, also those from before it was given to another service."""
+        return self._select(("slo", "env"))
+
+    def _select(self, names: Iterable[str]) -> str:
+        shown = ",".join(f"{name}={json.dumps(self.carried[name], ensure_ascii=False)}" for name in names)
         return f"{{{shown}}}"
 
     def of(self, what: str, length: int) -> str:
@@ -115,11 +123,13 @@ def _summed(one: Written, length: int) -> Iterator[Rule]:
     """Counts of a long window, as the sum of those of five minutes.
 
     That reads a few thousand samples of one series, instead of every sample of every pod there was in a month. Counts may
-    be summed, where shares may not: an hour at night weighs less than one at noon.
+    be summed, where shares may not: an hour at night weighs less than one at noon. An SLO that was given to another service
+    has pieces under two sets of labels: recorded as two they would clash, and nothing would be recorded for a month.
     """
     for what in (TOTAL, BAD):
-        pieces = f"{one.of(what, SUMMED_STEP)}[{span(length)}:{span(SUMMED_STEP)}] offset {SETTLED}"
-        yield _record(one, what, length, f"sum_over_time({pieces})")
+        counts = f"{what}{span(SUMMED_STEP)}{one.whatever_service}"
+        pieces = f"{counts}[{span(length)}:{span(SUMMED_STEP)}] offset {SETTLED}"
+        yield _record(one, what, length, f"sum(sum_over_time({pieces}))")
     yield _share(one, length)
 
 

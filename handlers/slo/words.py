@@ -40,6 +40,8 @@ def meaning(speed: float | None, left: float | None, window_s: int) -> str:
     name = period(window_s)
     if speed is None:
         return UNKNOWN_BURN
+    if speed <= 1 and left is not None and left <= 0:
+        return f"{_left(left, name)} At this speed as much comes back as is spent, or more."
     if speed <= 1:
         known = "" if left is None else f" {_left(left, name)}"
         return f"At this speed the {name} is not used up.{known}"

@@ -291,6 +291,23 @@ def test_who_is_told_when(story: str, tmp_path: Path):
     played(tmp_path, test, every, {name: SLOS[name]})
 
 
+def test_an_slo_that_was_given_to_another_service_still_burns_over_its_long_windows(tmp_path: Path):
+    before = '{slo="availability",service="docs-old",env="prod"}'
+    series = {
+        f"slo:sli_total:increase5m{before}": "1000x59 stale",
+        f"slo:sli_bad:increase5m{before}": "100x59 stale",
+        OK: "_x60 0+1000x120",
+        BAD: "_x60 0+5x120",
+    }
+    asked = {
+        "expr": 'count by (tier) (ALERTS{alertstate="firing",severity="ticket"})',
+        "eval_time": "120m",
+        "exp_samples": [{"labels": f'{{tier="{tier}"}}', "value": 1} for tier in sorted(ALL_TICKETS)],
+    }
+    test = {"input_series": seen(series), "promql_expr_test": [asked]}
+    played(tmp_path, test, FINE, {"availability": SLOS["availability"]})
+
+
 def test_every_tier_has_a_story_in_which_it_speaks_and_ones_in_which_it_is_silent():
     for name, slo in SLOS.items():
         tiers = {tier.name for tier in slo.all_tiers} | {"missing"}

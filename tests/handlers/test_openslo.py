@@ -182,3 +182,27 @@ def test_a_target_is_the_same_promise(target):
         slo = Slo.model_validate(made.slos["docs-api-availability"])
         assert slo.budget == pytest.approx(1 - float(target), abs=1e-9)
         assert list(misfits({"a": slo}, {"docs-api": Service(channel="#a")}, Policy(), pager=False, metrics=True)) == []
+
+
+@pytest.mark.parametrize("speeds", [(14.4, 2), (2, 14.4)])
+def test_of_two_conditions_over_the_same_window_the_one_that_fires_first_is_kept_and_the_other_is_named(speeds: Any):
+    conditions = [
+        {
+            "kind": "AlertCondition",
+            "spec": {
+                "severity": "page",
+                "condition": {"kind": "burnrate", "op": "gte", "threshold": speed, "lookbackWindow": "1h"},
+            },
+        }
+        for speed in speeds
+    ]
+    policy = {"kind": "AlertPolicy", "spec": {"alertWhenBreaching": True, "conditions": conditions}}
+    made = openslo.read({"slos.yaml": yaml.safe_dump(document(alertPolicies=[policy]))})
+    assert [tier["burn"] for tier in made.slos["docs-api-availability"]["tiers"]] == [2]
+    assert any("page-1h (14.4 times) is left out" in note for note in made.notes)
+
+
+def test_a_reference_that_is_no_name_is_a_sentence_and_no_crash():
+    good = {"metricSource": {"metricSourceRef": {"name": "thanos"}, "spec": {"query": "sum(rate(x[5m]))"}}}
+    made = openslo.read({"slos.yaml": yaml.safe_dump(document(indicator=ratio(good=good)))})
+    assert any("good does not say of what type" in note for note in made.notes)

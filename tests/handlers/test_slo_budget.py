@@ -46,6 +46,11 @@ def test_silence_in_the_short_window_alone_does_not_begin_a_tier(tier: Tier, lon
     assert fires(tier, SLO.budget, long, Reading(0.0, 0.0)) is not True
 
 
+@pytest.mark.parametrize("long", [Reading(5_000.0, 5_000.0), Reading(4.0, 4.0), Reading(0.0, 0.0)])
+def test_an_outage_that_keeps_all_requests_away_does_not_end_as_the_bad_ones_leave_the_window(long: Reading):
+    assert fires(PAGE, SLO.budget, long, Reading(0.0, 0.0)) is None
+
+
 @given(st.sampled_from(TIERS[:4]), st.floats(0, 9.99), st.floats(0, 1e6))
 def test_a_handful_of_errors_wakes_nobody_however_large_their_share(tier: Tier, bad: float, total: float):
     assert fires(tier, SLO.budget, Reading(bad, total), Reading(bad, bad)) is not True

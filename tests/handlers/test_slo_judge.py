@@ -151,6 +151,7 @@ def test_a_state_is_kept_as_it_is():
         (14.4, 1.0, "At this speed the month's budget is gone in 2 d 2 h; 100 % is left."),
         (14.4, 0.31, "At this speed the month's budget is gone in 15 h 30 min; 31 % is left."),
         (0.5, 0.31, "At this speed the month's budget is not used up. 31 % is left."),
+        (0.5, -0.2, "The month's budget is spent, 120 % of it. At this speed as much comes back as is spent, or more."),
         (20.0, -0.2, "The month's budget is spent, 120 % of it. At this speed as much again is spent in 1 d 12 h."),
         (20.0, None, "At this speed a whole month's budget is gone in 1 d 12 h; what is left of it is not known."),
         (None, 0.5, "How fast it burns is not known: there is no data."),

@@ -14,6 +14,7 @@ from bot.errors import GiveUp, Retry
 from bot.http_client import Bearer, Got, Reader, no_retries, retry_after
 from bot.integrations.prometheus import Answer, PrometheusSettings, RangeAnswer, Sample, Series
 
+HINT = "PromQL info:"
 LONG_QUERY = 1500
 """Characters from which a query goes by POST: longer addresses are cut by some proxies."""
 
@@ -81,8 +82,9 @@ class PrometheusClient:
         if body is None or body.get("status") != "success" or "data" not in body:
             kind = got.headers.get("content-type", "no content type")
             raise Retry(f"What answered at {self._prometheus.url} is not Prometheus' API ({status}, {kind})")
-        warnings = body.get("warnings") or ()
-        return body["data"], tuple(str(warning) for warning in warnings)
+        said = [str(warning) for warning in body.get("warnings") or ()]
+        # Prometheus 2.50 and those about it put hints about a metric's name among the warnings; nothing is missing from such an answer.
+        return body["data"], tuple(warning for warning in said if not warning.startswith(HINT))
 
     def _call(self, url: str, asked: Mapping[str, str]) -> Got:
         # The server is told the limit too, so that it stops working on what nobody waits for any more.

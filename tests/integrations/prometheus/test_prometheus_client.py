@@ -79,6 +79,14 @@ def test_warnings_are_not_lost(client, fake):
     assert client.query_range("up", start=1, end=2, step=1).warnings == ("remote store did not answer", "twice")
 
 
+def test_a_hint_about_a_metrics_name_does_not_make_an_answer_a_partial_one(client, fake):
+    """Prometheus 2.50 sends it as a warning; as one, an SLO of such a metric would never be measured."""
+    fake.partial('PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "jobs"')
+    assert client.query("up").warnings == ()
+    fake.partial("PromQL info: metric might not be a counter", "remote read: timed out")
+    assert client.query("up").warnings == ("remote read: timed out",)
+
+
 def test_a_long_query_goes_by_post(client, calls):
     query = f"vector({' ' * 5000}1)"
     assert client.query(query).samples[0].value == 1
