@@ -17,8 +17,8 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then command -v $$p; break; fi; done)
 
 # Bytecode is written when a module is first imported: compiling all that is installed takes longer than installing it.
-# Most of what the tests do is wait, so three at a time on two cores. The tests of one file share what is slow to start.
-SIDE_BY_SIDE = -n 3 --dist loadfile --no-loadscope-reorder
+# Most of what the tests do is wait, so four at a time on two cores. The tests of one file share what is slow to start.
+SIDE_BY_SIDE = -n 4 --dist loadfile --no-loadscope-reorder
 PIP_INSTALL = PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY) -m pip install --quiet --no-input --no-compile
 LOCK = pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --extra build
 
