@@ -278,6 +278,11 @@ def away(error: BaseException) -> bool:
     return isinstance(error, (OperationalError, InterfaceError, sa.exc.TimeoutError, OSError))
 
 
+def clashed(error: BaseException) -> bool:
+    """True when two transactions stood in each other's way and this one was taken back whole: done again, it goes through."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None) in ("40P01", "40001")
+
+
 def _sqlite_begin(connection: Connection) -> None:
     # A writer takes its lock at once: a deferred lock that is upgraded later can fail half-way.
     connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.info.get("write") else "BEGIN")

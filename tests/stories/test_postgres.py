@@ -35,6 +35,27 @@ def test_the_main_job_runs_on_postgresql(shared: Town, alertmanager_body):
     assert len(shared.pages()) == len(shared.tickets()) == len(shared.roots()) == 1
 
 
+CLASH = """
+    CREATE SEQUENCE clashes;
+    CREATE FUNCTION clash() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF nextval('clashes') = 1 THEN RAISE 'deadlock detected' USING ERRCODE = '40P01'; END IF;
+        RETURN NEW;
+    END $$;
+    CREATE TRIGGER clash BEFORE UPDATE OF acked_at ON incidents FOR EACH ROW EXECUTE FUNCTION clash();
+"""
+"""The first write that acknowledges is taken back, as of two transactions that wait for one another; a sequence is not."""
+
+
+def test_who_stands_in_another_transactions_way_is_done_all_the_same(shared: Town):
+    bot = shared.start()
+    bot.ask("incident open sev2 docs-api it burns")
+    until(lambda: shared.pages() and shared.roots())
+    with psycopg.connect(shared.config["captain"]["database"], autocommit=True) as c:
+        c.execute(CLASH)
+        assert bot.ask("incident ack INC-1")["data"]["status"] == "acknowledged"
+        assert c.execute("SELECT last_value FROM clashes").fetchone() == (2,)
+
+
 def test_two_replicas_that_hear_the_same_alert_page_once(shared: Town, alertmanager_body):
     one, two = shared.spawn(), shared.spawn()
     fire = alertmanager_body("firing-single")
