@@ -80,6 +80,13 @@ def read(texts: Mapping[str, str]) -> Imported:
 
 def _documents(file: str, text: str, made: Imported) -> Iterator[Document]:
     try:
+        # A few lines of aliases that hold one another are gigabytes as soon as anybody writes them out.
+        alias = next(
+            (one for one in yaml.parse(text, Loader=yaml.SafeLoader) if isinstance(one, yaml.AliasEvent)), None
+        )
+        if alias is not None:
+            made.refused.append(f"{file}: aliases (*{alias.anchor}) are not read here; write the value out")
+            return
         found = list(yaml.safe_load_all(text))
     except (yaml.YAMLError, ValueError, RecursionError) as e:
         made.refused.append(f"{file}: not valid YAML: {' '.join(str(e).split())[:200]}")

@@ -206,3 +206,9 @@ def test_a_reference_that_is_no_name_is_a_sentence_and_no_crash():
     good = {"metricSource": {"metricSourceRef": {"name": "thanos"}, "spec": {"query": "sum(rate(x[5m]))"}}}
     made = openslo.read({"slos.yaml": yaml.safe_dump(document(indicator=ratio(good=good)))})
     assert any("good does not say of what type" in note for note in made.notes)
+
+
+def test_aliases_are_refused_before_anybody_writes_them_out():
+    layers = "\n".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10))
+    made = openslo.read({"bomb.yml": f"apiVersion: openslo/v1\na0: &a0 x\n{layers}\nkind: *a9\n"})
+    assert made.refused == ["bomb.yml: aliases (*a0) are not read here; write the value out"]
