@@ -75,6 +75,12 @@ def paged_once_each(town: Town, sender: Sender) -> None:
 # ---- SQLite: the disk ---------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture(autouse=True)
+def each_on_its_own(town: Town) -> None:
+    """No alert is folded into a storm: each has its page, so that one that is lost or doubled is seen."""
+    town.config["incidents"]["storm"] = {"keys": 0}
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of its own that can be filled."""
