@@ -73,8 +73,9 @@ def _say(desk: Desk, task: Task) -> Outcome:
     now = time.time()
     tier = tier_of(slo, [*firing, table.about(row).get("tier", "")])
     looked, state = kept.get(name, (0.0, State()))
-    if not 0 <= now - looked <= FRESH_S:
-        state = State()
+    began = max(row.opened_at, row.reopened_at or 0.0)
+    if not (began <= looked and 0 <= now - looked <= FRESH_S):
+        state = State()  # what was seen before it burned says nothing of it
     try:
         found = gather(metrics, slo, tier, state, now)
     except (Retry, GiveUp) as e:

@@ -9,6 +9,8 @@ from ground.town import Bot, Town
 from ground.waiting import until
 from stories.test_slo_looks import NAME, Days, measured
 
+from handlers.slo import look
+
 __all__ = ["measured"]
 
 
@@ -58,6 +60,7 @@ def test_the_thread_says_what_a_burn_means_with_a_chart(measured: Town):
 def test_a_burn_that_alertmanager_tells_of_has_the_same(measured: Town, alertmanager_body):
     measured.config["slos"][NAME]["evaluate"] = False
     bot = measured.start()
+    look.run(bot.captain.desk)  # what was seen while all was well says nothing of the burn
     measured.prometheus.set_world("docs-api", errors=0.2, ago=300)
     told_by_alertmanager(bot, alertmanager_body("firing-single"), severity="page")
     assert "burns at 200x" in said(measured, "burns at")
