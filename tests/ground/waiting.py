@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import socket
 import threading
 import time
@@ -40,7 +41,12 @@ def until(condition: Callable[[], T], *, timeout: float = 14.0, message: str = "
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nothing listens on now. Prefer port 0 where the server can tell which it took."""
-    with contextlib.closing(socket.socket()) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """A TCP port of 127.0.0.1 that nothing listens on now. Prefer port 0 where the server can tell which it took.
+
+    Below those that the system gives to connections that go out: until it is listened on, one of these could take it.
+    """
+    while True:
+        port = random.randrange(15000, 32000)
+        with contextlib.closing(socket.socket()) as sock, contextlib.suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
