@@ -167,3 +167,35 @@ def test_a_silence_from_the_thread_holds_in_a_real_alertmanager_and_ends_there(t
     until(lambda: set(states().values()) == {"active"}, timeout=20, message="it was not ended there")
     assert {s["status"]["state"] for s in requests.get(f"{url}/silences", timeout=5).json()} == {"expired"}
     assert bot.ask("maintenance list")["data"]["on"] == []
+
+
+def test_a_slow_burn_is_a_ticket_and_wakes_nobody_and_what_flaps_stays_open(town: Town, real_prometheus):
+    port = free_port()
+    real = real_prometheus(webhook=f"http://127.0.0.1:{port}/webhooks/alertmanager", bearer=WEBHOOK_SECRET)
+    town.config["alertmanager"]["url"] = real.alertmanager_url
+    town.config["noise"] = {"flap": {"changes": 4}}
+    bot = town.spawn(port=port)
+
+    # Nine times the budget of 99.9 %: slower than what pages, and faster than what is nobody's business.
+    real.set(err=0.009)
+    labels = {"alertname": "Flaps", "service": "gateway", "severity": "page", "slo": "gateway-latency"}
+    url, began = f"{real.alertmanager_url}/api/v2/alerts", dt.datetime.now(dt.UTC)
+
+    def flaps() -> str:
+        listed = bot.ask("incident list --all")["data"]
+        return next((one["status"] for one in listed if one["service"] == "gateway"), "")
+
+    for change, after in enumerate(("triggered", "resolved", "triggered")):
+        now = dt.datetime.now(dt.UTC)
+        ends = {"endsAt": now.isoformat()} if change % 2 else {}
+        assert requests.post(url, json=[{"labels": labels, "startsAt": began.isoformat(), **ends}], timeout=5).ok
+        until(lambda after=after: flaps() == after, timeout=30, message=f"it is not {after}")
+        began = began if change % 2 == 0 else now
+    ended = {"labels": labels, "startsAt": began.isoformat(), "endsAt": dt.datetime.now(dt.UTC).isoformat()}
+    assert requests.post(url, json=[ended], timeout=5).ok
+    until(lambda: "stays open: it flaps" in bot.ask("why gateway")["text"], timeout=30, message="its end was not held")
+    assert flaps() == "triggered"
+
+    slow = until(lambda: [one for one in town.tickets() if "slowly" in str(one)], timeout=40, message="no ticket came")
+    assert len(slow) == 1
+    assert [page for page in town.pages() if "docs-api" in page["title"]] == [], "a slow burn woke somebody"
