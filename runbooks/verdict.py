@@ -46,7 +46,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class Result:
-    """The last look of one check, with how long it took (s) and which attempt it was. Holds no secret."""
+    """The last look of one check, with how long it took (s) and which attempt it was. Holds no secret.
+
+    ``asked``: the query, address or argv that was looked with; ``at``: UNIX s at which its first attempt began.
+    """
 
     name: str
     kind: str
@@ -60,6 +63,9 @@ class Result:
     detail: str
     hint: str
     severity: Severity
+    asked: str = ""
+    at: float = 0.0
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

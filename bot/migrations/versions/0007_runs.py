@@ -1,0 +1,10 @@
+"""Runs of runbooks, and what each of their checks found."""
+
+from __future__ import annotations
+
+revision = "0007"
+down_revision = "0006"
+
+
+def upgrade() -> None:
+    pass

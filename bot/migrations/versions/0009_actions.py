@@ -1,0 +1,10 @@
+"""Named actions, and how each is undone."""
+
+from __future__ import annotations
+
+revision = "0009"
+down_revision = "0008"
+
+
+def upgrade() -> None:
+    pass
