@@ -104,14 +104,18 @@ class StateRow(SQLModel, table=True):
 
 
 class ScheduleRow(SQLModel, table=True):
-    """How far a schedule is: its slots ``until`` (UNIX s) are seen to; what its last run said, and ``since`` when."""
+    """How far a schedule is: its slots ``until`` (UNIX s) are seen to.
+
+    ``failing``: how its last run failed, empty when it passed; ``since`` when its runs fail, and ``said_at`` when that was said.
+    """
 
     __tablename__ = "schedules"
 
     name: str = Field(primary_key=True)
     until: float
-    outcome: str = ""
+    failing: str = ""
     since: float | None = None
+    said_at: float | None = None
 
 
 def RUNS() -> sa.Table:  # noqa: N802 - it is the table
