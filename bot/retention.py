@@ -49,6 +49,10 @@ SHOWN = ("digest-edit", "home", "oncall-look", "update-modal", "silence-shown", 
 """Kinds that only kept something true that is shown."""
 
 
+LOOKED = ("run",)
+"""Kinds that only looked: what they saw is kept by itself."""
+
+
 @dataclass(frozen=True)
 class Purged:
     """How many rows were deleted, or would be."""
@@ -65,7 +69,6 @@ class Purged:
     flaps: int = 0
     runs: int = 0
     outcomes: int = 0
-    looks: int = 0
 
     def __str__(self) -> str:
         return ", ".join(f"{count} {name}" for name, count in asdict(self).items())
@@ -117,7 +120,7 @@ def _old(before: float) -> dict[str, tuple[sa.FromClause, sa.ColumnElement[bool]
         "messages": (
             effects,
             settled
-            & effects.c.kind.in_((*SAID, *SHOWN))
+            & effects.c.kind.in_((*SAID, *SHOWN, *LOOKED))
             & (effects.c.about.is_(None) | (_ended(effects.c.about) < before)),
         ),
         "events": (events, (events.c.at < before) & (_ended(events.c.incident) < before)),
@@ -129,13 +132,11 @@ def _old(before: float) -> dict[str, tuple[sa.FromClause, sa.ColumnElement[bool]
 
 
 def _old_runs(before: float) -> dict[str, tuple[sa.FromClause, sa.ColumnElement[bool]]]:
-    """As above. The effect that carried a run out goes with it, but for an incident's: that stays with the incident."""
-    runs, outcomes, effects = RUNS(), OUTCOMES(), EFFECTS()
-    settled = effects.c.state.in_((State.DONE.value, State.SKIPPED.value)) & (effects.c.done_at < before)
+    """As above, of runs and what they found."""
+    runs, outcomes = RUNS(), OUTCOMES()
     return {
         "outcomes": (outcomes, outcomes.c.at < before),
         "runs": (runs, runs.c.ended_at < before),
-        "looks": (effects, settled & (effects.c.kind == "run")),
     }
 
 

@@ -22,7 +22,7 @@ def keeps(row: Any, services: Mapping[str, Service]) -> bool:
 
     Only services and environments of captain.yml: what people and alerts name may be without end.
     """
-    if row.cancelled_by or row.only != "[]" or (row.trigger == Trigger.PERSON.value and row.parameters != "{}"):
+    if row.cancelled_by or row.confined != "[]" or (row.trigger == Trigger.PERSON.value and row.parameters != "{}"):
         return False
     if not row.service:
         return not row.environment

@@ -14,7 +14,7 @@ from runbooks import Outcome, Result, Severity
 
 
 class RunRow(SQLModel, table=True):
-    """One run. Times are UNIX seconds; ``parameters`` (a mapping) and ``only`` (a list) are JSON without secrets.
+    """One run. Times are UNIX seconds; ``parameters`` (a mapping) and ``confined`` (a list: to which checks and tags) are JSON without secrets.
 
     ``turn`` counts who has it in hand: whoever has an older number runs for nobody any more. ``checks``: how many it has.
     ``outcome`` is empty until it has ended. ``shown_by``: the key of the effect that posts its message, in ``said_in``
@@ -31,7 +31,7 @@ class RunRow(SQLModel, table=True):
     asked_by: str = ""
     asker: str = ""
     parameters: str = "{}"
-    only: str = "[]"
+    confined: str = "[]"
     service: str = ""
     environment: str = ""
     channel: str = ""
@@ -231,5 +231,5 @@ def parameters(row: Any) -> dict[str, str]:
 
 def only(row: Any) -> list[str]:
     """The checks and tags it was confined to."""
-    named: list[str] = json.loads(row.only)
+    named: list[str] = json.loads(row.confined)
     return named

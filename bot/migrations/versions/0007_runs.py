@@ -20,7 +20,7 @@ def upgrade() -> None:
         sa.Column("asked_by", sa.String, nullable=False, server_default=""),
         sa.Column("asker", sa.String, nullable=False, server_default=""),
         sa.Column("parameters", sa.String, nullable=False, server_default="{}"),
-        sa.Column("only", sa.String, nullable=False, server_default="[]"),
+        sa.Column("confined", sa.String, nullable=False, server_default="[]"),
         sa.Column("service", sa.String, nullable=False, server_default=""),
         sa.Column("environment", sa.String, nullable=False, server_default=""),
         sa.Column("channel", sa.String, nullable=False, server_default=""),
