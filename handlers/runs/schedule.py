@@ -105,11 +105,9 @@ def said(desk: Desk, task: Task) -> Outcome:
 def ended(desk: Desk, tx: Tx, run: Any, found: Sequence[Result]) -> tuple[bool, str]:
     """What a scheduled run's end is worth: whether it is shown, and what is said beside its results."""
     one = desk.runbook_settings.schedules.get(run.schedule)
-    if one is None or run.cancelled_by:
-        return bool(run.cancelled_by), ""
     t = SCHEDULES()
     row = tx.c.execute(sa.select(t).where(t.c.name == run.schedule).with_for_update()).first()
-    if row is None:
+    if one is None or row is None or run.cancelled_by:
         return run.outcome != Verdict.PASS.value, ""
     failing = "" if run.outcome == Verdict.PASS.value else _signature(run, found)
     values: dict[str, Any] = {"failing": failing, "since": row.since if row.failing and failing else None}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -166,6 +167,30 @@ def test_a_stop_in_the_middle_hands_the_run_over(town: Town):
     good(town).touch()
     again = town.start()
     until(lambda: again.ask("runbook show 1")["data"]["outcome"] == "PASS", timeout=20)
+
+
+@pytest.mark.slow
+def test_a_run_ends_wherever_it_is_and_goes_on_in_one_place_alone(postgres, town: Town):
+    """Two replicas: cancelled at the one it stops at the other; frozen at the one it is looked at anew at the other."""
+    town.config["captain"] |= {"database": postgres.url, "lease": 2}
+    one = town.spawn()
+    one.ask("runbook run slow")
+    pid = town.folder / "pid"
+    first = int(until(lambda: pid.exists() and pid.read_text()))
+    other = town.spawn()
+    assert "is cancelled" in other.ask("runbook cancel")["text"]
+    until(lambda: not alive(first), timeout=5, message="the other replica goes on with what was cancelled")
+    pid.unlink()
+    one.ask("runbook run slow")
+    second = int(until(lambda: pid.exists() and pid.read_text()))
+    pid.unlink()
+    one.process.send_signal(signal.SIGSTOP)
+    third = int(until(lambda: pid.exists() and pid.read_text(), timeout=20, message="nobody takes it over"))
+    one.process.send_signal(signal.SIGCONT)
+    until(lambda: not alive(second), timeout=5, message="two replicas run it")
+    assert alive(third)
+    good(town).touch()
+    until(lambda: other.ask("runbook show 2")["data"]["outcome"] == "PASS")
 
 
 # ---- incidents ---------------------------------------------------------------------------------------------------------
