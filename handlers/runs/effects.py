@@ -58,9 +58,9 @@ def carry_out(desk: Desk, task: Task) -> Came:
         report = run(
             runbook,
             _parameters(row, runbook),
-            looks(desk.outside),
-            parallel=desk.runbook_settings.parallel,
-            deadline_s=desk.runbook_settings.deadline if row.incident is None else desk.policy.checks_deadline,
+            looks(desk.outside, desk.runbook_settings.allow_addresses),
+            parallel=runbook.parallel or desk.runbook_settings.parallel,
+            deadline_s=_deadline(desk, row, runbook),
             on_result=hand.take,
             cancelled=stop,
         )
@@ -142,7 +142,10 @@ def _begin(desk: Desk, task: Task) -> tuple[Any, Runbook]:
         runbook = desk.runbooks.get(row.runbook)
         if runbook is None:
             raise GiveUp(f"there is no runbook '{row.runbook}'; these there are: {', '.join(desk.runbooks)}")
-        runbook = picked.picked(runbook, table.only(row))
+        try:
+            runbook = picked.picked(runbook, table.only(row))
+        except ValueError as e:
+            raise GiveUp(str(e)) from e
         if row.cancelled_by:
             return None, runbook
         anew = {"began_at": tx.now, "ended_at": None, "took_s": None, "outcome": "", "detail": ""}
@@ -161,6 +164,13 @@ def _write_late(desk: Desk, tx: Tx, task: Task) -> None:
     if incident is None or incident.service not in desk.services:
         raise GiveUp(f"INC-{task.about} or its service is not there any more, so there is nothing to look at")
     owing.write(desk, tx, task.key, of_incident(desk.services, incident))
+
+
+def _deadline(desk: Desk, row: Any, runbook: Runbook) -> float:
+    """Seconds a run may take: as its file says, but an incident's never longer than incidents.checks_deadline."""
+    if row.incident is None:
+        return runbook.deadline_s or desk.runbook_settings.deadline
+    return min(runbook.deadline_s or desk.policy.checks_deadline, desk.policy.checks_deadline)
 
 
 def _parameters(row: Any, runbook: Runbook) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import ip_network
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -65,11 +65,6 @@ class RunbookSettings(BaseModel):
             except ValueError as e:
                 raise ValueError(f"'{one}' must be an address or a network such as 169.254.20.10 or 10.0.0.0/8") from e
         return value
-
-    @property
-    def allowed(self) -> tuple[IPv4Network | IPv6Network, ...]:
-        """``allow_addresses`` as networks."""
-        return tuple(ip_network(one) for one in self.allow_addresses)
 
 
 def misfits(
