@@ -140,7 +140,7 @@ def lanes(*, slack_pace: float = 1.0) -> list[LaneRule]:
         # An undo is owed for ever, as nearly as an engine can: what is switched on is switched off again.
         LaneRule("kubernetes", workers=4, first=0.5, cap=60.0, patience_h=720.0, probe=10.0, title="Kubernetes"),
         LaneRule("checks", workers=4, cap=60.0, patience_h=1.0, trips=0),
-        LaneRule(run_owing.LANE, workers=4, cap=60.0, patience_h=1.0, trips=0),
+        LaneRule(run_owing.LANE, workers=run_owing.WORKERS, cap=60.0, patience_h=1.0, trips=0),
         LaneRule("reconcile", workers=1, cap=30.0, patience_h=0.05, trips=0),
         LaneRule(slo_look.LANE, workers=1, cap=30.0, patience_h=0.05, trips=0),
         LaneRule("reminders", workers=1, trips=0),
