@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import os
 import signal
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ground.town import Bot, Town, channel, user
 from ground.waiting import until
 from PIL import Image
@@ -92,6 +94,23 @@ def test_whoever_runs_one_in_chat_reads_what_failed_what_was_wanted_and_what_to_
     told = until(lambda: [r for r in bot.ask("runbook show #2")["data"]["results"] if r["name"] == "holds"])
     assert told[0]["outcome"] == "FAIL"
     assert bot.ask("runbook show 2")["data"]["parameters"] == {"who": "hello", "wanted": "no; rm -rf /"}
+
+
+def test_a_secret_that_a_program_prints_is_nowhere(town: Town, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("EDGE_TOKEN", "hush-hush-4711")
+    line = "echo it says $TOKEN; echo $TOKEN | base64; exit 3"
+    check = {"name": "tells", "kind": "command", "command": line, "env": {"TOKEN": "env:EDGE_TOKEN"}}
+    (town.folder / "runbooks" / "leaks.yml").write_text(yaml.safe_dump({"checks": [check]}))
+    bot = town.start()
+    town.slack.slash("#docs-api", user(town, "alice"), "/captain", "runbook run leaks")
+    reads(town, "leaks", "exit 3. it says")
+    told = str(bot.ask("runbook show 1")) + str(town.slack.state())
+    bot.stop()
+    town.bots.clear()
+    kept = b"".join(path.read_bytes() for path in town.folder.glob("bot.*db*"))
+    for secret in ("hush-hush-4711", base64.b64encode(b"hush-hush-4711\n").decode()):
+        assert secret not in told
+        assert secret.encode() not in kept
 
 
 WRONG = [
