@@ -40,7 +40,7 @@ COMMON = (
 USES = ("name", "uses", "with", "needs", "tags", "severity")
 _WORDS = (Shape.TEXT, Shape.LINE)
 """What is easily written as yes, no, on or off, which are true and false in YAML."""
-_TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]*")
+TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]*")
 
 Parameters = Mapping[str, Parameter]
 Embed = Callable[[Place, Mapping[str, Any], str], Sequence[Check]]
@@ -70,7 +70,7 @@ def checks(document: Document, head: Head, embed: Embed) -> list[Check]:
     made = _with_needs(document, found)
     if len(made) > MAX_CHECKS:
         document.wrong(("checks",), f"{len(made)} checks are too many; a runbook has at most {MAX_CHECKS}")
-    if all(check.severity is Severity.WARNING for check in made):
+    if made and all(check.severity is Severity.WARNING for check in made):
         document.wrong(("checks",), "every check is a warning, so this runbook could never fail; make one blocking")
     return made
 
@@ -245,7 +245,7 @@ def between(document: Document, place: Place, value: Any, least: float, most: fl
 def tags_of(document: Document, place: Place, given: Any) -> tuple[str, ...]:
     found = _texts(document, place, given, "a tag or a list of tags")
     for tag in found:
-        if not _TAG.fullmatch(tag) or len(tag) > MAX_NAME:
+        if not TAG.fullmatch(tag) or len(tag) > MAX_NAME:
             document.wrong(place, f"a tag is letters, digits and '_.:/-', not {shown(tag)}")
     return found
 
