@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from bot.errors import GiveUp, Retry
-from handlers.desk import Desk
+from handlers.desk import Desk, Outside
 from runbooks import Looks, Report, run
+from runbooks.outward import networks
+
+
+def looks(outside: Outside, allow: Sequence[str] = ()) -> Looks:
+    """The clients that checks look with, of those that are configured.
+
+    ``allow``: addresses and networks that may be looked at although they are link-local or a cloud's metadata. Raises
+    ValueError for one that is neither.
+    """
+    asked = {
+        "slack": outside.chat,
+        "pagerduty": outside.pager,
+        "jira": outside.tracker,
+        "prometheus": outside.metrics,
+        "alertmanager": outside.alerts,
+        "kubernetes": outside.cluster,
+    }
+    pings: dict[str, Callable[[], str]] = {name: client.ping for name, client in asked.items() if client is not None}
+    return Looks(metrics=outside.metrics, cluster=outside.cluster, pings=pings, allow=networks(allow))
 
 
 def check_service(desk: Desk, service: str) -> Report:
@@ -18,11 +39,10 @@ def check_service(desk: Desk, service: str) -> Report:
         raise GiveUp(
             f"services.{service}.runbook names '{name}', which is not among the runbooks: {', '.join(desk.runbooks)}"
         )
-    looks = Looks(metrics=desk.outside.metrics, cluster=desk.outside.cluster)
     parameters = {"service": service, "environment": desk.services[service].environment}
     known = {key: value for key, value in parameters.items() if key in runbook.parameters}
     stop = desk.engine.stopping
-    report = run(runbook, known, looks, deadline_s=desk.policy.checks_deadline, cancelled=stop)
+    report = run(runbook, known, looks(desk.outside), deadline_s=desk.policy.checks_deadline, cancelled=stop)
     if stop.is_set():
         raise Retry("I was stopped while I looked; it is looked at anew", after=0.1)
     return report

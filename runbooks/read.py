@@ -14,7 +14,7 @@ from runbooks.document import nearest, read
 from runbooks.kind import Field, Filling, Kind, Shape, fitted
 from runbooks.kinds import KINDS
 from runbooks.parameters import NAME, filled, references
-from runbooks.secret_refs import is_reference
+from runbooks.secret_refs import is_reference, literal
 from runbooks.verdict import Severity
 
 TIMEOUT_S = 5.0
@@ -220,6 +220,10 @@ def _fields(
     whole = True
     for key, value in spec.items():
         field, where = kind.fields[key], (*place, key)
+        if what := literal(value):
+            document.wrong(
+                where, f"{key} seems to hold {what}; refer to it: env:NAME, file:PATH, secret:NAMESPACE/NAME/KEY"
+            )
         if not _known_names(document, where, value, field.filling, parameters):
             whole = False
             continue
@@ -248,9 +252,11 @@ def _known_names(
 def _no_stray_secret(document: Document, place: Place, key: str, value: Any, field: Field) -> None:
     """A reference where none is resolved would be sent out as it is, and the check would fail for a reason nobody sees."""
     values = value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
-    shaped = field.shape in (Shape.TEXT, Shape.TEXTS, Shape.LINE)
+    shaped = field.shape in (Shape.TEXT, Shape.TEXTS, Shape.LIST, Shape.LINE)
     if shaped and not field.secret and any(isinstance(v, str) and is_reference(v) for v in values):
-        document.wrong(place, f"{key} takes no secret; references (env:NAME, file:PATH) go into headers or env")
+        document.wrong(
+            place, f"{key} takes no secret; references (env:, file:, secret:) go into headers, env or database"
+        )
 
 
 def cycle(needs: Mapping[str, Sequence[str]]) -> list[str]:

@@ -45,7 +45,7 @@ def run(
     if why:
         return Report(runbook.name, (), 0.0, why)
     stop = cancelled or threading.Event()
-    secrets = Secrets(os.environ if environ is None else environ)
+    secrets = Secrets(os.environ if environ is None else environ, looks.cluster)
     plan = _Plan(runbook, values, looks, stop, began + deadline_s, secrets)
     results = plan.carry_out(max(1, parallel), on_result or _nobody)
     return Report(runbook.name, results, time.monotonic() - began)

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import math
-import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bot.integrations.prometheus import Metrics, Sample
+from runbooks.compare import COMPARATORS
 from runbooks.kind import Ask, Field, Filling, Kind, Shape
 from runbooks.verdict import Finding, Outcome
-
-COMPARATORS: Mapping[str, Callable[[float, float], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "==": operator.eq,
-    "!=": operator.ne,
-}
 
 
 def look(ask: Ask) -> Finding:
