@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from ipaddress import IPv4Network, IPv6Network
 
 from bot.errors import GiveUp, Retry
 from handlers.desk import Desk, Outside
 from runbooks import Looks, Report, run
-from runbooks.outward import networks
 
 
-def looks(outside: Outside, allow: Sequence[str] = ()) -> Looks:
+def looks(outside: Outside, allow: Sequence[IPv4Network | IPv6Network] = ()) -> Looks:
     """The clients that checks look with, of those that are configured.
 
-    ``allow``: addresses and networks that may be looked at although they are link-local or a cloud's metadata. Raises
-    ValueError for one that is neither.
+    ``allow``: networks that may be looked at although they are link-local or a cloud's metadata.
     """
     asked = {
         "slack": outside.chat,
@@ -25,7 +24,7 @@ def looks(outside: Outside, allow: Sequence[str] = ()) -> Looks:
         "kubernetes": outside.cluster,
     }
     pings: dict[str, Callable[[], str]] = {name: client.ping for name, client in asked.items() if client is not None}
-    return Looks(metrics=outside.metrics, cluster=outside.cluster, pings=pings, allow=networks(allow))
+    return Looks(metrics=outside.metrics, cluster=outside.cluster, pings=pings, allow=tuple(allow))
 
 
 def check_service(desk: Desk, service: str) -> Report:

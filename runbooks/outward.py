@@ -60,19 +60,6 @@ _NAT64 = IPv6Network("64:ff9b::/96")
 _TICK_S = 0.05
 
 
-def networks(texts: Sequence[str]) -> tuple[Network, ...]:
-    """Addresses and networks as ``Looks.allow`` takes them. Raises ValueError with the one that is neither."""
-    found: list[Network] = []
-    for text in texts:
-        try:
-            found.append(ip_network(text))
-        except ValueError as problem:
-            raise ValueError(
-                f"{text!r} is no address or network such as 169.254.20.10 or 10.0.0.0/8: {problem}"
-            ) from None
-    return tuple(found)
-
-
 def refusal(host: str, address: str, allow: Sequence[Network]) -> str:
     """Why an address that a host has may not be connected to; empty when it may."""
     found = ip_address(address)

@@ -24,7 +24,7 @@ SURE = 8
 _REFERENCE = re.compile(r"(env|file|secret):(.+)", re.DOTALL)
 _LOOSE = re.compile(r"(Bearer|Basic|token) ((?:env|file|secret):.+)", re.DOTALL)
 _IN_CLUSTER = re.compile(r"([a-z0-9.-]+)/([a-z0-9.-]+)/([A-Za-z0-9._-]+)")
-_BREAK = re.compile(r"[ \t]*(?:\r\n|\n|\r|\\r\\n|\\n|\\r|\x0b|\x0c|\x85|\u2028|\u2029| / )[ \t]*")
+_BREAK = re.compile(r"(?<![ \t])[ \t]*(?:\r\n|\n|\r|\\r\\n|\\n|\\r|\x0b|\x0c|\x85|\u2028|\u2029| / )[ \t]*")
 """How a line ends in an output, in an escaped one, and in one whose lines were put into one."""
 
 _LITERAL = (

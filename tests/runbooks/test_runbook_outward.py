@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from handlers.checks import looks
 from handlers.desk import Outside
 from runbooks import Looks, Outcome
-from runbooks.outward import networks, refusal
+from runbooks.outward import refusal
 
 
 @pytest.mark.parametrize(
@@ -64,8 +64,8 @@ def test_a_redirect_to_a_metadata_address_is_refused(one):
 
 def test_an_allowed_address_is_looked_at(one):
     text = "kind: tcp\nhost: 169.254.169.254\nport: 9\ntimeout: 0.3"
-    assert one(text, looks(Outside(), ["169.254.169.0/24"])).outcome is not Outcome.ERROR
-    assert one(text, looks(Outside(), ["169.254.1.1"])).outcome is Outcome.ERROR
+    assert one(text, looks(Outside(), [ipaddress.ip_network("169.254.169.0/24")])).outcome is not Outcome.ERROR
+    assert one(text, looks(Outside(), [ipaddress.ip_network("169.254.1.1")])).outcome is Outcome.ERROR
 
 
 def test_loopback_and_private_networks_are_open():
@@ -75,7 +75,7 @@ def test_loopback_and_private_networks_are_open():
 
 def test_a_metadata_name_is_refused_whatever_it_resolves_to():
     assert "is a name of" in refusal("Metadata.Google.Internal.", "10.0.0.1", ())
-    assert refusal("metadata.google.internal", "10.0.0.1", networks(["10.0.0.1"])) == ""
+    assert refusal("metadata.google.internal", "10.0.0.1", [ipaddress.ip_network("10.0.0.1")]) == ""
 
 
 def test_a_name_is_told_with_its_address():
@@ -93,12 +93,7 @@ def test_every_link_local_address_is_refused_in_every_form(low):
         str(ipaddress.IPv6Address((0x2002 << 112) + (number << 80) + 1)),
     ]
     assert all(refusal("x", form, ()) for form in forms)
-    assert not any(refusal("x", form, networks(["169.254.0.0/16"])) for form in forms)
-
-
-def test_a_network_that_is_none_is_said():
-    with pytest.raises(ValueError, match=r"'10\.0\.0\.1/8' is no address or network such as"):
-        looks(Outside(), ["10.0.0.1/8"])
+    assert not any(refusal("x", form, [ipaddress.ip_network("169.254.0.0/16")]) for form in forms)
 
 
 def test_the_host_header_and_name_stay_what_was_asked(one):

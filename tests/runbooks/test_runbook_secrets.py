@@ -7,6 +7,7 @@ import html
 import json
 import re
 import textwrap
+import time
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -90,6 +91,14 @@ def test_a_secret_within_a_longer_base64_text_is_masked(secret, before, after):
 @given(st.text(max_size=200))
 def test_what_holds_no_secret_stays_as_it_is(text):
     assert known("correct horse battery staple").mask(text) == text
+
+
+def test_masking_takes_no_time_to_speak_of():
+    secrets = known("correct horse battery staple")
+    for text in (" " * 200_000 + "\n", "\t /" * 50_000, "\n" * 200_000, "a" * 200_000 + "\n"):
+        began = time.process_time()
+        assert secrets.mask(text) == text
+        assert time.process_time() - began < 2
 
 
 def test_a_secret_of_many_lines_is_masked_line_by_line():
