@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from bot.config import nearest
 from runbooks import Runbook
+from runbooks.book import misfit
 
 
 def of_service(runbook: Runbook, service: str, environment: str) -> dict[str, str]:
@@ -17,11 +18,13 @@ def of_service(runbook: Runbook, service: str, environment: str) -> dict[str, st
 
 def faults(runbook: Runbook, given: Mapping[str, str]) -> Iterator[str]:
     """What is wrong with a runbook's parameters as they are given: sentences."""
-    for name in given:
+    for name, value in given.items():
         if name not in runbook.parameters:
             valid = list(runbook.parameters)
             which = nearest(name, valid) if valid else " It has none."
             yield f"the runbook {runbook.name} has no parameter '{name[:80]}'.{which}"
+        elif name in runbook.declared and (why := misfit(runbook.declared[name], value)):
+            yield f"the runbook {runbook.name}: {why}"
     missing = [name for name, default in runbook.parameters.items() if default is None and name not in given]
     if missing:
         said = " ".join(f"{name}=…" for name in missing)
