@@ -122,7 +122,7 @@ def side_by_side(_bench: Bench, size: Size) -> Iterator[Row]:
               at_most=1.2, faults=faults, runs=runs, peers=peers,
               note="starting 200 programs takes the cores that are there")  # fmt: skip
     yield Row(f"{name}, against xargs -P {PARALLEL}", value, "s", count, xargs, "≤ 1.1 of xargs", "ratio",
-              at_most=1.1, faults=faults, peers=peers, note="see P20")  # fmt: skip
+              at_most=1.1, faults=faults, peers=peers, note="a check is a thread, a group and a leash of its own")  # fmt: skip
     yield Row(f"{name}, against one after the other", value, "s", count, serial, "recorded", "ratio", faults=faults)
 
 
