@@ -145,7 +145,7 @@ def selected(runbook: Runbook, names: Sequence[str], tags: Sequence[str]) -> Seq
     for name in names:
         found = [c.name for c in runbook.checks if c.name == name or c.name.startswith(name + BETWEEN)]
         if not found:
-            known = dict.fromkeys(known for check in runbook.checks for known in _prefixes(check.name))
+            known = dict.fromkeys(known for check in runbook.checks for known in prefixes(check.name))
             raise ValueError(f"the runbook {runbook.name} has no check '{name}'{nearest(name, known)}")
         wanted.update(found)
     for tag in tags:
@@ -164,6 +164,7 @@ def selected(runbook: Runbook, names: Sequence[str], tags: Sequence[str]) -> Seq
     return [check for check in runbook.checks if check.name in wanted]
 
 
-def _prefixes(name: str) -> Iterator[str]:
+def prefixes(name: str) -> Iterator[str]:
+    """What a check may be called by: its name, and the names of the ``uses:`` entries that it came with."""
     parts = name.split(BETWEEN)
     yield from (BETWEEN.join(parts[: n + 1]) for n in range(len(parts)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 
@@ -181,6 +182,18 @@ def test_a_look_that_breaks_off_is_an_error_at_once():
     assert "fault of its kind" in found.detail
     assert time.monotonic() - began < 2
     until(lambda: bool(told))
+
+
+def test_a_cancelled_run_waits_for_no_server_that_never_answers():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        stop = threading.Event()
+        check = Check("a", "http", {"url": url}, timeout=60)
+        began = time.monotonic()
+        report = run(book(check), {}, Looks(), cancelled=stop, on_start=lambda _: stop.set(), deadline_s=100)
+        assert time.monotonic() - began < 6
+        assert report.results[0].detail == "the run was cancelled while it looked"
+    until(lambda: not shared().left or shared().has_room())
 
 
 def test_starts_and_ends_are_told_on_the_callers_thread_in_order(tmp_path):
