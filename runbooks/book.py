@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from runbooks.verdict import Severity
 TIMEOUT_S = 5.0
 DEADLINE_S = 60.0
 PARALLEL = 4
+_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 BETWEEN = " / "
 """Stands between the name of a ``uses:`` entry and the name of a check that came with it."""
 
@@ -102,8 +104,8 @@ def values(runbook: Runbook | Scope, given: Mapping[str, str]) -> dict[str, str]
     if missing := [key for key, value in found.items() if value is None]:
         raise ValueError(f"the runbook {name} needs the parameter {', '.join(missing)}")
     for key, value in given.items():
-        if "\0" in value:
-            raise ValueError(f"the parameter {key} holds a NUL byte")
+        if _NO_TEXT.search(value):
+            raise ValueError(f"the parameter {key} holds a NUL byte or half a character")
         if key in runbook.declared and (why := misfit(runbook.declared[key], value)):
             raise ValueError(why)
     return {key: str(value) for key, value in found.items()}

@@ -192,6 +192,8 @@ MISTAKES = {
     "parameters:\n  a: {default: [5]}\nchecks: [{name: a, command: x}]": ["2: the default of 'a' must be one value"],
     "checks:\n- name: a\n\tcommand: x": ["3: not valid YAML: found character '\\t' that cannot start any token"],
     "? [a, b]\n: c\nchecks: [{name: a, command: x}]": ["1: a key must be one value, not a list or a mapping"],
+    'checks:\n- name: a\n  command: x\n  hint: "\\ud800"': ["4: a NUL or half a character (\\ud800 to \\udfff) is no text; leave it out"],
+    'title: "a\\0b"\nchecks: [{name: a, command: x}]': ["1: a NUL or half a character (\\ud800 to \\udfff) is no text; leave it out"],
     "just text": ["1: a runbook is a mapping with at least checks:"],
     "checks: [{name: a, command: x}]\nchecks: []": ["2: 'checks' stands here twice; the first is on line 1"],
     "checks:\n- &a {name: a, command: x}\n- *a": ["3: aliases (*a) are refused; write the value out"],
