@@ -21,10 +21,15 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import jsonschema
 import pytest
 import yaml
 from ground.waiting import free_port, until
 from prometheus_client.parser import text_string_to_metric_families
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 from typer.testing import CliRunner
 
 from bot import runbook_cli, runbook_run
@@ -449,6 +454,45 @@ def test_whoever_lists_waits_for_nothing_that_is_not_needed():
     run = line.replace("runbook_cli", "runbook_run")
     done = subprocess.run([sys.executable, "-c", run, *HEAVY], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.split() == ["rich.console"]
+
+
+def test_the_schema_that_is_printed_takes_what_the_reader_takes(folder: Path):
+    done = captain(folder, "schema")
+    assert done.returncode == 0
+    schema = jsonschema.Draft202012Validator(json.loads(done.stdout))
+    assert list(schema.iter_errors(yaml.safe_load((folder / "shop.yml").read_text()))) == []
+    assert list(schema.iter_errors({"checks": [{"name": "a", "kind": "htpp"}]}))
+
+
+PLAN = """
+    checks:
+      - name: health-endpoints
+        command: curl -sf $BASE/health
+      - name: audit-stream
+        command: test -n "$(curl -s $OBS/audit/last)"
+"""
+
+
+def test_the_checks_of_a_plan_run_as_they_are_written(tmp_path: Path):
+    write(tmp_path / "checks.yml", PLAN)
+    served = serve(Starlette(routes=[Route("/health", _well), Route("/audit/last", _well)]))
+    try:
+        here = {"BASE": served.url, "OBS": served.url}
+        assert captain(tmp_path, "run", "checks.yml", **here).returncode == 0
+        down = captain(tmp_path, "run", "checks.yml", "--env", f"OBS=http://127.0.0.1:{free_port()}", **here)
+        assert down.returncode == 1
+        assert "FAIL          audit-stream: 1 (want exit 0)" in down.stdout
+    finally:
+        served.stop()
+    assert captain(tmp_path, "run", "checks.yml", **here).returncode == 1
+    unset = captain(tmp_path, "run", "checks.yml")
+    assert unset.returncode == 2
+    assert "the environment has no BASE, which the command names" in unset.stdout
+    assert "asked: curl -sf $BASE/health" in unset.stdout
+
+
+def _well(_request: Request) -> PlainTextResponse:
+    return PlainTextResponse("well")
 
 
 # ---- the end before the end ---------------------------------------------------------------------------------------------------
