@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from handlers.slo.lint import misfits as slo_misfits
 from handlers.subjects import SUBJECTS
 from handlers.watchdogs.rules import misfits as watchdog_misfits
 from runbooks import Runbook, load_folder, shipped
+from runbooks.document import nearest
 
 
 class Settings(BaseModel):
@@ -75,9 +77,26 @@ def load(path: Path, environ: Mapping[str, str]) -> tuple[Settings, Mapping[str,
                 yield ("captain", "runbooks"), f"the folder {folder} does not exist"
             else:
                 found.update(load_folder(folder))
+        yield from _with_parameters(found, made.captain.runbook_parameters)
         yield from _misfits(made, found)
 
     return config.load(path, Settings, environ, judge), found
+
+
+def _with_parameters(
+    found: dict[str, Runbook], given: Mapping[str, Mapping[str, str | bool | float]]
+) -> Iterator[tuple[Place, str]]:
+    """Give runbooks the defaults that captain.yml has for them, and say which of these fit nowhere."""
+    for name, values in given.items():
+        place: Place = ("captain", "runbook_parameters", name)
+        if name not in found:
+            yield place, f"there is no runbook '{name}'{nearest(name, found)}"
+            continue
+        known = found[name].parameters
+        for parameter in values.keys() - known.keys():
+            yield (*place, parameter), f"the runbook {name} has no parameter '{parameter}'{nearest(parameter, known)}"
+        texts = {k: str(v).lower() if isinstance(v, bool) else str(v) for k, v in values.items() if k in known}
+        found[name] = replace(found[name], parameters={**known, **texts})
 
 
 def _misfits(made: Settings, runbooks: Mapping[str, Runbook]) -> Iterator[tuple[Place, str]]:
