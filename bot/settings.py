@@ -37,6 +37,7 @@ from handlers.slo.lint import misfits as slo_misfits
 from handlers.subjects import SUBJECTS
 from handlers.watchdogs.rules import misfits as watchdog_misfits
 from runbooks import Runbook, load_folder, shipped
+from runbooks.book import misfit
 from runbooks.document import nearest
 
 
@@ -92,11 +93,16 @@ def _with_parameters(
         if name not in found:
             yield place, f"there is no runbook '{name}'{nearest(name, found)}"
             continue
-        known = found[name].parameters
-        for parameter in values.keys() - known.keys():
-            yield (*place, parameter), f"the runbook {name} has no parameter '{parameter}'{nearest(parameter, known)}"
-        texts = {k: str(v).lower() if isinstance(v, bool) else str(v) for k, v in values.items() if k in known}
-        found[name] = replace(found[name], parameters={**known, **texts})
+        runbook = found[name]
+        texts = {k: str(v).lower() if isinstance(v, bool) else str(v) for k, v in values.items()}
+        for parameter, text in texts.items():
+            if parameter not in runbook.declared:
+                near = nearest(parameter, runbook.declared)
+                yield (*place, parameter), f"the runbook {name} has no parameter '{parameter}'{near}"
+            elif why := misfit(runbook.declared[parameter], text):
+                yield (*place, parameter), why
+        declared = {k: replace(v, default=texts.get(k, v.default)) for k, v in runbook.declared.items()}
+        found[name] = replace(runbook, declared=declared, parameters={k: v.default for k, v in declared.items()})
 
 
 def _misfits(made: Settings, runbooks: Mapping[str, Runbook]) -> Iterator[tuple[Place, str]]:
