@@ -74,7 +74,9 @@ def sweep(marks: Marks, known: AbstractSet[Process]) -> int:
             if process.pid == own or process in stopped:
                 continue
             ours = process in known or parent in pids
-            if ours or (process.began >= marks.since and _carries(process.pid, variable, pipe)):
+            if not ours and process.began >= marks.since and not (parent == own and _is_not_started_yet(process.pid)):
+                ours = _carries(process.pid, variable, pipe)
+            if ours:
                 _send(process, signal.SIGSTOP)
                 stopped.add(process)
                 pids.add(process.pid)
@@ -117,6 +119,14 @@ def _stat(pid: int) -> tuple[Process, int] | None:
     return None if fields[0] in _GONE else (Process(pid, int(fields[19])), int(fields[1]))
 
 
+def _is_not_started_yet(pid: int) -> bool:
+    """Whether a child of this process is still this process' double, with all that it has open: somebody starts a program."""
+    try:
+        return (_PROC / str(pid) / "cmdline").read_bytes() == (_PROC / "self" / "cmdline").read_bytes()
+    except OSError:
+        return True
+
+
 def _carries(pid: int, variable: bytes, pipe: str) -> bool:
     """Whether a process has the variable or the pipe; what is another user's is not ours."""
     with contextlib.suppress(OSError):
@@ -125,7 +135,7 @@ def _carries(pid: int, variable: bytes, pipe: str) -> bool:
         with os.scandir(_PROC / str(pid) / "fd") as descriptors:
             for descriptor in descriptors:
                 with contextlib.suppress(OSError):
-                    # Its writing end: what this process is about to start has the other one until it is started.
+                    # Its writing end: the other one is ours.
                     if os.readlink(descriptor.path) == pipe and descriptor.stat(follow_symlinks=False).st_mode & 0o200:  # noqa: PTH115 - no path
                         return True
     return False

@@ -21,9 +21,10 @@ class Holder:
 
 @dataclass
 class Shared:
-    """The keys that are held, by whom, and the threads that were left behind."""
+    """The keys that are held, by whom, and the threads that were left behind; ``starting`` is held while a program is started."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
+    starting: threading.Lock = field(default_factory=threading.Lock)
     held: dict[str, Holder] = field(default_factory=dict)
     left: dict[threading.Thread, Holder] = field(default_factory=dict)
 

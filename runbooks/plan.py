@@ -68,6 +68,8 @@ class Plan:
     cancelled: threading.Event
     done: dict[str, Result] = field(default_factory=dict)
     fresh: list[int] = field(default_factory=list)
+    put_off: list[int] = field(default_factory=list)
+    keys: dict[int, tuple[str, ...]] = field(default_factory=dict)
     again: list[tuple[float, int, _Going]] = field(default_factory=list)
     under_way: set[_Look] = field(default_factory=set)
     ended: queue.SimpleQueue[tuple[_Look, Finding]] = field(default_factory=queue.SimpleQueue)
@@ -122,6 +124,7 @@ class Plan:
                 held_up = f" while it waited for {self.held_up[index]}" if index in self.held_up else ""
                 self._say(index, _CANCELLED if cancelled else Finding(Outcome.ERROR, _TIME_UP + held_up))
         self.fresh.clear()
+        self.put_off.clear()
 
     def _is_going(self, index: int) -> bool:
         return any(look.going.index == index for look in self.under_way)
@@ -131,31 +134,40 @@ class Plan:
         now = time.monotonic()
         while self.again and len(self.under_way) < self.parallel and self.again[0][0] <= now:
             self._look(heapq.heappop(self.again)[2])
-        put_off: list[int] = []
         busy: set[str] = set()
+        put_off, self.put_off = self.put_off, []
+        for place, index in enumerate(put_off):
+            if len(self.under_way) >= self.parallel:
+                self.put_off += put_off[place:]
+                return
+            if not self._begun(index, busy):
+                self.put_off.append(index)
         while self.fresh and len(self.under_way) < self.parallel:
             index = heapq.heappop(self.fresh)
-            check = self.checks[index]
-            if not KINDS[check.kind].keeps_time and not shared().has_room():
-                self.held_up[index] = f"one of {MAX_LEFT_BEHIND} looks that were given up on to come back"
-                put_off.append(index)
-                continue
-            try:
-                keys = self.looking.keys(check)
-            except ValueError as problem:
-                self._say(index, Finding(Outcome.ERROR, str(problem)))
-                continue
-            holder = Holder()
-            if busy.intersection(keys) or not shared().take(keys, holder):
-                busy.update(keys)
-                self.held_up[index] = f"the mutex {', '.join(keys)}"
-                put_off.append(index)
-                continue
-            self.held_up.pop(index, None)
-            self.on_start(check)
-            self._look(_Going(check, index, time.monotonic(), time.time(), holder))
-        for index in put_off:
-            heapq.heappush(self.fresh, index)
+            if not self._begun(index, busy):
+                self.put_off.append(index)
+
+    def _begun(self, index: int, busy: set[str]) -> bool:
+        """Begin a check, or say that it cannot be; False when it must wait. ``busy`` are the keys that are known to be held."""
+        check = self.checks[index]
+        try:
+            if index not in self.keys:
+                self.keys[index] = self.looking.keys(check)
+        except ValueError as problem:
+            self._say(index, Finding(Outcome.ERROR, str(problem)))
+            return True
+        if not KINDS[check.kind].keeps_time and not shared().has_room():
+            self.held_up[index] = f"one of {MAX_LEFT_BEHIND} looks that were given up on to come back"
+            return False
+        keys, holder = self.keys[index], Holder()
+        if not busy.isdisjoint(keys) or not shared().take(keys, holder):
+            busy.update(keys)
+            self.held_up[index] = f"the mutex {', '.join(keys)}"
+            return False
+        self.held_up.pop(index, None)
+        self.on_start(check)
+        self._look(_Going(check, index, time.monotonic(), time.time(), holder))
+        return True
 
     def _look(self, going: _Going) -> None:
         timeout = min(going.check.timeout, self.deadline - time.monotonic())

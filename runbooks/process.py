@@ -12,10 +12,11 @@ import subprocess
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from runbooks.descendants import COOKIE, Marks, began, snapshot, sweep
+from runbooks.mutex import shared
 
 MAX_OUTPUT = 64 * 1024
 _BEYOND = 4096
@@ -74,24 +75,12 @@ def run(words: list[str], environ: Mapping[str, str], *, timeout: float, cancell
     Raises ValueError when it cannot be started.
     """
     deadline = time.monotonic() + timeout
-    with _leash() as (held, given):
-        cookie = uuid.uuid4().hex
-        try:
-            process = subprocess.Popen(  # noqa: S603 - from a reviewed file; parameters are never part of a shell line
-                words,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                env={**environ, COOKIE: cookie},
-                start_new_session=True,
-                pass_fds=(given,),
-            )
-        except (OSError, ValueError) as problem:
-            raise ValueError(f"{words[0]} cannot be run: {getattr(problem, 'strerror', None) or problem}") from problem
-        os.close(given)
-        output = _Output()
-        marks = Marks(f"{COOKIE}={cookie}", _inode(held), began(process.pid))
-        assert process.stdout is not None
+    cookie = uuid.uuid4().hex
+    process, held = _started(words, {**environ, COOKIE: cookie})
+    marks = Marks(f"{COOKIE}={cookie}", os.fstat(held).st_ino, began(process.pid))
+    output = _Output()
+    assert process.stdout is not None
+    try:
         with process.stdout as pipe:
             os.set_blocking(pipe.fileno(), False)
             why = _until_it_exits(process.pid, pipe.fileno(), output, deadline, cancelled)
@@ -102,31 +91,38 @@ def run(words: list[str], environ: Mapping[str, str], *, timeout: float, cancell
             while rest < _PIPE and (more := output.take(pipe.fileno())):
                 rest += more
         code = process.wait()
+    finally:
+        os.close(held)
     return Ended(None if why else code, bytes(output.kept), output.seen, why, left)
 
 
-@contextlib.contextmanager
-def _leash() -> Iterator[tuple[int, int]]:
-    """A pipe whose writing end all that a program starts inherits: our end is at its end when none of them runs any more.
+def _started(words: list[str], environ: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], int]:
+    """A program, and our end of its leash: a pipe whose writing end all that it starts inherits.
 
-    The writing end is the caller's to close; it is closed here when the program could not be started.
+    Our end is at its end when none of them runs any more. One program is started at a time, because what is about to be
+    started has, for a moment, all that this process has open, and would hold the leash of another.
     """
-    held, low = os.pipe()
-    try:
-        given = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, _HIGH)
-        os.close(low)
+    with shared().starting:
+        held, low = os.pipe()
+        given = -1
         try:
-            yield held, given
+            given = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, _HIGH)
+            return subprocess.Popen(  # noqa: S603 - from a reviewed file; parameters are never part of a shell line
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=dict(environ),
+                start_new_session=True,
+                pass_fds=(given,),
+            ), held
+        except (OSError, ValueError) as problem:
+            os.close(held)
+            raise ValueError(f"{words[0]} cannot be run: {getattr(problem, 'strerror', None) or problem}") from problem
         finally:
-            with contextlib.suppress(OSError):
-                if _inode(given) == _inode(held):
-                    os.close(given)
-    finally:
-        os.close(held)
-
-
-def _inode(descriptor: int) -> int:
-    return os.fstat(descriptor).st_ino
+            os.close(low)
+            if given >= 0:
+                os.close(given)
 
 
 def _until_it_exits(pid: int, pipe: int, output: _Output, deadline: float, cancelled: threading.Event) -> str:
