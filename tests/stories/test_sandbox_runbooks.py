@@ -1,0 +1,53 @@
+"""The shipped runbooks around the real bot in the sandbox: what it tells of itself is looked at, too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ground.waiting import until
+
+from bot.integrations.kubernetes import KubernetesSettings
+from bot.integrations.kubernetes.client import KubernetesClient
+from bot.integrations.prometheus import PrometheusSettings
+from bot.integrations.prometheus.client import PrometheusClient
+from bot.sandbox.run import Sandbox
+from bot.settings import load
+from runbooks import Looks, Outcome, Report, run
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
+    made = Sandbox(tmp_path / "data", port=0)
+    made.start()
+    try:
+        assert made.bot.wait_ready(40), made.bot.tail()
+        yield made
+    finally:
+        made.stop()
+
+
+def wrong(report: Report) -> dict[str, str]:
+    return {r.name: f"{r.outcome}: {r.detail}" for r in report.results if r.outcome is not Outcome.PASS}
+
+
+def test_every_shipped_runbook_passes_and_a_bot_that_is_down_is_seen(sandbox: Sandbox) -> None:
+    books = load(sandbox.data / "captain.yml", {})[1]
+    metrics = PrometheusClient(PrometheusSettings(url=f"{sandbox.url}/prometheus"))
+    looks = Looks(metrics=metrics, cluster=KubernetesClient(KubernetesSettings(url=f"{sandbox.url}/kubernetes")))
+    try:
+        until(lambda: not wrong(run(books["self"], {}, looks)), timeout=40, message="the bot is not well")
+        assert {name: wrong(run(book, {}, looks)) for name, book in books.items()} == dict.fromkeys(books, {})
+        assert sandbox.bot.kill(60)
+        until(lambda: run(books["self"], {}, looks).outcome is Outcome.FAIL)
+        found = until(lambda: _unseen(run(books["self"], {}, looks)), timeout=30, message="it is still measured")
+        assert "pages owed" in found
+    finally:
+        metrics.close()
+
+
+def _unseen(report: Report) -> set[str]:
+    return {r.name for r in report.results if r.outcome is Outcome.NO_DATA}
