@@ -9,8 +9,8 @@ import pytest
 
 from bot.sandbox.troubles import TROUBLES
 from runbooks import KINDS, Outcome, load, shipped
-from runbooks.rows import COMMON, DEFAULTS, USES
 from runbooks.read import PARAMETER, TOP
+from runbooks.rows import COMMON, DEFAULTS, USES
 
 FILE = Path(__file__).resolve().parent.parent.parent / "docs" / "runbooks.md"
 TEXT = FILE.read_text(encoding="utf-8")

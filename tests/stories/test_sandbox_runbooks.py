@@ -40,7 +40,7 @@ def test_every_shipped_runbook_passes_and_a_bot_that_is_down_is_seen(sandbox: Sa
     looks = Looks(metrics=metrics, cluster=KubernetesClient(KubernetesSettings(url=f"{sandbox.url}/kubernetes")))
     try:
         until(lambda: not wrong(run(books["self"], {}, looks)), timeout=40, message="the bot is not well")
-        assert {name: wrong(run(book, {}, looks)) for name, book in books.items()} == dict.fromkeys(books, {})
+        assert {name: wrong(run(book, {}, looks)) for name, book in books.items()} == {name: {} for name in books}
         assert sandbox.bot.kill(60)
         until(lambda: run(books["self"], {}, looks).outcome is Outcome.FAIL)
         found = until(lambda: _unseen(run(books["self"], {}, looks)), timeout=30, message="it is still measured")

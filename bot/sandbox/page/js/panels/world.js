@@ -49,8 +49,10 @@ function troubles(w) {
       h("select", { name: "trouble", "aria-label": "Which trouble" }, groups.map((runbook) => h("optgroup", { label: runbook, key: runbook },
         rows.filter((t) => t.runbook === runbook).map((t) => h("option", { value: t.name, disabled: t.on }, t.about))))),
       h("button.danger.small", { type: "submit" }, "Make it")),
-    on.map((t) => h("div.turn", { key: t.name }, h("div.turn-name", {}, tag(t.runbook, "bad"), h("span", {}, t.about)),
-      h("div.row", {}, h("button.mend.small", { type: "button", "aria-label": `End: ${t.about}`, onclick: () => act("trouble", { name: t.name, over: true }) }, "End")))));
+    on.map((t) => h("div.turn", { key: t.name }, h("div.turn-name", {}, tag(t.about, "bad"), h("button.mend.small", { type: "button", "aria-label": `End: ${t.about}`, async onclick() {
+      const card = this.closest(".card");
+      if (await act("trouble", { name: t.name, over: true })) $("form button", card)?.focus();
+    } }, "End")))));
 }
 
 function faults(w) {
