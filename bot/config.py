@@ -34,10 +34,7 @@ class CaptainSettings(BaseModel):
     status_secret: SecretStr | None = Field(
         None, min_length=16, description="signs the links to the status page; without it the page is off"
     )
-    runbooks: str = Field("", description="a folder of runbooks beside the shipped ones")
-    runbook_parameters: dict[str, dict[str, str | bool | int | float]] = Field(
-        default_factory=dict, description="runbook to parameter to value, over the runbook's own defaults"
-    )
+    runbooks: str = Field("", description="the older name of runbooks.folder")
     lease: float = Field(
         15.0, ge=2, description="seconds of silence after which another replica takes a process for dead"
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +31,13 @@ from handlers.flags.kinds import Flag
 from handlers.flags.kinds import misfits as flag_misfits
 from handlers.noise.kinds import Noise, Window
 from handlers.noise.kinds import misfits as noise_misfits
+from handlers.runs.settings import RunbookSettings, with_parameters
+from handlers.runs.settings import misfits as runbook_misfits
 from handlers.slo.kinds import Slo
 from handlers.slo.lint import misfits as slo_misfits
 from handlers.subjects import SUBJECTS
 from handlers.watchdogs.rules import misfits as watchdog_misfits
 from runbooks import Runbook, load_folder, shipped
-from runbooks.book import misfit
-from runbooks.document import nearest
 
 
 class Settings(BaseModel):
@@ -63,6 +62,7 @@ class Settings(BaseModel):
     slos: Mapping[str, Slo] = Field(default_factory=dict)
     maintenance: Mapping[str, Window] = Field(default_factory=dict)
     noise: Noise = Noise()
+    runbooks: RunbookSettings = RunbookSettings()
     permissions: Permissions = Permissions()
 
 
@@ -72,37 +72,19 @@ def load(path: Path, environ: Mapping[str, str]) -> tuple[Settings, Mapping[str,
 
     def judge(made: Settings) -> Iterator[tuple[Place, str]]:
         found.update(shipped())
-        if made.captain.runbooks:
-            folder = path.parent / made.captain.runbooks
+        place: Place = ("runbooks", "folder") if made.runbooks.folder else ("captain", "runbooks")
+        if made.runbooks.folder and made.captain.runbooks:
+            yield ("captain", "runbooks"), "and runbooks.folder name a folder each; runbooks.folder alone is enough"
+        elif name := made.runbooks.folder or made.captain.runbooks:
+            folder = path.parent / name
             if not folder.is_dir():
-                yield ("captain", "runbooks"), f"the folder {folder} does not exist"
+                yield place, f"the folder {folder} does not exist"
             else:
                 found.update(load_folder(folder))
-        yield from _with_parameters(found, made.captain.runbook_parameters)
+        yield from with_parameters(found, made.runbooks.parameters)
         yield from _misfits(made, found)
 
     return config.load(path, Settings, environ, judge), found
-
-
-def _with_parameters(
-    found: dict[str, Runbook], given: Mapping[str, Mapping[str, str | bool | float]]
-) -> Iterator[tuple[Place, str]]:
-    """Give runbooks the defaults that captain.yml has for them, and say which of these fit nowhere."""
-    for name, values in given.items():
-        place: Place = ("captain", "runbook_parameters", name)
-        if name not in found:
-            yield place, f"there is no runbook '{name}'{nearest(name, found)}"
-            continue
-        runbook = found[name]
-        texts = {k: str(v).lower() if isinstance(v, bool) else str(v) for k, v in values.items()}
-        for parameter, text in texts.items():
-            if parameter not in runbook.declared:
-                near = nearest(parameter, runbook.declared)
-                yield (*place, parameter), f"the runbook {name} has no parameter '{parameter}'{near}"
-            elif why := misfit(runbook.declared[parameter], text):
-                yield (*place, parameter), why
-        declared = {k: replace(v, default=texts.get(k, v.default)) for k, v in runbook.declared.items()}
-        found[name] = replace(runbook, declared=declared, parameters={k: v.default for k, v in declared.items()})
 
 
 def _misfits(made: Settings, runbooks: Mapping[str, Runbook]) -> Iterator[tuple[Place, str]]:
@@ -128,6 +110,7 @@ def _misfits(made: Settings, runbooks: Mapping[str, Runbook]) -> Iterator[tuple[
     heard = any((made.alertmanager, made.grafana, made.webhooks))
     yield from catalogue_misfits(made.incidents, made.services, runbooks, pager=pager, tracker=tracker)
     yield from slo_misfits(made.slos, made.services, made.incidents, pager=pager, metrics=metrics)
+    yield from runbook_misfits(made.runbooks, made.services, runbooks)
     yield from watchdog_misfits(made.watchdogs, made.services, heard=heard, pages=pager)
 
 
@@ -157,5 +140,6 @@ def desk_of(
         slos=settings.slos,
         maintenance=settings.maintenance,
         noise=settings.noise,
+        runbook_settings=settings.runbooks,
         **more,
     )

@@ -74,7 +74,9 @@ def write_config(path: Path, held: Secrets, *, port: int, bot_port: int, service
             "api_token": held.api_token,
             "status_secret": held.status_secret,
             "public_url": f"http://127.0.0.1:{bot_port}",
-            "runbook_parameters": {
+        },
+        "runbooks": {
+            "parameters": {
                 "health-endpoints": {"gateway": f"{here}/services/gateway", "docs_api": f"{here}/services/docs-api"},
                 "audit-stream": {"observability": f"{here}/services"},
                 "self": {"base": f"http://127.0.0.1:{bot_port}"},

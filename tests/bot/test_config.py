@@ -78,8 +78,8 @@ def test_a_mistake_in_a_flag_is_said_with_its_place(tmp_path, old, new, said):
 
 
 def test_a_runbook_is_given_its_addresses(tmp_path):
-    given = "runbook_parameters:\n    health-endpoints: {gateway: 'http://here', max_latency_ms: 50}"
-    _, runbooks = load(write(tmp_path, GOOD.replace("sqlite:///bot.db", f"sqlite:///bot.db\n  {given}")), {})
+    given = "runbooks:\n  parameters:\n    health-endpoints: {gateway: 'http://here', max_latency_ms: 50}\n"
+    _, runbooks = load(write(tmp_path, GOOD + given), {})
     found = runbooks["health-endpoints"]
     assert (found.parameters["gateway"], found.parameters["max_latency_ms"]) == ("http://here", "50")
     assert found.declared["gateway"].default == "http://here"
@@ -89,13 +89,13 @@ def test_a_runbook_is_given_its_addresses(tmp_path):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("{health-endpoint: {path: x}}", "there is no runbook 'health-endpoint'; did you mean 'health-endpoints'?"),
-        ("{cache: {windw: 5m}}", "the runbook cache has no parameter 'windw'; did you mean 'window'?"),
+        ("{health-endpoint: {path: x}}", "there is no runbook 'health-endpoint'. Did you mean 'health-endpoints'?"),
+        ("{cache: {windw: 5m}}", "the runbook cache has no parameter 'windw'. Did you mean 'window'?"),
     ],
 )
 def test_what_fits_no_runbook_is_said_with_its_place(tmp_path, given, said):
-    text = mistake(tmp_path, GOOD.replace("sqlite:///bot.db", f"sqlite:///bot.db\n  runbook_parameters: {given}"))
-    assert "captain.yml:3: captain.runbook_parameters." in text
+    text = mistake(tmp_path, f"{GOOD}runbooks:\n  parameters: {given}\n")
+    assert ": runbooks.parameters." in text
     assert said in text
 
 
