@@ -58,7 +58,7 @@ def carry_out(desk: Desk, task: Task) -> Came:
         report = run(
             runbook,
             _parameters(row, runbook),
-            looks(desk.outside),
+            looks(desk.outside, desk.runbook_settings.allowed),
             parallel=desk.runbook_settings.parallel,
             deadline_s=desk.runbook_settings.deadline if row.incident is None else desk.policy.checks_deadline,
             on_result=hand.take,

@@ -7,15 +7,14 @@ from ground.waiting import until
 from typer.testing import CliRunner
 
 from bot.errors import Refused
-from bot.integrations.kubernetes import KubernetesSettings
-from bot.integrations.kubernetes.client import KubernetesClient
-from bot.integrations.prometheus import PrometheusSettings
-from bot.integrations.prometheus.client import PrometheusClient
+from bot.integrations import connect
 from bot.sandbox.cli import sandbox_app
 from bot.sandbox.run import Sandbox
 from bot.sandbox.troubles import TROUBLES
 from bot.settings import load
-from runbooks import Looks, Outcome, run, shipped
+from handlers.checks import looks as looks_of
+from handlers.desk import Outside
+from runbooks import Outcome, run, shipped
 
 WITHOUT_THE_BOT = sorted(shipped().keys() - {"self"})
 """The bot of this folder is a pretend one; the real one is looked at in tests/stories."""
@@ -34,20 +33,32 @@ def sandbox(tmp_path_factory, bot_command):
 
 
 @pytest.fixture(scope="module")
-def books(sandbox):
-    """The runbooks as the sandbox's captain.yml has them."""
-    return load(sandbox.data / "captain.yml", {})[1]
+def captain(sandbox):
+    """The settings and the runbooks as the sandbox's captain.yml has them."""
+    return load(sandbox.data / "captain.yml", {})
 
 
 @pytest.fixture(scope="module")
-def looks(sandbox, books):
-    metrics = PrometheusClient(PrometheusSettings(url=f"{sandbox.url}/prometheus"))
-    cluster = KubernetesClient(KubernetesSettings(url=f"{sandbox.url}/kubernetes"))
-    made = Looks(metrics=metrics, cluster=cluster)
+def books(captain):
+    return captain[1]
+
+
+@pytest.fixture(scope="module")
+def looks(captain, books):
+    settings = captain[0]
+    metrics = connect.prometheus(settings.prometheus)
+    outside = Outside(
+        chat=connect.slack(settings.slack),
+        pager=connect.pagerduty(settings.pagerduty),
+        tracker=connect.jira(settings.jira),
+        metrics=metrics,
+        alerts=connect.alertmanager(settings.alertmanager),
+        cluster=connect.kubernetes(settings.kubernetes),
+    )
+    made = looks_of(outside)
     until(lambda: run(books["gateway"], {}, made).outcome is Outcome.PASS, message="its deployments are not rolled out")
     until(lambda: metrics.query('up{job="release-captain"} == 1').samples, message="the bot is not scraped")
-    yield made
-    metrics.close()
+    return made
 
 
 @pytest.fixture
@@ -96,7 +107,22 @@ def test_a_caller_in_the_clear_is_named(there, look):
     _, found = look("gateway-docs-api")
     assert found["share of mTLS"].outcome is Outcome.FAIL
     assert 'source_principal="unknown"' in found["whom STRICT would shut out"].detail
-    assert found["identities"].outcome is Outcome.PASS
+    assert "not mutual TLS: prod/gateway (" in found["identities"].detail
+
+
+def test_an_identity_that_is_not_registered_is_named(there, look):
+    there.act("trouble", {"name": "strange-identity"})
+    _, found = look("gateway-docs-api")
+    assert "spiffe://prod.example.org/ns/prod/sa/gateway-old" in found["identities"].detail
+    assert found["share of mTLS"].outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize("system", ["slack", "pagerduty", "jira", "prometheus", "alertmanager", "kubernetes"])
+def test_a_system_that_does_not_answer_is_found(there, look, system):
+    there.act("break", {"service": system, "mode": "503"})
+    report, found = look("systems")
+    assert report.outcome is Outcome.FAIL
+    assert [name.lower() for name, r in found.items() if r.outcome is not Outcome.PASS] == [system]
 
 
 def test_a_silent_path_is_no_proof(there, sandbox, look):

@@ -8,13 +8,11 @@ from pathlib import Path
 import pytest
 from ground.waiting import until
 
-from bot.integrations.kubernetes import KubernetesSettings
-from bot.integrations.kubernetes.client import KubernetesClient
-from bot.integrations.prometheus import PrometheusSettings
-from bot.integrations.prometheus.client import PrometheusClient
+from bot.app import Captain
 from bot.sandbox.run import Sandbox
 from bot.settings import load
-from runbooks import Looks, Outcome, Report, run
+from handlers.checks import looks as looks_of
+from runbooks import Outcome, Report, run
 
 pytestmark = pytest.mark.slow
 
@@ -35,9 +33,9 @@ def wrong(report: Report) -> dict[str, str]:
 
 
 def test_every_shipped_runbook_passes_and_a_bot_that_is_down_is_seen(sandbox: Sandbox) -> None:
-    books = load(sandbox.data / "captain.yml", {})[1]
-    metrics = PrometheusClient(PrometheusSettings(url=f"{sandbox.url}/prometheus"))
-    looks = Looks(metrics=metrics, cluster=KubernetesClient(KubernetesSettings(url=f"{sandbox.url}/kubernetes")))
+    settings, books = load(sandbox.data / "captain.yml", {})
+    captain = Captain(settings, books)
+    looks = looks_of(captain.outside)
     try:
         until(lambda: not wrong(run(books["self"], {}, looks)), timeout=40, message="the bot is not well")
         assert {name: wrong(run(book, {}, looks)) for name, book in books.items()} == {name: {} for name in books}
@@ -47,7 +45,7 @@ def test_every_shipped_runbook_passes_and_a_bot_that_is_down_is_seen(sandbox: Sa
             lambda: "pages owed" in _unseen(run(books["self"], {}, looks)), timeout=30, message="it is still measured"
         )
     finally:
-        metrics.close()
+        captain.store.close()
 
 
 def _unseen(report: Report) -> set[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -39,6 +39,10 @@ class Cluster(Protocol):
         An apply takes away what the same manager applied before and does not name again: who looks after one part of
         an object is a manager of its own.
         """
+        ...
+
+    def select(self, api_version: str, plural: str, namespace: str, labels: str) -> Sequence[Mapping[str, Any]]:
+        """The objects of a kind in a namespace (empty: in all) that a label selector such as "app=docs" picks."""
         ...
 
     def ping(self) -> str:

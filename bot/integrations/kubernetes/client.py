@@ -18,6 +18,8 @@ from bot.http_client import retry_after
 from bot.integrations.kubernetes import KubernetesSettings, ObjectRef
 
 MANAGER = "release-captain"
+SELECTED = 2000
+"""Objects that a selector may pick."""
 MOMENT = 0.1
 """Seconds after which a write that met another may be tried again."""
 _APPLY = "application/apply-patch+yaml"
@@ -56,6 +58,21 @@ class KubernetesClient:
         wanted = _complete(ref, body)
         _, found = self._call("PATCH", _path(ref), f"apply {_said(ref)}", query=query, body=wanted, may_act=True)
         return found
+
+    def select(self, api_version: str, plural: str, namespace: str, labels: str) -> list[Mapping[str, Any]]:
+        """The objects that a label selector picks, page by page. Raises Retry or GiveUp, also when there are too many."""
+        folder = _path(ObjectRef(api_version, plural, "", namespace)).rstrip("/")
+        query = {"labelSelector": labels, "limit": str(SELECTED // 4)}
+        found: list[Mapping[str, Any]] = []
+        while True:
+            _, body = self._call("GET", folder, f"list {plural} with {labels}", query=query, may_act=False)
+            found += [one for one in body.get("items") or () if isinstance(one, dict)]
+            more = (body.get("metadata") or {}).get("continue")
+            if not more:
+                return found
+            if len(found) >= SELECTED:
+                raise GiveUp(f"more than {SELECTED} {plural} have the labels {labels}; name more labels")
+            query["continue"] = str(more)
 
     def ping(self) -> str:
         """The server's version, such as "v1.36.2". Raises Retry or GiveUp."""
