@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.sandbox.troubles import TROUBLES
+from handlers.runs.settings import RunbookSettings, Schedule
 from runbooks import KINDS, Outcome, load, shipped
 from runbooks.read import PARAMETER, TOP
 from runbooks.rows import COMMON, DEFAULTS, USES
@@ -39,7 +40,23 @@ def shipped_table() -> str:
     return "\n".join(["| runbook | asks | owners | tags | checks |", "|---|---|---|---|---|", *rows])
 
 
-@pytest.mark.parametrize(("mark", "table"), [("kinds", kind_tables), ("shipped", shipped_table)])
+def settings_table() -> str:
+    """What captain.yml may say of runbooks."""
+    rows = ["| field | holds |", "|---|---|"]
+    for where, model in (("", RunbookSettings), ("schedules.NAME.", Schedule)):
+        for name, field in model.model_fields.items():
+            about = field.description or {"schedules": "name to what the clock asks for"}.get(name, "")
+            about = about or "values for its parameters"
+            usual = field.get_default(call_default_factory=True)
+            shown = f" ({usual:g})" if isinstance(usual, float | int) and not isinstance(usual, bool) else ""
+            shown = " (true)" if usual is True else shown
+            rows.append(f"| `{where}{name}` | {about}{shown} |")
+    return "\n".join(rows)
+
+
+@pytest.mark.parametrize(
+    ("mark", "table"), [("settings", settings_table), ("kinds", kind_tables), ("shipped", shipped_table)]
+)
 def test_the_tables_are_the_codes(mark, table):
     shown = re.search(rf"<!-- {mark} -->\n(.*?)\n<!-- /{mark} -->", TEXT, re.DOTALL)
     assert shown is not None
