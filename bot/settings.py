@@ -31,7 +31,7 @@ from handlers.flags.kinds import Flag
 from handlers.flags.kinds import misfits as flag_misfits
 from handlers.noise.kinds import Noise, Window
 from handlers.noise.kinds import misfits as noise_misfits
-from handlers.runs.settings import RunbookSettings
+from handlers.runs.settings import RunbookSettings, with_parameters
 from handlers.runs.settings import misfits as runbook_misfits
 from handlers.slo.kinds import Slo
 from handlers.slo.lint import misfits as slo_misfits
@@ -81,6 +81,7 @@ def load(path: Path, environ: Mapping[str, str]) -> tuple[Settings, Mapping[str,
                 yield place, f"the folder {folder} does not exist"
             else:
                 found.update(load_folder(folder))
+        yield from with_parameters(found, made.runbooks.parameters)
         yield from _misfits(made, found)
 
     return config.load(path, Settings, environ, judge), found

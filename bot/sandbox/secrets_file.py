@@ -16,6 +16,8 @@ import yaml
 EMAIL = "captain@example.com"
 FLAGS = {"namespace": "prod", "name": "gateway-flags", "key": "bypass"}
 """Where the sandbox's one flag stands."""
+OWN_RUNBOOKS = "runbooks"
+"""A folder beside its captain.yml that, if it is there, holds runbooks of the reader's own."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,14 @@ def write_config(path: Path, held: Secrets, *, port: int, bot_port: int, service
             "api_token": held.api_token,
             "status_secret": held.status_secret,
             "public_url": f"http://127.0.0.1:{bot_port}",
+        },
+        "runbooks": {
+            **({"folder": OWN_RUNBOOKS} if (path.parent / OWN_RUNBOOKS).is_dir() else {}),
+            "parameters": {
+                "health-endpoints": {"gateway": f"{here}/services/gateway", "docs_api": f"{here}/services/docs-api"},
+                "audit-stream": {"observability": f"{here}/services"},
+                "self": {"base": f"http://127.0.0.1:{bot_port}"},
+            },
         },
         "slack": {
             "mode": "socket",
