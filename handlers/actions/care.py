@@ -7,8 +7,9 @@ import time
 from typing import Any
 
 from bot.errors import GiveUp, Retry
-from handlers.actions import decide, moves, table
-from handlers.actions.place import Spot
+from bot.integrations.kubernetes import Cluster
+from handlers.actions import decide, moves, table, ways
+from handlers.actions.place import Spot, named
 from handlers.actions.rules import Status
 from handlers.desk import Desk
 from handlers.flags.rules import Seen
@@ -31,15 +32,17 @@ def tick(desk: Desk, _slot: float) -> None:
     cluster = desk.outside.cluster
     if cluster is None:
         return
+    _unknown(desk, cluster, now=now)
     with desk.store.read() as c:
         rows = [*rows, *table.ended_since(c, now - LOOK_BACK)]
     for row in rows:
         made = table.plan_of(row)
-        if made.spot is None or made.none:
+        spot = ways.spot_of(made, row)
+        if spot is None or made.none:
             continue
         before = time.time() - SKEW
         try:
-            seen = made.spot.seen(cluster.get(made.spot.ref))
+            seen = spot.seen(cluster.get(spot.ref))
         except Retry as e:
             # The cluster does not answer. What is owed is tried on; this looks again in a minute.
             log.warning("actions: %s", e.reason)
@@ -47,7 +50,28 @@ def tick(desk: Desk, _slot: float) -> None:
         except GiveUp as e:
             log.warning("actions: %s cannot be looked at: %s", row.name, e.reason)
             continue
-        _compare(desk, row, made.spot, seen, before=before)
+        _compare(desk, row, spot, seen, before=before)
+
+
+def _unknown(desk: Desk, cluster: Cluster, *, now: float) -> None:
+    """Marks of ours in the objects that captain.yml names outright, which no row knows."""
+    for name, action in desk.actions.items():
+        spot = named(name, action.do.made)
+        if spot is None or action.undo.none:
+            continue
+        try:
+            seen = spot.seen(cluster.get(spot.ref))
+        except (Retry, GiveUp) as e:
+            log.warning("actions: %s cannot be looked at: %s", name, e.reason)
+            return
+        mark = seen.mark
+        if mark is None or mark.over or mark.back is None:
+            continue
+        with desk.store.read() as c:
+            known = table.by_uid(c, mark.uid)
+        changed = ways.changed(spot, seen, mark.back)
+        if known is None and changed.fields and decide.adopt(desk, name, changed, mark, now=now):
+            log.warning("actions: %s has a mark of ours that the database does not know; it will be undone", name)
 
 
 def _compare(desk: Desk, row: Any, spot: Spot, seen: Seen, *, before: float) -> None:

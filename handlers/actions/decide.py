@@ -10,13 +10,14 @@ from bot.effects import Effect, Settled, State, Tx, insert_once
 from bot.errors import Refused
 from bot.grammar import Asker
 from handlers.actions import moves, rules, table, ways, words
-from handlers.actions.kinds import length
+from handlers.actions.kinds import Fields, length
+from handlers.actions.place import Spot
 from handlers.actions.plan import Plan
 from handlers.actions.rules import OVER, Event, Person, Status
 from handlers.actions.table import ACTIONS, key_of
 from handlers.buckets import posts
 from handlers.desk import Desk
-from handlers.flags.rules import Seen
+from handlers.flags.rules import Mark, Seen
 from handlers.incidents.rules import incident_uid
 
 CLOCK, OTHERS, CHECK_AFTER = "the clock", "somebody else", "the check after it"
@@ -275,6 +276,33 @@ def seen_on(desk: Desk, uid: str, *, now: float) -> bool:
             return False
         moves.record(tx, row, "action seen on", None, {"after": row.status})
         moves.say(desk, tx, row, f"again:{row.term + 1}", words.again(row))
+    return True
+
+
+def adopt(desk: Desk, name: str, spot: Spot, mark: Mark, *, now: float) -> bool:
+    """A mark of ours that no row knows (the database is older than it): its undo is owed from here on."""
+    action, until = desk.actions[name], mark.until if mark.until < table.FAR else None
+    fields = Fields(kind=spot.kind, namespace=spot.namespace, name=spot.name, fields=spot.fields)
+    made = Plan(action=name, fields=fields, ttl=None)
+    service = desk.services.get(action.service)
+    row = {
+        "uid": mark.uid, "name": name, "lock": made.lock, "service": action.service, "status": Status.ON.value,
+        "environment": moves.environment_of(desk, action), "quiet": False, "parameters": "{}", "plan": made.text(),
+        "prior": json.dumps({"found": mark.back, "back": mark.back}, ensure_ascii=False), "approval": False, "term": 1,
+        "asked_by": mark.by, "asker": "", "person": "", "email": "", "asked_at": now, "armed_at": now, "on_at": now,
+        "until": until, "reason": "found in the cluster; my database knew nothing of it",
+        "channel": service.channel if service is not None else "",
+    }  # fmt: skip
+    with desk.engine.transaction(now) as tx:
+        if insert_once(tx.c, ACTIONS(), dict(_DEFAULTS) | row) is None:
+            return False
+        kept = table.by_uid(tx.c, mark.uid)
+        if desk.outside.chat is not None and service is not None:
+            key, bucket = key_of(mark.uid, "root"), posts(desk, action.service)
+            tx.owe(Effect(key, "action-root", "slack", urgency=3, bucket=bucket))
+        if until is not None:
+            moves.owe_undo(tx, kept, made, delay=max(0.0, until - now))
+        moves.record(tx, kept, "action adopted", None, {"object": spot.target, "until": until})
     return True
 
 

@@ -88,8 +88,9 @@ def do(desk: Desk, task: Task) -> Outcome:
         return Outcome(skipped="it is being undone")
     if table.seal_of(row) != row.approved:
         raise GiveUp("what is written down is not what was approved")
-    if made.spot is not None:
-        return _set(desk, row, made, made.spot)
+    spot = ways.spot_of(made, row)
+    if spot is not None:
+        return _set(desk, row, made, spot)
     return _send(desk, row, made, task)
 
 
@@ -98,7 +99,7 @@ def _set(desk: Desk, row: Any, made: Plan, spot: Spot) -> Outcome:
     cluster = ways.cluster_of(desk)
     mark = None if made.none else table.mark_of(row)
     seen = spot.seen(cluster.get(spot.ref))
-    change = ways.to_apply(made, seen, row, mark)
+    change = ways.to_apply(spot, seen, row, mark)
     if change is Change.LEAVE:
         if row.on_at is not None:
             return Outcome(
@@ -181,13 +182,13 @@ def undo(desk: Desk, task: Task) -> Outcome:
 
 def _undo(desk: Desk, row: Any, term: int, task: Task) -> Outcome:
     made = table.plan_of(row)
-    if made.spot is not None:
-        spot = made.spot
+    spot = ways.spot_of(made, row)
+    if spot is not None:
         seen = spot.seen(ways.cluster_of(desk).get(spot.ref))
         if row.prior and seen.there and seen.ours(row.uid, spot.on):
             decide.was_on(desk, row.uid, now=time.time())
         way = ways.put_back(desk, spot, row, seen)
-        left = way is Way.LEAVE
+        left = way is Way.LEAVE or (way is Way.RESTORE and len(spot.ours(seen)) < len(spot.fields))
         return Outcome({"way": way.value}, lambda tx: decide.undone(desk, tx, row.uid, term, way.value, left=left))
     call = made.call
     assert call is not None

@@ -84,7 +84,7 @@ def _follow(desk: Desk, tx: Tx, row: Any, made: Plan, do: Do, *, delay: float) -
         row = table.by_uid(tx.c, uid)
         # The undo first. Both are committed together, so that there is no moment with the one and not the other.
         if row.until is not None:
-            _owe_undo(tx, row, made, delay=max(0.0, row.until - tx.now))
+            owe_undo(tx, row, made, delay=max(0.0, row.until - tx.now))
         lane = CLUSTER if made.fields is not None else CALLS
         tx.owe(Effect(key_of(uid, f"do:{row.term}"), DEED, lane, urgency=2, deadline=deadline(desk, row)))
     elif do is Do.AFTER and made.after:
@@ -99,15 +99,16 @@ def _follow_undo(tx: Tx, row: Any, made: Plan, do: Do, *, delay: float) -> None:
         tx.cancel(key_of(uid, f"do:{term}"), "it is being undone")
         tx.cancel(key_of(uid, f"after:{term}"), "it is being undone")
         if not tx.hasten(key_of(uid, f"undo:{term}")):
-            _owe_undo(tx, row, made, delay=0.0)
+            owe_undo(tx, row, made, delay=0.0)
     elif do is Do.UNDO_AGAIN:
         for what in ("do", "undo", "after"):
             tx.cancel(key_of(uid, f"{what}:{term}"), "another has taken its place")
         table.keep(tx.c, uid, term=term + 1)
-        _owe_undo(tx, table.by_uid(tx.c, uid), made, delay=delay)
+        owe_undo(tx, table.by_uid(tx.c, uid), made, delay=delay)
 
 
-def _owe_undo(tx: Tx, row: Any, made: Plan, *, delay: float) -> None:
+def owe_undo(tx: Tx, row: Any, made: Plan, *, delay: float) -> None:
+    """Owe the undo of the row's present term in ``delay`` seconds."""
     lane = CLUSTER if made.fields is not None else UNDOS
     tx.owe(Effect(key_of(row.uid, f"undo:{row.term}"), UNDO, lane, urgency=1, delay=delay))
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bot.integrations.kubernetes import ObjectRef
-from handlers.actions.kinds import KINDS, steps
+from handlers.actions.kinds import KINDS, Fields, Where, steps
 from handlers.actions.rules import canonical
+from handlers.flags import rules as flag_rules
 from handlers.flags.kinds import MANAGER, owns
-from handlers.flags.rules import Mark, Seen, read_mark
+from handlers.flags.rules import Mark, Seen, Way, read_mark
+from runbooks.kind import Filling
+from runbooks.parameters import references
 
 PREFIX = "release-captain/action."
 SHOWN = 12
@@ -21,9 +24,13 @@ SHOWN = 12
 
 @dataclass(frozen=True)
 class SeenFields(Seen):
-    """What an object says of an action's fields. ``value``: JSON of them all; ``mine``: those our manager owns."""
+    """What an object says of an action's fields. ``value``: JSON of them all.
+
+    ``mine``: those that our manager owns; ``shared``: those that another owns, who for one of ours asked for the same.
+    """
 
     mine: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
     plain: bool = True
     """Whether every field is text, a number, true, false or not there: nothing else can be put back whole."""
 
@@ -81,6 +88,7 @@ class Spot:
             uid=str(meta["uid"]),
             version=str(meta["resourceVersion"]),
             mine=held,
+            shared=tuple(sorted(path for path, who in owners.items() if who - {mine})),
             plain=all(not isinstance(value, dict | list) for value in values.values()),
         )
 
@@ -104,12 +112,43 @@ class Spot:
                 inner[last] = wanted
         return body
 
+    def changes(self, seen: Seen) -> Spot:
+        """The same for those fields alone that do not hold what is wanted already: the others are nobody's change."""
+        there = json.loads(seen.value or "{}")
+        return replace(self, fields={path: value for path, value in self.fields.items() if there.get(path) != value})
+
+    def way(self, seen: SeenFields, uid: str) -> Way:
+        """How the object goes back after the request ``uid``: whatever still stands as we have set it, and that alone."""
+        if seen.there and seen.ours(uid, self.on):
+            return Way.RESTORE if self.ours(seen) else Way.LEAVE
+        return flag_rules.way_back(seen, uid, on=self.on)
+
+    def ours(self, seen: SeenFields) -> tuple[str, ...]:
+        """The fields that stand as we have set them, and that nobody else asks for."""
+        there = json.loads(seen.value or "{}")
+        return tuple(
+            path for path, value in self.fields.items() if there.get(path) == value and path not in seen.shared
+        )
+
+    def restored(self, seen: SeenFields, values: Mapping[str, Any]) -> str:
+        """What to apply so that our fields hold ``values``, and the others stay as they are."""
+        kept = json.loads(self.kept(seen) or "{}")
+        return canonical(kept | {path: values.get(path) for path in self.ours(seen)})
+
     @staticmethod
     def kept(seen: Seen) -> str | None:
         """The values to name in an apply that is to leave the fields as they are: what a manager owns and leaves out, goes."""
         if not isinstance(seen, SeenFields) or seen.value is None:
             return None
         return canonical({path: value for path, value in json.loads(seen.value).items() if path in seen.mine})
+
+
+def named(action: str, made: object) -> Spot | None:
+    """Where an action stands that no parameter moves elsewhere; its fields without the values they get. None for others."""
+    if not isinstance(made, Where) or any(references([made.namespace, made.name], Filling.PLAIN)):
+        return None
+    paths = list(made.fields) if isinstance(made, Fields) else ["spec.replicas"]
+    return Spot(action, made.kind, made.namespace, made.name, dict.fromkeys(paths))
 
 
 def _at(found: Any, path: tuple[str, ...]) -> Any:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bot import http_client
 from bot.errors import GiveUp, Retry
 from bot.integrations.kubernetes import Cluster
-from handlers.actions import place, table
+from handlers.actions import place, rules, table
 from handlers.actions.kinds import Command, Http
-from handlers.actions.place import Spot
+from handlers.actions.place import SeenFields, Spot
 from handlers.actions.plan import Plan
 from handlers.desk import Desk
 from handlers.flags import rules as flag_rules
-from handlers.flags.back import go_back
+from handlers.flags.back import PAUSE, go_back
 from handlers.flags.rules import Change, Mark, Seen, Way
 from runbooks import Looks, Report, run
 from runbooks.kind import Ask
@@ -68,7 +69,7 @@ def look(desk: Desk, plan: Plan, uid: str, by: str) -> Look:
         why = f"a field of it in {spot.target} holds more than one value, which could not be put back whole"
     if why or found is None:
         return Look(why=why)
-    mark = None if plan.none else Mark(uid, table.FAR, seen.value, by)
+    mark, spot = None if plan.none else Mark(uid, table.FAR, seen.value, by), spot.changes(seen)
     after = cluster.apply(spot.ref, spot.body(seen, spot.on, mark), force=True, part=spot.part, dry_run=True)
     lines = place.diff(found, after, spot.annotation)
     return Look(found=seen.value or "", lines=(f"{spot.target}:", *(f"  {line}" for line in lines)))
@@ -98,15 +99,35 @@ def _quoted(word: str) -> str:
 # ---- objects -----------------------------------------------------------------------------------------------------------
 
 
-def to_apply(plan: Plan, seen: Seen, row: Any, mark: Mark | None) -> Change:
-    """What an apply has to do as the object stands."""
+def spot_of(plan: Plan, row: Any) -> Spot | None:
+    """Where a request stands: those of its fields that the look has found otherwise than they are wanted."""
     spot = plan.spot
-    assert spot is not None
+    return spot if spot is None or not row.prior else spot.changes(Seen(value=table.found_of(row)))
+
+
+def changed(spot: Spot, seen: SeenFields, back: str) -> Spot:
+    """The fields of a spot that hold something else than they go back to, with what they hold as what is wanted."""
+    there, was = json.loads(seen.value or "{}"), json.loads(back)
+    return replace(
+        spot, fields={path: value for path, value in there.items() if value is not None and value != was.get(path)}
+    )
+
+
+def to_apply(spot: Spot, seen: Seen, row: Any, mark: Mark | None) -> Change:
+    """What an apply has to do as the object stands."""
     if mark is not None:
-        return flag_rules.to_switch_on(seen, mark, on=spot.on, prior=mark.back, was_on=row.on_at is not None)
+        return flag_rules.to_switch_on(
+            seen, mark, on=spot.on, prior=narrowed(spot, mark.back), was_on=row.on_at is not None
+        )
     if seen.there and seen.value == spot.on:
         return Change.NOTHING  # an earlier try has done it
-    return Change.WRITE if seen.there and seen.value == table.found_of(row) else Change.LEAVE
+    return Change.WRITE if seen.there and seen.value == narrowed(spot, table.found_of(row)) else Change.LEAVE
+
+
+def narrowed(spot: Spot, values: str | None) -> str:
+    """JSON of the values of a spot's fields alone."""
+    there = json.loads(values or "{}")
+    return rules.canonical({path: there.get(path) for path in spot.fields})
 
 
 def apply(cluster: Cluster, spot: Spot, seen: Seen, mark: Mark | None) -> None:
@@ -114,11 +135,29 @@ def apply(cluster: Cluster, spot: Spot, seen: Seen, mark: Mark | None) -> None:
     cluster.apply(spot.ref, spot.body(seen, spot.on, mark), force=True, part=spot.part)
 
 
-def put_back(desk: Desk, spot: Spot, row: Any, seen: Seen) -> Way:
+def put_back(desk: Desk, spot: Spot, row: Any, seen: SeenFields) -> Way:
     """Undo what was set in an object, as it stands."""
-    way = flag_rules.way_back(seen, row.uid, on=spot.on) if row.prior else Way.NOTHING
-    go_back(cluster_of(desk), spot, seen, way, table.mark_of(row) if row.prior else None)
+    if not row.prior:
+        return Way.NOTHING  # nothing was ever found that could be put back, so nothing was set
+    way, cluster, mark = spot.way(seen, row.uid), cluster_of(desk), table.mark_of(row)
+    if way is Way.RESTORE:
+        _restore(cluster, spot, seen, mark)
+    else:
+        go_back(cluster, spot, seen, way, mark)
     return way
+
+
+def _restore(cluster: Cluster, spot: Spot, seen: SeenFields, mark: Mark) -> None:
+    """The old values of what is ours and no mark, in one request. Without force: who took a field since then keeps it."""
+    ours, back = spot.ours(seen), json.loads(mark.back or "{}")
+    if set(ours) - set(seen.mine):
+        # Somebody has wiped out who owns what, and an apply takes away only what its manager owns.
+        body = spot.body(seen, spot.restored(seen, spot.fields), mark)
+        seen = spot.seen(cluster.apply(spot.ref, body, force=True, part=spot.part))
+    after = spot.seen(cluster.apply(spot.ref, spot.body(seen, spot.restored(seen, back)), part=spot.part))
+    stay = [path for path in spot.ours(after) if path in ours]
+    if stay:
+        raise Retry(f"{spot.target} still has {', '.join(stay)} as it was set after it was put back", after=PAUSE)
 
 
 # ---- commands and calls ------------------------------------------------------------------------------------------------

@@ -82,6 +82,7 @@ def by_hand(row: Any) -> str:
     made = table.plan_of(row)
     if made.spot is not None:
         back = json.loads(json.loads(row.prior)["back"]) if row.prior else {}
+        back = {path: value for path, value in back.items() if made.spot.fields.get(path) != value}
         was = ", ".join(
             f"{path} to {'nothing' if value is None else json.dumps(value)}" for path, value in back.items()
         )

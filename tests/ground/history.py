@@ -29,17 +29,18 @@ BESIDE: Mapping[str, str] = {
     "refusals": "",
     "effects": "key",
     "flags": "uid",
+    "actions": "uid",
     "silences": "uid",
     "holds": "alert",
 }
 """The tables that grow beside the incidents, and what must be another one in each row; of the effects, those about none."""
 NOW = frozenset({"alembic_version", "replicas", "paces", "heartbeats", "slo_states"})
 """The tables that hold what is, not what was."""
-NUMBERED = frozenset({"alerts", "timeline", "roles", "audit", "refusals", "flags", "silences", "holds"})
+NUMBERED = frozenset({"alerts", "timeline", "roles", "audit", "refusals", "flags", "actions", "silences", "holds"})
 """The tables whose ``id`` the database gives."""
 FAR = 1_000_000_000
 """More than there are alerts."""
-ELSEWHERE = (("holds", "silence"), ("holds", "incident"), ("silences", "incident"))
+ELSEWHERE = (("holds", "silence"), ("holds", "incident"), ("silences", "incident"), ("actions", "incident"))
 """Numbers of what is not copied along."""
 DAY = 86400.0
 AT_ONCE = 100
@@ -172,6 +173,8 @@ def _line(table: str, row: Mapping[str, Any], one: Mapping[str, Any] | None, *, 
     # What is on, or held, goes on in its model alone.
     if table == "flags":
         values |= {"on_key": None, "off_at": values["off_at"] or values["until"]}
+    if table == "actions":
+        values |= {"lock": None, "off_at": values["off_at"] or values["asked_at"]}
     if table == "silences":
         values |= {"open_key": None, "ended_at": values["ended_at"] or values["end_at"]}
     if table == "flaps" and over:

@@ -21,6 +21,8 @@ from bot import audit
 from bot.app import build
 from bot.effects import EFFECTS
 from bot.errors import ConfigError
+from bot.integrations.kubernetes import KubernetesSettings, ObjectRef
+from bot.integrations.kubernetes.client import KubernetesClient
 from bot.standin import serve
 from handlers.actions.table import ACTIONS
 
@@ -502,3 +504,58 @@ def test_the_undo_is_owed_before_the_cluster_hears_of_it(town: Town):
     becomes(bot, "on")
     assert [len(keys) for keys in owed] == [0, 1], "a dry run, and then the deed"
     becomes(bot, "off")
+
+
+def test_the_home_tab_shows_what_is_under_way(town: Town):
+    town.config["actions"]["more"] = MORE | {"ttl": "10m"}
+    bot = town.start()
+    bot.ask('action run more "the queue is long"')
+    becomes(bot, "on")
+    alice = user(town, "alice")
+    town.slack.open_home(alice)
+    until(lambda: "ACT-1" in json.dumps(town.slack.state()["homes"].get(alice)))
+    assert bot.ask("action undo ACT-1")["data"]["off_by"] == "carol"
+    becomes(bot, "off")
+
+
+def test_of_several_fields_only_those_go_back_that_are_still_as_they_were_set(town: Town, cluster):
+    """One had the value already, one is changed by somebody meanwhile; only the third is ours to put back."""
+    fields = {"data[rate-limit]": "100", "data.bypass": "true", "data[a.b]": "new"}
+    deed = {"object": {"kind": "configmap", "namespace": "prod", "name": "gateway-flags", "fields": fields}}
+    town.config["actions"]["several"] = {"service": "gateway", "do": deed, "undo": "restore", "lasting": True}
+    bot = town.start()
+    bot.ask('action run several "x"')
+    assert "rate-limit" not in becomes(bot, "on")["diff"]
+    assert town.flags()["data"] == {"rate-limit": "100", "bypass": "true", "a.b": "new"}
+    ref = ObjectRef("v1", "configmaps", "gateway-flags", "prod")
+    cluster.apply(ref, {"kind": "ConfigMap", "data": {"a.b": "theirs"}}, force=True, part="somebody")
+    bot.ask("action undo ACT-1")
+    becomes(bot, "off")
+    assert town.flags()["data"] == {"rate-limit": "100", "bypass": "false", "a.b": "theirs"}
+    assert town.flags()["annotations"] == {}
+    until(lambda: "is not only my doing any more" in notes(town))
+
+
+@pytest.fixture
+def cluster(town: Town):
+    """The bot's own client, for requests of others and those that come late."""
+    made = KubernetesClient(KubernetesSettings(url=f"{town.served.url}/kubernetes", timeout=2))
+    yield made
+    made.close()
+
+
+def test_a_mark_that_the_database_does_not_know_is_undone(town: Town):
+    """Its database was lost, or is older than what stands in the cluster."""
+    town.config["actions"]["more"] = MORE | {"ttl": "12s"}
+    bot = town.start()
+    bot.ask('action run more replicas=7 "x"')
+    becomes(bot, "on")
+    bot.stop()
+    town.bots.clear()
+    town.config["captain"]["database"] = f"sqlite:///{town.folder}/older.db"
+    bot = town.start()
+    assert replicas(town) == 7
+    bot.captain.engine.ticked("actions", dt.datetime(2030, 1, 1, tzinfo=dt.UTC))
+    until(lambda: "my database knew nothing of it" in bot.ask("action list")["text"])
+    becomes(bot, "off")
+    as_it_was(town)
