@@ -21,6 +21,7 @@ from handlers.actions.kinds import Action
 from handlers.catalogue import Policy, Service, Watchdog
 from handlers.flags.kinds import Flag
 from handlers.noise.kinds import Noise, Window
+from handlers.runs.settings import RunbookSettings
 from handlers.slo.kinds import Slo
 from runbooks import Runbook
 
@@ -64,4 +65,5 @@ class Desk:
     access: Access | None = None
     maintenance: Mapping[str, Window] = field(default_factory=dict)
     noise: Noise = field(default_factory=Noise)
+    runbook_settings: RunbookSettings = field(default_factory=RunbookSettings)
     count_held: Callable[[str], None] = _uncounted

@@ -34,6 +34,10 @@ from handlers.noise import thread as noise_thread
 from handlers.oncall import commands as oncall_commands
 from handlers.rooms import commands as room_commands
 from handlers.rooms import effects as room_effects
+from handlers.runs import commands as run_commands
+from handlers.runs import effects as run_effects
+from handlers.runs import owing as run_owing
+from handlers.runs import schedule as run_schedule
 from handlers.slo import commands as slo_commands
 from handlers.slo import look as slo_look
 from handlers.slo import meaning as slo_meaning
@@ -54,7 +58,9 @@ SUBJECTS: Mapping[str, Mapping[str, Verb]] = {
         **room_commands.VERBS,
         **noise_thread.VERBS,
         **storm_commands.VERBS,
+        **run_commands.OF_INCIDENTS,
     },
+    "runbook": run_commands.VERBS,
     "flag": flag_commands.VERBS,
     "action": action_commands.VERBS,
     "maintenance": noise_commands.VERBS,
@@ -82,6 +88,7 @@ PERFORMERS: Sequence[Callable[[Desk], list[Performer]]] = (
     slo_meaning.performers,
     slo_commands.performers,
     room_effects.performers,
+    run_effects.performers,
     flag_effects.performers,
     action_effects.performers,
     noise_effects.performers,
@@ -118,6 +125,7 @@ TICKS: Sequence[Tick] = (
     Tick("storms", storm_look.LINE, storm_look.tick, decides=storm_look.busy),
     Tick("reconcile", "*/3 * * * *", reconcile.tick),
     Tick("slo", slo_look.LINE, slo_look.tick),
+    Tick("runs", run_schedule.LINE, run_schedule.tick, lambda desk: bool(desk.runbook_settings.schedules)),
     Tick("flags", flag_care.LINE, flag_care.tick),
     Tick("actions", action_care.LINE, action_care.tick),
     Tick("noise", noise_again.LINE, noise_again.tick, decides=noise_again.busy),
@@ -142,6 +150,7 @@ def lanes(*, slack_pace: float = 1.0) -> list[LaneRule]:
         LaneRule(action_moves.CALLS, workers=4, first=0.5, cap=60.0, patience_h=72.0, trips=0),
         LaneRule(action_moves.UNDOS, workers=4, first=0.5, cap=60.0, patience_h=720.0, trips=0),
         LaneRule("checks", workers=4, cap=60.0, patience_h=1.0, trips=0),
+        LaneRule(run_owing.LANE, workers=4, cap=60.0, patience_h=1.0, trips=0),
         LaneRule("reconcile", workers=1, cap=30.0, patience_h=0.05, trips=0),
         LaneRule(slo_look.LANE, workers=1, cap=30.0, patience_h=0.05, trips=0),
         LaneRule("reminders", workers=1, trips=0),
