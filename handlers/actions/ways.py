@@ -241,7 +241,6 @@ def check(desk: Desk, name: str, row: Any, parameters: Mapping[str, str]) -> Rep
         raise GiveUp(f"there is no runbook '{name}' any more")
     given = {**parameters, "service": row.service, "environment": row.environment}
     known = {key: value for key, value in given.items() if key in runbook.parameters}
-    looks = Looks(metrics=desk.outside.metrics, cluster=desk.outside.cluster)
     report = run(runbook, known, looks(desk.outside), deadline_s=CHECKS_DEADLINE, cancelled=desk.engine.stopping)
     if desk.engine.stopping.is_set():
         raise Retry("I was stopped while I looked; it is looked at anew", after=0.1)
