@@ -17,6 +17,7 @@ from handlers.actions import place, rules, table
 from handlers.actions.kinds import Command, Http
 from handlers.actions.place import SeenFields, Spot
 from handlers.actions.plan import Plan
+from handlers.checks import looks
 from handlers.desk import Desk
 from handlers.flags import rules as flag_rules
 from handlers.flags.back import PAUSE, go_back
