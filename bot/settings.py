@@ -22,7 +22,7 @@ from bot.store import Store
 from bot.yaml_lines import Place
 from handlers.access import Permissions
 from handlers.access import misfits as access_misfits
-from handlers.actions.kinds import Action
+from handlers.actions.kinds import Action, unoffered
 from handlers.actions.kinds import misfits as action_misfits
 from handlers.alerts.generic import WebhookSettings
 from handlers.alerts.grafana import GrafanaSettings
@@ -110,6 +110,7 @@ def _misfits(made: Settings, runbooks: Mapping[str, Runbook]) -> Iterator[tuple[
     environments = {name: one.environment for name, one in made.services.items()}
     roles, cluster = list(made.permissions.roles), made.kubernetes is not None
     yield from action_misfits(made.actions, environments, runbooks, roles, cluster=cluster)
+    yield from unoffered(made.actions, runbooks)
     yield from noise_misfits(made.maintenance, {name: one.depends_on for name, one in made.services.items()})
     pager, tracker, metrics = (part is not None for part in (made.pagerduty, made.jira, made.prometheus))
     heard = any((made.alertmanager, made.grafana, made.webhooks))

@@ -63,7 +63,8 @@ def ask(
             if mine is not None:
                 return mine, False
             told = words.line(other, now=now) if other is not None else f"{made.lock} was being changed until now."
-            raise Refused(f"{told}\nOne at a time: nothing was changed. `action undo ACT-N` ends the other.")
+            ends = f" `action undo ACT-{other.id}` ends that." if other is not None else ""
+            raise Refused(f"{told}\nOne at a time: nothing was changed.{ends}")
         if desk.outside.chat is not None and service is not None:
             tx.owe(Effect(key_of(uid, "root"), "action-root", "slack", urgency=3, bucket=posts(desk, action.service)))
         lane = moves.CLUSTER if made.fields is not None else moves.CALLS

@@ -413,6 +413,18 @@ def misfits(
         yield from _approval(here, action, action.environment or environments.get(action.service, ""), roles)
 
 
+def unoffered(actions: Mapping[str, Action], runbooks: Mapping[str, Runbook]) -> Iterator[tuple[Place, str]]:
+    """Actions that a runbook's check offers and captain.yml does not have, or that could not be run by a button."""
+    for runbook in runbooks.values():
+        for check in runbook.checks:
+            for name in check.actions:
+                where = f"the check '{check.name}' of {runbook.path or runbook.name} offers the action '{name}'"
+                if name not in actions:
+                    yield ("actions",), f"{where}, which is not here.{nearest(name, list(actions))}"
+                elif any(parameter.default is None for parameter in actions[name].parameters.values()):
+                    yield ("actions", name), f"{where}, and a button gives no parameters: each needs a default"
+
+
 def _parameters(here: Place, action: Action) -> Iterator[tuple[Place, str]]:
     for name in action.parameters:
         if not PARAMETER.fullmatch(name) or name in GIVEN:

@@ -137,7 +137,7 @@ def asked(desk: Desk, row: Any) -> str:
     """The answer to who wants it: nothing has happened yet, and where to see that it does."""
     service = desk.services.get(row.service)
     where = f"{escape(service.channel)} shows" if desk.outside.chat and service is not None else "`action list` shows"
-    then = "it waits for a second person" if row.approval else "it is being done"
+    then = "it waits for a second person" if row.approval else "it is done"
     return f"⏳ *{escape(row.name)}* ACT-{row.id} is looked at; then {then}. {where} how it goes, and `action show ACT-{row.id}`."
 
 
@@ -153,6 +153,7 @@ def dry(name: str, lines: Sequence[str], why: str, action: Action, *, approval: 
     then.append(f"{action.check.before} must pass before" if action.check.before else "")
     then.append(f"{action.check.after} must pass after" if action.check.after else "")
     told = escape("; ".join(part for part in then if part))
+    told = told[0].upper() + told[1:]
     return f"`{escape(name)}` would do this:\n```{escape(chr(10).join(lines))}```\n{told}.\nThis was a dry run: nothing was changed."
 
 
@@ -252,7 +253,13 @@ def _still(row: Any) -> str:
 
 
 def _agreed(row: Any, before: str = " ") -> str:
-    return f"{before}Approved by {escape(row.approved_by)}{'.' if before == ' ' else ''}" if row.approved_by else ""
+    if not row.approved_by:
+        return ""
+    return (
+        f"{before}approved by {escape(row.approved_by)}"
+        if before != " "
+        else f" Approved by {escape(row.approved_by)}."
+    )
 
 
 def _because(row: Any) -> str:

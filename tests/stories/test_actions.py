@@ -129,7 +129,7 @@ def deeds(bot) -> list[str]:
 def test_it_is_done_for_its_time_and_then_as_it_was(town: Town):
     bot = town.start()
     told = bot.ask('action run more replicas=5 "the queue is long"')
-    assert "it is being done" in told["text"]
+    assert "then it is done" in told["text"]
     until(lambda: replicas(town) == 5)
     until(lambda: "stands until" in town.shown(message(town)))
     assert "spec.replicas: 2 → 5" in town.shown(message(town))
@@ -559,3 +559,21 @@ def test_a_mark_that_the_database_does_not_know_is_undone(town: Town):
     until(lambda: "my database knew nothing of it" in bot.ask("action list")["text"])
     becomes(bot, "off")
     as_it_was(town)
+
+
+def test_a_check_that_does_not_pass_offers_what_helps(town: Town, runbook):
+    runbook("space", passes=False)
+    check = {"name": "room", "command": ["test", "-e", str(town.folder / "space")], "actions": ["more"]}
+    (town.folder / "runbooks" / "space.yml").write_text(json.dumps({"checks": [check]}))
+    bot, bob = town.start(), user(town, "bob")
+    town.slack.slash("#docs-api", bob, "/runbook", "run space")
+    shown = until(lambda: next((m for m in town.messages() if "Run more" in town.shown(m)), None))
+    town.slack.press(shown["channel"], shown["ts"], "action run", bob)
+    data = becomes(bot, "on")
+    assert (data["asked_by"], data["reason"]) == ("bob", "room is FAIL in run #1")
+    becomes(bot, "off")
+    bot.stop()
+    town.bots.clear()
+    del town.config["actions"]["more"]
+    with pytest.raises(ConfigError, match="offers the action 'more', which is not here"):
+        build(town.write(), {})
