@@ -10,6 +10,7 @@ import time
 import pytest
 import requests
 import sqlalchemy as sa
+from ground.nth import taken, the_nth_call
 from ground.town import Town, user
 from ground.waiting import until
 from kubernetes import client
@@ -577,3 +578,42 @@ def test_a_check_that_does_not_pass_offers_what_helps(town: Town, runbook):
     del town.config["actions"]["more"]
     with pytest.raises(ConfigError, match="offers the action 'more', which is not here"):
         build(town.write(), {})
+
+
+def test_undone_while_the_request_that_does_it_hangs(town: Town):
+    town.config["actions"]["more"] = MORE | {"ttl": "10m"}
+    bot = town.start()
+    came = the_nth_call(town, 4, "hang")
+    bot.ask('action run more "x"')
+    until(lambda: taken(town, came))
+    bot.ask("action undo ACT-1")
+    assert "ended by carol before it was done" in becomes(bot, "not_applied")["why"]
+    as_it_was(town)
+
+
+def test_what_could_not_be_undone_in_time_any_more_is_not_done_at_all(town: Town):
+    town.config["actions"]["more"] = MORE | {"ttl": "4s"}
+    bot = town.start()
+    came = the_nth_call(town, 3, "hang")
+    bot.ask('action run more "x"')
+    until(came.is_set)
+    town.kubernetes.faults.breaks("hang")
+    until(lambda: bot.ask("action show ACT-1")["data"]["status"] == "turning_off")
+    town.kubernetes.faults.mend()
+    assert "too late to be undone in time" in becomes(bot, "not_applied")["why"]
+    as_it_was(town)
+
+
+@pytest.mark.parametrize(
+    "fault", ["reset", pytest.param("500", marks=pytest.mark.slow), pytest.param("late", marks=pytest.mark.slow)]
+)
+def test_a_request_whose_answer_is_lost_is_looked_at_before_it_is_sent_again(town: Town, fault):
+    """Both ways, whatever becomes of the answers."""
+    town.config["actions"]["more"] = MORE | {"ttl": "10m"}
+    bot = town.start()
+    for line, wanted in (('action run more "x"', "on"), ("action undo ACT-1", "off")):
+        town.kubernetes.faults.breaks(fault, times=3, delay=1)
+        bot.ask(line)
+        becomes(bot, wanted)
+        assert replicas(town) == {"on": 4, "off": 2}[wanted]
+    as_it_was(town)
