@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from ipaddress import ip_network
+from collections.abc import Callable, Sequence
+from ipaddress import IPv4Network, IPv6Network
 
 from handlers.desk import Outside
 from runbooks import Looks
 
 
-def looks(outside: Outside, allow: Sequence[str] = ()) -> Looks:
-    """The clients that checks look with, of those that are configured.
+def looks(outside: Outside, allow: Sequence[IPv4Network | IPv6Network] = ()) -> Looks:
+    """The clients of this bot, as a check may use them.
 
-    ``allow``: addresses and networks that may be looked at although they are link-local or a cloud's metadata. Raises
-    ValueError for one that is neither.
+    ``allow``: networks that may be looked at although they are link-local or a cloud's metadata.
     """
-    return Looks(metrics=outside.metrics, cluster=outside.cluster, allow=tuple(ip_network(one) for one in allow))
+    asked = {
+        "slack": outside.chat,
+        "pagerduty": outside.pager,
+        "jira": outside.tracker,
+        "prometheus": outside.metrics,
+        "alertmanager": outside.alerts,
+        "kubernetes": outside.cluster,
+    }
+    pings: dict[str, Callable[[], str]] = {name: client.ping for name, client in asked.items() if client is not None}
+    return Looks(metrics=outside.metrics, cluster=outside.cluster, pings=pings, allow=tuple(allow))

@@ -54,13 +54,14 @@ def carry_out(desk: Desk, task: Task) -> Came:
     if row is None:
         return Came(skipped="cancelled before it began")
     hand = _Hand(desk, row, {check.name: place for place, check in enumerate(runbook.checks)})
+    usual = desk.runbook_settings.deadline if row.incident is None else desk.policy.checks_deadline
     with watched(hand.look, every=EVERY) as stop:
         report = run(
             runbook,
             _parameters(row, runbook),
-            looks(desk.outside, desk.runbook_settings.allow_addresses),
+            looks(desk.outside, desk.runbook_settings.allowed),
             parallel=runbook.parallel or desk.runbook_settings.parallel,
-            deadline_s=_deadline(desk, row, runbook),
+            deadline_s=runbook.deadline_s or usual,
             on_result=hand.take,
             cancelled=stop,
         )
@@ -145,10 +146,7 @@ def _begin(desk: Desk, task: Task) -> tuple[Any, Runbook]:
         runbook = desk.runbooks.get(row.runbook)
         if runbook is None:
             raise GiveUp(f"there is no runbook '{row.runbook}'; these there are: {', '.join(desk.runbooks)}")
-        try:
-            runbook = picked.picked(runbook, table.only(row))
-        except ValueError as e:
-            raise GiveUp(str(e)) from e
+        runbook = picked.picked(runbook, table.only(row))
         if row.cancelled_by:
             return None, runbook
         anew = {"began_at": tx.now, "ended_at": None, "took_s": None, "outcome": "", "detail": ""}
@@ -167,13 +165,6 @@ def _write_late(desk: Desk, tx: Tx, task: Task) -> None:
     if incident is None or incident.service not in desk.services:
         raise GiveUp(f"INC-{task.about} or its service is not there any more, so there is nothing to look at")
     owing.write(desk, tx, task.key, of_incident(desk.services, incident))
-
-
-def _deadline(desk: Desk, row: Any, runbook: Runbook) -> float:
-    """Seconds a run may take: as its file says, but an incident's never longer than incidents.checks_deadline."""
-    if row.incident is None:
-        return runbook.deadline_s or desk.runbook_settings.deadline
-    return min(runbook.deadline_s or desk.policy.checks_deadline, desk.policy.checks_deadline)
 
 
 def _parameters(row: Any, runbook: Runbook) -> dict[str, str]:
