@@ -54,6 +54,7 @@ class Check:
 
     ``retries``: looks that may be other than PASS before the last one counts; ``successes``: how many in a row must PASS;
     ``retry_delay`` (s) is between looks. ``mutex``: keys that no two checks of this process hold at once.
+    ``actions``: names of actions in captain.yml that are offered when it does not pass.
     ``scopes``: from the runbook that is run down to its own, when it came by ``uses:``.
     """
 
@@ -67,6 +68,7 @@ class Check:
     retry_delay: float = 1.0
     needs: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
     successes: int = 1
     mutex: tuple[str, ...] = ()
     scopes: tuple[Scope, ...] = ()

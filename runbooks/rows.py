@@ -36,6 +36,7 @@ COMMON = (
     "needs",
     "tags",
     "mutex",
+    "actions",
 )
 USES = ("name", "uses", "with", "needs", "tags", "severity")
 _WORDS = (Shape.TEXT, Shape.LINE)
@@ -196,8 +197,18 @@ def _check(document: Document, place: Place, row: Mapping[str, Any], name: str, 
         retry_delay=common["retry_delay"],
         successes=int(common["successes"]),
         tags=tuple(dict.fromkeys((*head.tags, *tags_of(document, (*place, "tags"), row.get("tags"))))),
+        actions=_actions(document, (*place, "actions"), row.get("actions")),
         mutex=mutex_of(document, (*place, "mutex"), row.get("mutex", head.defaults.get("mutex")), head.parameters),
     )
+
+
+def _actions(document: Document, place: Place, given: Any) -> tuple[str, ...]:
+    """Names of what may be done when it does not pass; whether there is such an action is for captain.yml to say."""
+    listed = [] if given is None else given if isinstance(given, list) else [given]
+    if not all(isinstance(name, str) and _TAG.fullmatch(name) for name in listed):
+        document.wrong(place, "actions must be the name of an action in captain.yml or a list of names")
+        return ()
+    return tuple(dict.fromkeys(listed))
 
 
 def defaults(document: Document, given: Any, parameters: Parameters) -> Mapping[str, Any]:
