@@ -98,6 +98,7 @@ def _check(name: str, kind: Kind) -> _Schema:
         "hint": _about("What to do when it does not pass.", **_scalar()),
         "needs": _texts("Checks, or entries with uses:, that must PASS before it looks."),
         "tags": _tags("Tags to select it by."),
+        "actions": _tags("Actions of captain.yml that are offered when it does not pass."),
         **_timing(),
     }
     required = ["name", *(key for key, field in kind.fields.items() if field.required)]
