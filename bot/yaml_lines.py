@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from bot.errors import ConfigError
 
 Place = tuple[str | int, ...]
 MAX_DEPTH = 20
+_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 
 
 @dataclass
@@ -96,6 +98,7 @@ def _built(document: Document, loader: _Loader, node: yaml.Node, place: Place) -
                 document.problems.append((line, "a key must be one value, not a list or a mapping"))
                 continue
             key = str(key_node.value)
+            _refuse_what_is_no_text(document, line, key)
             if key in made:
                 first = document.lines[*place, key]
                 document.problems.append((line, f"'{key}' stands here twice; the first is on line {first}"))
@@ -103,4 +106,13 @@ def _built(document: Document, loader: _Loader, node: yaml.Node, place: Place) -
             document.lines[*place, key] = line
             made[key] = _built(document, loader, value_node, (*place, key))
         return made
-    return loader.construct_object(node)
+    value = loader.construct_object(node)
+    if isinstance(value, str):
+        _refuse_what_is_no_text(document, node.start_mark.line + 1, value)
+    return value
+
+
+def _refuse_what_is_no_text(document: Document, line: int, text: str) -> None:
+    """An escape can make what no database and no message takes."""
+    if _NO_TEXT.search(text):
+        document.problems.append((line, "a NUL or half a character (\\ud800 to \\udfff) is no text; leave it out"))
