@@ -65,7 +65,7 @@ def signature(way: Way, what: Image, login: str) -> str:
         # Newer signatures refer to their image; where a registry has no list of them, a tag stands in for it.
         for place in (f"referrers/{what.digest}", f"manifests/{what.digest.replace(':', '-')}"):
             for row in (desk.read(place) or {}).get("manifests") or ():
-                kind = str(row.get("artifactType") or "")
+                kind = str(row.get("artifactType") or "") if isinstance(row, dict) else ""
                 if _SIGNATURE.search(kind):
                     return f"a referrer of type {kind}"
     return ""
@@ -135,6 +135,6 @@ class _Desk:
 def _json(body: bytes) -> dict[str, Any]:
     try:
         found = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -27,6 +27,9 @@ _IN_CLUSTER = re.compile(r"([a-z0-9.-]+)/([a-z0-9.-]+)/([A-Za-z0-9._-]+)")
 _BREAK = re.compile(r"(?<![ \t])[ \t]*(?:\r\n|\n|\r|\\r\\n|\\n|\\r|\x0b|\x0c|\x85|\u2028|\u2029| / )[ \t]*")
 """How a line ends in an output, in an escaped one, and in one whose lines were put into one."""
 
+_UNFIT = re.compile(r"[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]")
+"""Control signs, and halves of characters that JSON can hold and UTF-8 cannot."""
+
 _LITERAL = (
     (re.compile(r"xox[abeoprs]-[A-Za-z0-9-]{8,}|xapp-[A-Za-z0-9-]{8,}"), "a Slack token"),
     (re.compile(r"gh[opsru]_[A-Za-z0-9]{16,}|github_pat_[A-Za-z0-9_]{16,}"), "a GitHub token"),
@@ -102,14 +105,16 @@ class Secrets:
         self._known = tuple(sorted(forms, key=len, reverse=True))
 
     def mask(self, text: str) -> str:
-        """The text without any secret resolved so far.
+        """The text without any secret resolved so far, and without signs that no terminal and no database should get.
 
         Found as it is, in base64, hex, percent-encoded or escaped for JSON, HTML or Python, and broken over lines.
         """
         known = self._known
         for form in known:
             text = text.replace(form, MASK)
-        return self._mask_broken(text, known) if _BREAK.search(text) else text
+        if _BREAK.search(text):
+            text = self._mask_broken(text, known)
+        return _UNFIT.sub("\ufffd", text)
 
     def _mask_broken(self, text: str, known: tuple[str, ...]) -> str:
         """Look again with the ends of lines taken out, and mask from where a secret begins to where it ends."""

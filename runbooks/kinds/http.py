@@ -151,7 +151,7 @@ def _json(wanted: Mapping[str, Any], got: Got, text: str, mask: Callable[[str], 
         raise ValueError(f"the answer is larger than {MAX_BODY // 1024} kB, too large to read as JSON")
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return Finding(Outcome.FAIL, f"the body is not JSON: {_start(got.body, mask)}")
     for path, value in wanted.items():
         there, held = _pick(found, path)

@@ -23,6 +23,7 @@ from runbooks import Looks, Outcome, load
 from runbooks.secret_refs import MASK, Secrets, literal
 
 PRINTED = st.characters(min_codepoint=32, max_codepoint=0x2FF, exclude_categories=("Cc", "Zs", "Zl", "Zp"))
+AROUND = st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=10)
 WORDS = st.text(PRINTED, min_size=9, max_size=60)
 
 
@@ -53,7 +54,7 @@ ENCODINGS = {
 
 
 @pytest.mark.parametrize("name", ENCODINGS)
-@given(secret=WORDS, before=st.text(max_size=10), after=st.text(max_size=10))
+@given(secret=WORDS, before=AROUND, after=AROUND)
 def test_a_secret_is_masked_however_it_is_encoded(name, secret, before, after):
     worn = ENCODINGS[name](secret)
     masked = known(secret).mask(f"{before}|{worn}|{after}")
@@ -88,9 +89,16 @@ def test_a_secret_within_a_longer_base64_text_is_masked(secret, before, after):
     assert MASK in known(secret).mask(text)
 
 
-@given(st.text(max_size=200))
+@given(st.text(st.characters(exclude_categories=["Cc", "Cs"], include_characters="\n\t\r"), max_size=200))
 def test_what_holds_no_secret_stays_as_it_is(text):
     assert known("correct horse battery staple").mask(text) == text
+
+
+@given(st.text(st.characters(), max_size=50), st.lists(st.sampled_from("\0\x1b\ud800\x7f\b"), max_size=5))
+def test_what_no_database_and_no_terminal_should_get_is_taken_out(text, signs):
+    masked = known("correct horse battery staple").mask(text + "".join(signs) + text)
+    masked.encode()
+    assert not set(masked) & set("\0\x1b\x7f\b")
 
 
 def test_masking_takes_no_time_to_speak_of():

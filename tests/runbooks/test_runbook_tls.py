@@ -231,6 +231,37 @@ def test_http_that_is_garbage_fails(one):
         assert "answer" in result.detail
 
 
+@pytest.mark.parametrize(
+    ("body", "more", "said"),
+    [
+        (b"ab\x00c\x1b[31m", "body: zzz", "does not match: ab�c�[31m"),
+        (b'{"a": "\\ud800\\u0000"}', "json: {a: b}", "a is"),
+    ],
+)
+def test_what_a_server_babbles_is_fit_to_be_written_down(one, body, more, said):
+    def say(peer, _stop):
+        peer.recv(4096)
+        peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    with talking(say) as port:
+        result = one(f"kind: http\nurl: http://127.0.0.1:{port}/\n{more}")
+    assert result.outcome is Outcome.FAIL
+    assert said in result.detail
+    assert not set(result.detail + result.value) & set("\0\x1b")
+    (result.detail + result.value).encode()
+
+
+def test_json_without_end_is_no_json(one):
+    def say(peer, _stop):
+        peer.recv(4096)
+        peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"[" * 100_000)
+
+    with talking(say) as port:
+        result = one(f"kind: http\nurl: http://127.0.0.1:{port}/\njson: {{a: 1}}")
+    assert result.outcome is Outcome.FAIL
+    assert "not JSON" in result.detail
+
+
 def test_a_cancelled_look_ends_at_once(one):
     from ground.waiting import until
 

@@ -1,23 +1,11 @@
-"""The dns kind against a resolver that tells, errs, hangs and babbles; and whether the bot's own systems answer."""
+"""The dns kind against a resolver that tells, errs, hangs and babbles."""
 
 from __future__ import annotations
 
 import pytest
 from ground.wire import Zone
-from starlette.applications import Starlette
 
-from bot.integrations.alertmanager import AlertmanagerSettings
-from bot.integrations.alertmanager.client import AlertmanagerClient
-from bot.integrations.kubernetes import KubernetesSettings
-from bot.integrations.kubernetes.client import KubernetesClient
-from bot.integrations.kubernetes.fake import FakeKubernetes
-from bot.integrations.prometheus import PrometheusSettings
-from bot.integrations.prometheus.client import PrometheusClient
-from bot.integrations.prometheus.fake import FakePrometheus
-from bot.standin import CallLog, serve
-from handlers.checks import looks
-from handlers.desk import Outside
-from runbooks import Looks, Outcome
+from runbooks import Outcome
 
 ROWS = {
     ("docs.example", "A"): ["10.0.0.1", "10.0.0.2"],
@@ -95,67 +83,3 @@ def test_a_resolver_that_is_not_there(one):
     for place in ("127.0.0.1:9", "no-such-host.invalid"):
         result = one(f"kind: dns\nresolver: {place}\nhost: docs.example\ntimeout: 0.6")
         assert result.outcome is Outcome.ERROR, result.detail
-
-
-@pytest.fixture
-def systems():
-    """The real clients before stand-ins."""
-    metrics, cluster = FakePrometheus(CallLog()), FakeKubernetes(CallLog())
-    doors = [serve(metrics.app), serve(cluster.app)]
-    prometheus = PrometheusClient(PrometheusSettings(url=doors[0].url, timeout=5))
-    kubernetes = KubernetesClient(KubernetesSettings(url=doors[1].url, timeout=5))
-    alertmanager = AlertmanagerClient(AlertmanagerSettings(webhook_secret="x"))
-    yield metrics, looks(Outside(metrics=prometheus, cluster=kubernetes, alerts=alertmanager))
-    for client in (prometheus, kubernetes, alertmanager):
-        client.close()
-    for door in doors:
-        door.stop()
-
-
-def test_systems_that_answer(one, systems):
-    for system in ("prometheus", "kubernetes"):
-        result = one(f"kind: reachable\nsystem: {system}", systems[1])
-        assert result.outcome is Outcome.PASS, result.detail
-        assert f"{system} answers: " in result.detail
-
-
-def test_a_system_that_is_not_configured_says_what_to_add(one, systems):
-    result = one("kind: reachable\nsystem: slack", systems[1])
-    assert result.outcome is Outcome.ERROR
-    assert result.detail == "slack is not configured: add a slack: section to captain.yml"
-    result = one("kind: reachable\nsystem: alertmanager", systems[1])
-    assert result.outcome is Outcome.ERROR
-    assert "alertmanager.url is not set" in result.detail
-
-
-@pytest.mark.parametrize(
-    ("fault", "outcome", "said"),
-    [
-        ("500", "FAIL", "answered 500"),
-        ("429", "FAIL", "answered 429"),
-        ("late", "FAIL", "did not answer within 0.4 s"),
-        ("hang", "FAIL", "did not answer within 0.4 s"),
-        ("reset", "FAIL", "cannot be reached"),
-    ],
-)
-def test_a_system_that_does_not_answer_as_it_should(one, systems, fault, outcome, said):
-    metrics, given = systems
-    metrics.faults.breaks(fault)
-    result = one("kind: reachable\nsystem: prometheus\ntimeout: 0.4", given)
-    assert result.outcome == Outcome(outcome), result.detail
-    assert said in result.detail
-
-
-def test_a_system_that_is_gone(one):
-    client = PrometheusClient(PrometheusSettings(url="http://127.0.0.1:9", timeout=1))
-    result = one("kind: reachable\nsystem: prometheus", Looks(pings={"prometheus": client.ping}))
-    client.close()
-    assert result.outcome is Outcome.FAIL
-    assert "cannot be reached" in result.detail
-
-
-def test_something_else_that_answers_there(one, behind):
-    client = PrometheusClient(PrometheusSettings(url=behind(Starlette()), timeout=1))
-    result = one("kind: reachable\nsystem: prometheus", Looks(pings={"prometheus": client.ping}))
-    client.close()
-    assert result.outcome is Outcome.FAIL
