@@ -40,8 +40,9 @@ def sandbox_app() -> typer.Typer:
     )
     app.callback(invoke_without_command=True)(start)
     app.command("break")(break_)
-    for act in (run, reset, send, say, press, mend, trouble, burn, calm, kill, state):
+    for act in (run, reset, send, say, press, mend, burn, calm, kill, state):
         app.command()(act)
+    app.command()(trouble)
     return app
 
 

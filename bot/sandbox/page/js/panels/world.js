@@ -36,25 +36,6 @@ async function burn(service, kind) {
 
 const stateOf = (a) => a.status?.state ?? a.status ?? a.state ?? "";
 
-// What a shipped runbook would find. Those that are on stand below, each with its way back.
-function troubles(w) {
-  const rows = w.troubles ?? [], on = rows.filter((t) => t.on), groups = [...new Set(rows.map((t) => t.runbook))];
-  const make = (event) => {
-    event.preventDefault();
-    const name = event.currentTarget.elements.trouble.value;
-    if (name) act("trouble", { name });
-  };
-  return h("section.card", { key: "troubles", "aria-labelledby": "w-troubles" }, h("h3", { id: "w-troubles" }, "Trouble for a runbook"),
-    h("form.inline.troubles", { onsubmit: make },
-      h("select", { name: "trouble", "aria-label": "Which trouble" }, groups.map((runbook) => h("optgroup", { label: runbook, key: runbook },
-        rows.filter((t) => t.runbook === runbook).map((t) => h("option", { value: t.name, disabled: t.on }, t.about))))),
-      h("button.danger.small", { type: "submit" }, "Make it")),
-    on.map((t) => h("div.turn", { key: t.name }, h("div.turn-name", {}, tag(t.about, "bad"), h("button.mend.small", { type: "button", "aria-label": `End: ${t.about}`, async onclick() {
-      const card = this.closest(".card");
-      if (await act("trouble", { name: t.name, over: true })) $("form button", card)?.focus();
-    } }, "End")))));
-}
-
 function faults(w) {
   return h("section.card", { key: "faults", "aria-labelledby": "w-faults" },
     h("div.card-title", {}, h("h3", { id: "w-faults" }, "Break something"),
@@ -87,6 +68,25 @@ function undo(label, title, go) {
 }
 
 const left = (f) => (f.seconds_left === null ? (f.calls_left === null ? "until mended" : `${f.calls_left} calls`) : `${Math.max(0, Math.ceil(f.seconds_left))} s`);
+
+// What a shipped runbook would find. Those that are on stand below, each with its way back.
+function troubles(w) {
+  const rows = w.troubles ?? [], on = rows.filter((t) => t.on), groups = [...new Set(rows.map((t) => t.runbook))];
+  const make = (event) => {
+    event.preventDefault();
+    const name = event.currentTarget.elements.trouble.value;
+    if (name) act("trouble", { name });
+  };
+  return h("section.card", { key: "troubles", "aria-labelledby": "w-troubles" }, h("h3", { id: "w-troubles" }, "Trouble for a runbook"),
+    h("form.inline.troubles", { onsubmit: make },
+      h("select", { name: "trouble", "aria-label": "Which trouble" }, groups.map((runbook) => h("optgroup", { label: runbook, key: runbook },
+        rows.filter((t) => t.runbook === runbook).map((t) => h("option", { value: t.name, disabled: t.on }, t.about))))),
+      h("button.danger.small", { type: "submit" }, "Make it")),
+    on.map((t) => h("div.turn", { key: t.name }, h("div.turn-name", {}, tag(t.about, "bad"), h("button.mend.small", { type: "button", "aria-label": `End: ${t.about}`, async onclick() {
+      const card = this.closest(".card");
+      if (await act("trouble", { name: t.name, over: true })) $("form button", card)?.focus();
+    } }, "End")))));
+}
 
 function botCard(bot) {
   return h("section.card", { key: "bot", "aria-labelledby": "w-bot" }, h("h3", { id: "w-bot" }, "The bot"),
