@@ -135,6 +135,7 @@ def _timing() -> _Schema:
         "retry_delay": _about("Seconds between two looks; 1 if nothing else is said.", minimum=0, **seconds),
         "successes": _about("Passes in a row that make a pass.", type="integer", minimum=1, maximum=MAX_SUCCESSES),
         "mutex": _texts("Keys of which no two checks of the bot hold the same at once."),
+        "actions": _texts("Names of actions in captain.yml that are offered when it does not pass."),
     }
 
 
