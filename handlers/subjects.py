@@ -150,7 +150,7 @@ def lanes(*, slack_pace: float = 1.0) -> list[LaneRule]:
         LaneRule(action_moves.CALLS, workers=4, first=0.5, cap=60.0, patience_h=72.0, trips=0),
         LaneRule(action_moves.UNDOS, workers=4, first=0.5, cap=60.0, patience_h=720.0, trips=0),
         LaneRule("checks", workers=4, cap=60.0, patience_h=1.0, trips=0),
-        LaneRule(run_owing.LANE, workers=4, cap=60.0, patience_h=1.0, trips=0),
+        LaneRule(run_owing.LANE, workers=run_owing.WORKERS, cap=60.0, patience_h=1.0, trips=0),
         LaneRule("reconcile", workers=1, cap=30.0, patience_h=0.05, trips=0),
         LaneRule(slo_look.LANE, workers=1, cap=30.0, patience_h=0.05, trips=0),
         LaneRule("reminders", workers=1, trips=0),

@@ -17,9 +17,11 @@ from bot.store import Store
 from handlers.alerts.journal import JOURNAL
 from handlers.incidents.table import INCIDENTS, TIMELINE
 from handlers.noise.table import HOLDS, SILENCES
+from handlers.runs.table import OUTCOMES, RUNS
 
 NOW = 1_800_000_000.0
 OLD, NEW = NOW - 100 * 86400, NOW - 10 * 86400
+RUN_DAYS = 30
 OPEN, LATELY, LONG = 1, 2, 3
 """Incidents: open since long ago; opened long ago and resolved lately; resolved long ago."""
 
@@ -83,7 +85,7 @@ def purge(store: Store, *, dry: bool = False) -> Purged:
         asked.append(days)
         return 7
 
-    gone = retention.purge(store, workflows, now=NOW, days=90, dry=dry)
+    gone = retention.purge(store, workflows, now=NOW, days=90, run_days=RUN_DAYS, dry=dry)
     assert asked == [retention.WORKFLOW_DAYS], "finished workflows are kept for a week at most"
     return gone
 
@@ -122,6 +124,37 @@ def test_of_effects_only_what_was_said_about_long_closed_incidents_goes(store: S
             effect(c, key, kind, about, **more)
     assert purge(store).messages == 7
     assert left(store, EFFECTS().c.key) == kept.keys()
+
+
+def test_runs_that_are_over_go_with_what_they_found_in_a_time_of_their_own(store: Store):
+    before = NOW - RUN_DAYS * 86400
+    with store.write() as c:
+        for n, (name, at, ended) in enumerate(
+            (("new", NEW, NEW), ("old", before - 1, before - 1), ("on", OLD, None)), 1
+        ):
+            run = {
+                "uid": name,
+                "key": name,
+                "runbook": "docs-api",
+                "trigger": "person",
+                "asked_at": at,
+                "ended_at": ended,
+            }
+            c.execute(RUNS().insert(), run | {"id": n, "turn": 1, "checks": 1, "panel": 0, "panel_owed": False})
+            found = {
+                "run": n,
+                "place": 0,
+                "name": "a",
+                "runbook": "docs-api",
+                "kind": "http",
+                "outcome": "PASS",
+                "at": at,
+            }
+            c.execute(OUTCOMES().insert(), found | {"severity": "blocking", "took_s": 0.1, "attempt": 1})
+            effect(c, name, "run", None, at=at, state="owed" if ended is None else "done")
+    gone = purge(store)
+    assert (gone.runs, gone.outcomes, gone.messages) == (1, 2, 0)
+    assert left(store, RUNS().c.key) == {"new", "on"}
 
 
 def test_what_is_held_and_what_holds_it_stay_until_they_are_over(store: Store):
