@@ -29,6 +29,7 @@ BESIDE: Mapping[str, str] = {
     "refusals": "",
     "effects": "key",
     "flags": "uid",
+    "actions": "uid",
     "silences": "uid",
     "holds": "alert",
     "runs": "uid",
@@ -38,12 +39,12 @@ BESIDE: Mapping[str, str] = {
 NOW = frozenset({"alembic_version", "replicas", "paces", "heartbeats", "slo_states", "check_states", "schedules"})
 """The tables that hold what is, not what was."""
 NUMBERED = frozenset(
-    {"alerts", "timeline", "roles", "audit", "refusals", "flags", "silences", "holds", "runs", "outcomes"}
+    {"alerts", "timeline", "roles", "audit", "refusals", "flags", "actions", "silences", "holds", "runs", "outcomes"}
 )
 """The tables whose ``id`` the database gives."""
 FAR = 1_000_000_000
 """More than there are alerts."""
-ELSEWHERE = (("holds", "silence"), ("holds", "incident"), ("silences", "incident"), ("runs", "incident"))
+ELSEWHERE = (("holds", "silence"), *((table, "incident") for table in ("holds", "silences", "actions", "runs")))
 """Numbers of what is not copied along."""
 DAY = 86400.0
 AT_ONCE = 100
@@ -176,6 +177,8 @@ def _line(table: str, row: Mapping[str, Any], one: Mapping[str, Any] | None, *, 
     # What is on, or held, goes on in its model alone.
     if table == "flags":
         values |= {"on_key": None, "off_at": values["off_at"] or values["until"]}
+    if table == "actions":
+        values |= {"lock": None, "off_at": values["off_at"] or values["asked_at"]}
     if table == "silences":
         values |= {"open_key": None, "ended_at": values["ended_at"] or values["end_at"]}
     if table == "flaps" and over:

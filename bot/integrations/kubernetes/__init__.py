@@ -32,12 +32,12 @@ class Cluster(Protocol):
         ...
 
     def apply(
-        self, ref: ObjectRef, body: Mapping[str, Any], *, force: bool = False, part: str = ""
+        self, ref: ObjectRef, body: Mapping[str, Any], *, force: bool = False, part: str = "", dry_run: bool = False
     ) -> Mapping[str, Any]:
         """Server-side apply as field manager ``release-captain``, or ``release-captain-PART``; the object as it then is.
 
         An apply takes away what the same manager applied before and does not name again: who looks after one part of
-        an object is a manager of its own.
+        an object is a manager of its own. ``dry_run``: nothing is changed; the object as it would be.
         """
         ...
 

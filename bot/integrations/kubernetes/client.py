@@ -45,9 +45,9 @@ class KubernetesClient:
         return None if status == 404 else body
 
     def apply(
-        self, ref: ObjectRef, body: Mapping[str, Any], *, force: bool = False, part: str = ""
+        self, ref: ObjectRef, body: Mapping[str, Any], *, force: bool = False, part: str = "", dry_run: bool = False
     ) -> Mapping[str, Any]:
-        """Server-side apply; returns the object as it then is.
+        """Server-side apply; returns the object as it then is, or with ``dry_run`` as it would be.
 
         Raises Retry (``unknown`` when it may have been applied; also when ``body`` names a version that is no longer
         the newest: read it again and decide anew), or GiveUp: another manager owns a field (409, unless ``force``), the
@@ -55,8 +55,10 @@ class KubernetesClient:
         """
         manager = f"{MANAGER}-{part}" if part else MANAGER
         query = {"fieldManager": manager, "force": "true" if force else "false"}
-        wanted = _complete(ref, body)
-        _, found = self._call("PATCH", _path(ref), f"apply {_said(ref)}", query=query, body=wanted, may_act=True)
+        if dry_run:
+            query["dryRun"] = "All"
+        wanted, doing = _complete(ref, body), f"{'try to ' if dry_run else ''}apply {_said(ref)}"
+        _, found = self._call("PATCH", _path(ref), doing, query=query, body=wanted, may_act=not dry_run)
         return found
 
     def select(self, api_version: str, plural: str, namespace: str, labels: str) -> list[Mapping[str, Any]]:
