@@ -205,7 +205,7 @@ def _check(document: Document, place: Place, row: Mapping[str, Any], name: str, 
 def _actions(document: Document, place: Place, given: Any) -> tuple[str, ...]:
     """Names of what may be done when it does not pass; whether there is such an action is for captain.yml to say."""
     listed = [] if given is None else given if isinstance(given, list) else [given]
-    if not all(isinstance(name, str) and _TAG.fullmatch(name) for name in listed):
+    if not all(isinstance(name, str) and TAG.fullmatch(name) for name in listed):
         document.wrong(place, "actions must be the name of an action in captain.yml or a list of names")
         return ()
     return tuple(dict.fromkeys(listed))
