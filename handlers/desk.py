@@ -18,6 +18,7 @@ from bot.integrations.slack import Chat
 from bot.store import Store
 from handlers.access import Access
 from handlers.catalogue import Policy, Service, Watchdog
+from handlers.deploys.kinds import DeploySettings
 from handlers.flags.kinds import Flag
 from handlers.noise.kinds import Noise, Window
 from handlers.slo.kinds import Slo
@@ -62,4 +63,5 @@ class Desk:
     access: Access | None = None
     maintenance: Mapping[str, Window] = field(default_factory=dict)
     noise: Noise = field(default_factory=Noise)
+    deploys: DeploySettings = field(default_factory=DeploySettings)
     count_held: Callable[[str], None] = _uncounted

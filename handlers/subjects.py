@@ -12,6 +12,9 @@ from bot.grammar import Verb
 from bot.lanes import LaneRule
 from handlers import heartbeat
 from handlers.buckets import EDITS, LOOKS
+from handlers.deploys import after as deploy_after
+from handlers.deploys import commands as deploy_commands
+from handlers.deploys import effects as deploy_effects
 from handlers.desk import Desk
 from handlers.digest import effects as digest_effects
 from handlers.digest import sweep as digest_sweep
@@ -52,6 +55,7 @@ SUBJECTS: Mapping[str, Mapping[str, Verb]] = {
         **storm_commands.VERBS,
     },
     "flag": flag_commands.VERBS,
+    "deploy": deploy_commands.VERBS,
     "maintenance": noise_commands.VERBS,
     "why": why_commands.VERBS,
     "oncall": oncall_commands.VERBS,
@@ -78,6 +82,7 @@ PERFORMERS: Sequence[Callable[[Desk], list[Performer]]] = (
     slo_commands.performers,
     room_effects.performers,
     flag_effects.performers,
+    deploy_effects.performers,
     noise_effects.performers,
     noise_again.performers,
     noise_outside.performers,
@@ -112,6 +117,7 @@ TICKS: Sequence[Tick] = (
     Tick("storms", storm_look.LINE, storm_look.tick, decides=storm_look.busy),
     Tick("reconcile", "*/3 * * * *", reconcile.tick),
     Tick("slo", slo_look.LINE, slo_look.tick),
+    Tick("deploys", deploy_after.LINE, deploy_after.tick),
     Tick("flags", flag_care.LINE, flag_care.tick),
     Tick("noise", noise_again.LINE, noise_again.tick, decides=noise_again.busy),
     Tick("marks", sweep.LINE, sweep.tick, lambda desk: desk.outside.chat is not None),
