@@ -45,6 +45,7 @@ from handlers.incidents import arrive, decide, phone, private, table, verdicts
 from handlers.noise import silencing
 from handlers.posts import post_once
 from handlers.rooms import effects as room_effects
+from handlers.runs import effects as run_effects
 from handlers.slo import commands as slo_commands
 from handlers.subjects import PERFORMERS, SUBJECTS, TICKS, lanes
 from handlers.tickets import hear as ticket_hear
@@ -138,6 +139,7 @@ class Captain:
         self.engine.settled.append(room_effects.settled)
         self.engine.settled.append(lambda tx, done: silencing.settled(self.desk, tx, done))
         self.engine.settled.append(written.settled)
+        self.engine.settled.append(lambda tx, done: run_effects.settled(self.desk, tx, done))
         self.engine.settled.append(lambda tx, done: deploy_after.settled(self.desk, tx, done))
         self.engine.settled.append(self._meter)
         self.engine.pressed = self.alerts.pressed

@@ -33,6 +33,8 @@ from handlers.noise import thread as noise_thread
 from handlers.oncall import commands as oncall_commands
 from handlers.rooms import commands as room_commands
 from handlers.rooms import effects as room_effects
+from handlers.runs import effects as run_effects
+from handlers.runs import owing as run_owing
 from handlers.slo import commands as slo_commands
 from handlers.slo import look as slo_look
 from handlers.slo import meaning as slo_meaning
@@ -81,6 +83,7 @@ PERFORMERS: Sequence[Callable[[Desk], list[Performer]]] = (
     slo_meaning.performers,
     slo_commands.performers,
     room_effects.performers,
+    run_effects.performers,
     flag_effects.performers,
     deploy_effects.performers,
     noise_effects.performers,
@@ -138,6 +141,7 @@ def lanes(*, slack_pace: float = 1.0) -> list[LaneRule]:
         # An undo is owed for ever, as nearly as an engine can: what is switched on is switched off again.
         LaneRule("kubernetes", workers=4, first=0.5, cap=60.0, patience_h=720.0, probe=10.0, title="Kubernetes"),
         LaneRule("checks", workers=4, cap=60.0, patience_h=1.0, trips=0),
+        LaneRule(run_owing.LANE, workers=4, cap=60.0, patience_h=1.0, trips=0),
         LaneRule("reconcile", workers=1, cap=30.0, patience_h=0.05, trips=0),
         LaneRule(slo_look.LANE, workers=1, cap=30.0, patience_h=0.05, trips=0),
         LaneRule("reminders", workers=1, trips=0),

@@ -339,7 +339,7 @@ def open_(desk: Desk, tx: Tx, values: dict[str, Any], *, by: str = "") -> int | 
     if made is None:
         return None
     uid, service, number = row["uid"], row["service"], int(made[0])
-    severity, entry = Severity(row["severity"]), desk.services[service]
+    severity = Severity(row["severity"])
     table.add_event(tx.c, incident=number, at=tx.now, kind="opened", actor=row["opened_by"], text=row["title"])
     if row.get("umbrella") is not None:
         show(desk, tx, number)
@@ -349,9 +349,9 @@ def open_(desk: Desk, tx: Tx, values: dict[str, Any], *, by: str = "") -> int | 
         tx.owe(Effect(f"{uid}:page", "page", "pagerduty", number, args, urgency=severity.rank, bucket=bucket))
     _place(desk, tx, row | {"number": number}, by=by)
     remind.begin(desk, tx, number, uid)
-    if entry.runbook:
-        tx.owe(Effect(f"{uid}:checks", "checks", "checks", number, urgency=severity.rank + 1))
-    burns.wanted(desk, tx, table.by_number(tx.c, number))
+    now = table.by_number(tx.c, number)
+    owing.checks(desk, tx, now)
+    burns.wanted(desk, tx, now)
     return number
 
 

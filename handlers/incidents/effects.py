@@ -15,7 +15,6 @@ from bot.errors import GiveUp, Retry
 from bot.integrations.jira import Ticket, Tracker
 from bot.integrations.pagerduty import Pager, PageRef, Trigger
 from bot.integrations.slack import Declined, Edit, Post, Posted
-from handlers.checks import check_service
 from handlers.deploys import shown as deploys
 from handlers.desk import Desk
 from handlers.digest.follow import follow
@@ -55,7 +54,6 @@ def performers(desk: Desk) -> list[Performer]:
         Performer("ticket", lambda task: ticket(desk, task)),
         Performer("ticket-reopen", lambda task: ticket_reopen(desk, task)),
         Performer("ticket-done", lambda task: ticket_done(desk, task)),
-        Performer("checks", lambda task: checks(desk, task)),
         Performer(remind.KIND, lambda task: _remind(desk, task)),
     ]
 
@@ -287,22 +285,6 @@ def ticket_done(desk: Desk, task: Task) -> Outcome:
     if table.is_open(row):
         return Outcome(skipped="reopened meanwhile")
     return taken_to(desk, row, "resolved")
-
-
-def checks(desk: Desk, task: Task) -> Outcome:
-    """Run the service's runbook and put the results into the thread. Checks look; they change nothing."""
-    row = _row(desk, task)
-    report = check_service(desk, row.service)
-    text, blocks = words.checks(report)
-
-    def apply(tx: Tx) -> None:
-        t = INCIDENTS()
-        tx.c.execute(t.update().where(t.c.number == row.number).values(checks=words.checks_line(report)))
-        outcome = f"{report.runbook}: {report.outcome.value}"
-        table.add_event(tx.c, incident=row.number, at=tx.now, kind="checks", actor="Release Captain", text=outcome)
-        decide.say(desk, tx, row, task.key.removeprefix(f"{row.uid}:"), text, blocks)
-
-    return Outcome({"outcome": report.outcome.value}, apply)
 
 
 def dedup_key(row: Any) -> str:

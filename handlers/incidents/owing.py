@@ -15,6 +15,8 @@ from handlers.buckets import events, posts
 from handlers.desk import Desk
 from handlers.incidents import table
 from handlers.incidents.rules import Severity
+from handlers.runs import owing as runs
+from handlers.runs.kinds import of_incident
 from handlers.storms import table as storms
 from handlers.tickets.owed import MOVES
 
@@ -89,11 +91,15 @@ def ticket_follow_up(tx: Tx, row: Any, kind: str) -> None:
         tx.owe(Effect(key, kind, "jira", row.number, urgency=4, after=last.key, bucket=made.bucket))
 
 
-def checks(desk: Desk, tx: Tx, row: Any) -> None:
-    """Owe the checks of the service's runbook once more, where it has one."""
-    if desk.services[row.service].runbook:
-        key, urgency = table.another_key(tx.c, row, "checks"), Severity(row.severity).rank + 1
-        tx.owe(Effect(key, "checks", "checks", row.number, urgency=urgency))
+def checks(desk: Desk, tx: Tx, row: Any, *, by: str = "", asker: str = "") -> bool:
+    """Owe the checks of the service's runbook once more; False where it has none.
+
+    ``by``, ``asker``: the name and the Slack id of the person who asks for them, or nobody.
+    """
+    if not desk.services[row.service].runbook:
+        return False
+    key, urgency = table.another_key(tx.c, row, runs.CHECKS), Severity(row.severity).rank + 1
+    return runs.owe(desk, tx, key, of_incident(desk.services, row, by=by, asker=asker), urgency=urgency)
 
 
 MEMBERS = "members"

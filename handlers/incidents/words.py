@@ -12,7 +12,7 @@ from bot.integrations.slack.words import escape, fit
 from handlers.desk import Desk
 from handlers.incidents import latest, rules, table
 from handlers.incidents.rules import Deed, Severity, Status
-from runbooks import Outcome, Report, Result
+from runbooks import Outcome
 
 Blocks = list[dict[str, Any]]
 
@@ -338,39 +338,6 @@ def person(ident: str, name: str) -> str:
 
 def _field(name: str, value: str) -> dict[str, str]:
     return {"type": "mrkdwn", "text": f"*{name}*\n{escape(value)}"}
-
-
-def checks(report: Report) -> tuple[str, Blocks]:
-    """The results of a runbook, a line each, with value, threshold and what to do next."""
-    counts = ", ".join(f"{n} {outcome.value}" for outcome in Outcome if (n := _count(report, outcome)))
-    text = f"{OUTCOME_ICON[report.outcome]} Checks of {report.runbook}: {report.outcome.value} ({counts or 'none ran'})"
-    lines = [_check_line(result) for result in sorted(report.results, key=lambda r: WORST_FIRST.index(r.outcome))]
-    blocks: Blocks = [{"type": "section", "text": {"type": "mrkdwn", "text": f"*{escape(text)}*"}}]
-    blocks += [
-        {"type": "section", "text": {"type": "mrkdwn", "text": "\n".join(lines[i : i + 8])}}
-        for i in range(0, len(lines), 8)
-    ]
-    if not report.results and report.detail:
-        blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": escape(report.detail)}})
-    return fitted(escape(text), blocks)
-
-
-def _check_line(result: Result) -> str:
-    line = f"{OUTCOME_ICON[result.outcome]} *{escape(result.name)}* {result.outcome.value}"
-    if result.detail:
-        line += f": {escape(result.detail[:300])}"
-    if result.outcome is not Outcome.PASS and result.hint:
-        line += f"\n      → {escape(result.hint[:300])}"
-    return line
-
-
-def checks_line(report: Report) -> str:
-    """The report in one short line, kept on the incident."""
-    return f"{OUTCOME_ICON[report.outcome]} {report.outcome.value} ({_count(report, Outcome.PASS)} of {len(report.results)} passed)"
-
-
-def _count(report: Report, outcome: Outcome) -> int:
-    return sum(result.outcome is outcome for result in report.results)
 
 
 def ticket_text(desk: Desk, row: Any) -> str:

@@ -169,8 +169,10 @@ def test_the_journal_of_a_bot_is_a_recording(town: Town, alertmanager_body, tmp_
     bot = town.start()
     fire = alertmanager_body("firing-single")
     bot.alert(fire)
+    # What ends before its page went out is never paged, and neither a recording nor this test is about that.
+    until(lambda: len(town.pages()) == 1)
     bot.alert(fire | {"alerts": [fire["alerts"][0] | {"status": "resolved"}]})
-    until(lambda: bot.captain.alerts.waiting() == 0 and len(town.pages()) == 1)
+    until(lambda: bot.captain.alerts.waiting() == 0)
     captain = Path(sys.executable).with_name("captain")
     asked = [str(captain), "slo", "replay", "--from", "journal", "--policy", str(town.file), "--json"]
     done = subprocess.run(

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -220,9 +221,19 @@ def channel(town: Town, name: str) -> str:
     return next(c["id"] for c in town.slack.state()["channels"] if c["name"] == name.removeprefix("#"))
 
 
+def _goodbyes() -> list[threading.Thread]:
+    """The goodbyes of bots of this process that are not said yet."""
+    return [thread for thread in threading.enumerate() if thread.name == "leave"]
+
+
 @pytest.fixture
-def town(tmp_path: Path) -> Iterator[Town]:
+def town(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Town]:
     """Every stand-in, and a configuration for two services; the test starts the bot it needs."""
+    # Asked for before the bots start, PostgreSQL is there until they have said goodbye. One that cannot goes on trying, and
+    # its executor, of which a process has one, would be that of the next test's bot.
+    given = getattr(request.node, "callspec", None)
+    on_postgres = "postgres" in request.fixturenames or (given and "postgresql" in given.params.values())
+    postgres = request.getfixturevalue("postgres") if on_postgres else None
     calls = CallLog()
     slack = FakeSlack(calls)
     pagerduty = FakePagerDuty(calls, routing_keys={ROUTING_KEY: "docs-api", OTHER_KEY: "gateway"})
@@ -267,8 +278,11 @@ def town(tmp_path: Path) -> Iterator[Town]:
     here = Town(tmp_path, slack, pagerduty, jira, kubernetes, prometheus, alertmanager, calls, served, config)
     yield here
     try:
+        if postgres is not None:
+            postgres.start()
         for bot in here.bots:
             bot.stop()
+        until(lambda: not _goodbyes(), message="a bot of this process is not gone, and the next would be half of it")
     finally:
         alertmanager.stop()
         served.stop()

@@ -14,7 +14,6 @@ from bot.integrations.slack.fake_blocks import check_blocks
 from bot.integrations.slack.words import fit
 from handlers.incidents import findings, table, words
 from handlers.incidents.compare import Kind
-from runbooks import Outcome, Report, Result, Severity
 
 NOW = time.time()
 
@@ -134,13 +133,6 @@ def test_a_question_is_told_in_the_timeline_without_its_marks():
     assert findings.plain("*<https://pd/1|The page> is &lt;gone&gt;* now") == "The page is <gone> now"
 
 
-def test_failed_checks_stand_first():
-    rows = [("fine", Outcome.PASS), ("broken", Outcome.FAIL), ("blind", Outcome.ERROR)]
-    results = [Result(n, "http", o, "", "", "", None, 0.1, 1, "", "", Severity.BLOCKING) for n, o in rows]
-    text = str(words.checks(Report("docs-api", results, 1.0))[1])
-    assert text.index("broken") < text.index("blind") < text.index("fine")
-
-
 def test_buttons_offer_what_still_makes_sense():
     assert "incident ack" in shown(incident())
     acked = incident(status="acknowledged", acked_by="alice", acked_at=NOW)
@@ -169,17 +161,6 @@ def test_whatever_a_title_holds_slack_takes_it_and_nobody_is_mentioned(title, wh
     assert check_blocks(blocks) == []
     for raw in ("<!channel>", "<!here>", "<@U"):
         assert raw not in text
-
-
-@given(
-    st.lists(
-        st.tuples(st.text(min_size=1, max_size=200), st.sampled_from(Outcome), st.text(max_size=4000)), max_size=120
-    )
-)
-def test_sixty_checks_and_more_fit_into_one_message(rows):
-    results = [Result(n, "http", o, "", "", "", None, 0.1, 1, d, "do this", Severity.BLOCKING) for n, o, d in rows]
-    _, blocks = words.checks(Report("docs-api", results, 1.0, "none ran"))
-    assert check_blocks(blocks) == []
 
 
 @pytest.mark.parametrize(

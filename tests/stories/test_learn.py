@@ -124,10 +124,14 @@ def test_a_lost_answer_makes_no_second_draft_and_no_second_comment(town: Town, l
         town.slack.faults.breaks("reset", only="files.completeUploadExternal", times=1)
     bot.ask('incident open sev2 docs-api "search is slow"')
     until(lambda: town.tickets() and bot.ask("incident show 1")["data"]["ticket_key"])
+    if lost == "jira":
+        # The ticket is told of the draft once Slack has it: not before the fault of this story is in force.
+        town.slack.faults.breaks("503", only="files.")
     bot.ask("incident resolve 1")
     until(lambda: any(key.endswith("ticket-done") and one[0] == "done" for key, one in _effects(bot).items()))
     if lost == "jira":
         town.jira.faults.breaks("reset", only="comment", times=1)
+        town.slack.faults.mend()
     until(
         lambda: any(k.endswith("postmortem:ticket") and one[0] == "done" for k, one in _effects(bot).items()),
         timeout=30,
