@@ -31,15 +31,19 @@ BESIDE: Mapping[str, str] = {
     "flags": "uid",
     "silences": "uid",
     "holds": "alert",
+    "deploys": "uid",
+    "deploy_parts": "key",
 }
 """The tables that grow beside the incidents, and what must be another one in each row; of the effects, those about none."""
-NOW = frozenset({"alembic_version", "replicas", "paces", "heartbeats", "slo_states"})
+NOW = frozenset(
+    {"alembic_version", "replicas", "paces", "heartbeats", "slo_states", "deploy_places", "deploy_workloads"}
+)
 """The tables that hold what is, not what was."""
-NUMBERED = frozenset({"alerts", "timeline", "roles", "audit", "refusals", "flags", "silences", "holds"})
+NUMBERED = frozenset({"alerts", "timeline", "roles", "audit", "refusals", "flags", "silences", "holds", "deploys"})
 """The tables whose ``id`` the database gives."""
 FAR = 1_000_000_000
 """More than there are alerts."""
-ELSEWHERE = (("holds", "silence"), ("holds", "incident"), ("silences", "incident"))
+ELSEWHERE = (("holds", "silence"), ("holds", "incident"), ("silences", "incident"), ("deploy_parts", "deploy"))
 """Numbers of what is not copied along."""
 DAY = 86400.0
 AT_ONCE = 100

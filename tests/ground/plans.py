@@ -22,6 +22,8 @@ GROWS = frozenset(
     {
         "alerts",
         "audit",
+        "deploy_parts",
+        "deploys",
         "effects",
         "findings",
         "flaps",
