@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 
 import pytest
+import yaml
 from ground.waiting import until
 from kubernetes import client
 
@@ -13,7 +15,9 @@ from bot.errors import GiveUp, Retry
 from bot.integrations.kubernetes import Gone, KubernetesSettings, ListRef
 from bot.integrations.kubernetes import client as bot_side
 from bot.integrations.kubernetes.client import KubernetesClient
+from handlers.deploys.kinds import Workload
 
+ROOT = Path(__file__).resolve().parents[3]
 DEPLOYMENTS = ListRef("apps/v1", "deployments", "prod")
 MAPS = ListRef("v1", "configmaps", "prod")
 
@@ -112,6 +116,23 @@ def test_a_refusal_says_what_to_do(cluster_with, url, calls):
     with pytest.raises(GiveUp, match="renew the token"):
         stranger.watch(DEPLOYMENTS, "1", seconds=5)
     stranger.close()
+
+
+def test_the_role_that_is_shipped_lets_the_bot_watch_what_it_watches_and_no_secret(cluster, api, api_of, url):
+    cluster.add_token("bots", "system:serviceaccount:release-captain:release-captain")
+    role, binding = yaml.safe_load_all((ROOT / "deploy/kubernetes/watched/role.yaml").read_text())
+    rbac = client.RbacAuthorizationV1Api(api)
+    rbac.create_namespaced_role("prod", role)
+    rbac.create_namespaced_role_binding("prod", binding)
+    mine = KubernetesClient(KubernetesSettings(url=url, timeout=2))
+    mine._api = api_of("bots")
+    for kind in Workload:
+        what = ListRef("apps/v1", kind.value, "prod")
+        mine.watch(what, mine.listing(what).version, seconds=1).cancel()
+    with pytest.raises(GiveUp, match="grant the bot's account"):
+        mine.listing(ListRef("v1", "secrets", "prod"))
+    with pytest.raises(GiveUp, match="grant the bot's account"):
+        mine.listing(ListRef("apps/v1", "deployments", "stage"))
 
 
 def test_a_server_that_fails_is_asked_later(cluster, bot_client):
