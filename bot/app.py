@@ -46,6 +46,7 @@ from handlers.noise import silencing
 from handlers.posts import post_once
 from handlers.rooms import effects as room_effects
 from handlers.runs import effects as run_effects
+from handlers.runs import states as run_states
 from handlers.slo import commands as slo_commands
 from handlers.subjects import PERFORMERS, SUBJECTS, TICKS, lanes
 from handlers.tickets import hear as ticket_hear
@@ -339,7 +340,13 @@ class Captain:
 
     def _purge(self, slot: float) -> None:
         days = self.settings.captain.retention_days
-        gone = retention.purge(self.store, lambda days: self.engine.purge(days=days), now=slot, days=days)
+        gone = retention.purge(
+            self.store,
+            lambda days: self.engine.purge(days=days),
+            now=slot,
+            days=days,
+            run_days=self.settings.runbooks.keep_days,
+        )
         log.info("purged what is older than %g days: %s", days, gone)
 
     def _meter(self, tx: Tx, done: Settled) -> None:
@@ -380,6 +387,8 @@ class Captain:
             now, heard = self.store.clock(c), watchdog_table.states(c, self.settings.watchdogs)
             on = flag_table.not_over(c)
             burns, left, missing = slo_commands.gauges(self.desk, c, time.time())
+            checked = run_states.of(c, self.desk.runbooks)
+        self._measure_runs(checked)
         for gauge in (meter.slo_burn, meter.slo_left, meter.slo_missing):
             gauge.clear()
         for slo, window, burn in burns:
@@ -395,6 +404,19 @@ class Captain:
             meter.watchdog_within.labels(row.name).set(self.settings.watchdogs[row.name].within)
         meter.flags_on.set(len(on))
         meter.flags_overdue.set(sum(flag_table.due(row) < time.time() for row in on))
+
+    def _measure_runs(self, checked: Sequence[Any]) -> None:
+        meter = self.meter
+        for gauge in (meter.check_outcome, meter.run_outcome, meter.run_at, meter.run_took):
+            gauge.clear()
+        for row in checked:
+            where = (row.runbook, row.service, row.environment)
+            if row.name != run_states.WHOLE:
+                meter.check_outcome.labels(*where, row.name, row.outcome).set(1)
+                continue
+            meter.run_outcome.labels(*where, row.outcome).set(1)
+            meter.run_at.labels(*where).set(row.at)
+            meter.run_took.labels(*where).set(row.took_s)
 
 
 def _asked_by(request: Request) -> tuple[int, ...]:

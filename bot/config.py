@@ -34,7 +34,7 @@ class CaptainSettings(BaseModel):
     status_secret: SecretStr | None = Field(
         None, min_length=16, description="signs the links to the status page; without it the page is off"
     )
-    runbooks: str = Field("", description="a folder of runbooks beside the shipped ones")
+    runbooks: str = Field("", description="the older name of runbooks.folder")
     lease: float = Field(
         15.0, ge=2, description="seconds of silence after which another replica takes a process for dead"
     )

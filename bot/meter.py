@@ -102,6 +102,20 @@ class Meter:
         self.slo_missing = Gauge(
             "captain_slo_missing", "1 while an SLO that the bot evaluates cannot be measured.", ["slo"], registry=made
         )
+        where = ["runbook", "service", "environment"]
+        self.check_outcome = Gauge(
+            "captain_check_outcome",
+            "Always 1: what the last run said of a check. All replicas say the same.",
+            [*where, "check", "outcome"],
+            registry=made,
+        )
+        self.run_outcome = Gauge(
+            "captain_run_outcome", "Always 1: the verdict of the last run.", [*where, "outcome"], registry=made
+        )
+        self.run_at = Gauge(
+            "captain_run_timestamp_seconds", "When the last run ended, in UNIX seconds.", where, registry=made
+        )
+        self.run_took = Gauge("captain_run_duration_seconds", "Seconds that the last run took.", where, registry=made)
         self.flags_overdue = Gauge(
             "captain_flags_overdue", "Flags that should be off and are not known to be.", registry=made
         )

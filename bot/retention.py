@@ -16,6 +16,7 @@ from handlers.alerts.journal import JOURNAL
 from handlers.deploys.table import DEPLOYS, PARTS
 from handlers.incidents.table import INCIDENTS, TIMELINE
 from handlers.noise.table import FLAPS, HOLDS, SILENCES
+from handlers.runs.table import OUTCOMES, RUNS
 
 A_TRANSACTION = 500
 """Rows deleted in one transaction: nobody who waits to write waits long."""
@@ -44,10 +45,16 @@ SAID = (
     "silence-end",
     "silence-rest",
     "silence-said",
+    "run-said",
+    "run-chart",
 )
 """Kinds of effects that only said something. What an incident was paged, ticketed and opened with stays with it for good."""
-SHOWN = ("digest-edit", "home", "oncall-look", "update-modal", "silence-shown")
+SHOWN = ("digest-edit", "home", "oncall-look", "update-modal", "silence-shown", "run-post", "run-panel", "run-file")
 """Kinds that only kept something true that is shown."""
+
+
+LOOKED = ("run",)
+"""Kinds that only looked: what they saw is kept by itself."""
 
 
 @dataclass(frozen=True)
@@ -66,21 +73,34 @@ class Purged:
     flaps: int = 0
     deploys: int = 0
     tellings: int = 0
+    runs: int = 0
+    outcomes: int = 0
 
     def __str__(self) -> str:
         return ", ".join(f"{count} {name}" for name, count in asdict(self).items())
 
 
-def purge(store: Store, workflows: Callable[[float], int], *, now: float, days: float, dry: bool = False) -> Purged:
+def purge(
+    store: Store,
+    workflows: Callable[[float], int],
+    *,
+    now: float,
+    days: float,
+    run_days: float = 0.0,
+    dry: bool = False,
+) -> Purged:
     """Delete what is older than ``days`` and settled, or with ``dry`` only count it.
+
+    ``run_days``: days that runs of runbooks and their outcomes are kept; without it as long as the rest.
 
     ``workflows(days)`` does the same with the executor's finished workflows. Kept for good: incidents, the audit chain,
     and the effects that page, open a ticket or post an incident's first message, because their keys are what keeps them
     from being done twice. Kept as long as they are open: everything about an open incident, an alert that still comes
     again, an undecided alert, one that is held, what was given up and may be repaired.
     """
-    before = now - days * 86400
-    counts = {name: _delete(store, table, old, dry=dry) for name, (table, old) in _old(before).items()}
+    before, ran = now - days * 86400, now - (run_days or days) * 86400
+    old = {**_old(before), **_old_runs(ran)}
+    counts = {name: _delete(store, table, gone, dry=dry) for name, (table, gone) in old.items()}
     return Purged(**counts, workflows=workflows(min(days, WORKFLOW_DAYS)))
 
 
@@ -106,7 +126,7 @@ def _old(before: float) -> dict[str, tuple[sa.FromClause, sa.ColumnElement[bool]
         "messages": (
             effects,
             settled
-            & effects.c.kind.in_((*SAID, *SHOWN))
+            & effects.c.kind.in_((*SAID, *SHOWN, *LOOKED))
             & (effects.c.about.is_(None) | (_ended(effects.c.about) < before)),
         ),
         "events": (events, (events.c.at < before) & (_ended(events.c.incident) < before)),
@@ -117,6 +137,15 @@ def _old(before: float) -> dict[str, tuple[sa.FromClause, sa.ColumnElement[bool]
         "tellings": (tellings, tellings.c.told_at < before),
         "flaps": (flaps, flaps.c.over_at < before),
         "silences": (silences, silences.c.open_key.is_(None) & (silences.c.ended_at < before)),
+    }
+
+
+def _old_runs(before: float) -> dict[str, tuple[sa.FromClause, sa.ColumnElement[bool]]]:
+    """As above, of runs and what they found."""
+    runs, outcomes = RUNS(), OUTCOMES()
+    return {
+        "outcomes": (outcomes, outcomes.c.at < before),
+        "runs": (runs, runs.c.ended_at < before),
     }
 
 

@@ -33,6 +33,8 @@ from handlers.flags.kinds import Flag
 from handlers.flags.kinds import misfits as flag_misfits
 from handlers.noise.kinds import Noise, Window
 from handlers.noise.kinds import misfits as noise_misfits
+from handlers.runs.settings import RunbookSettings
+from handlers.runs.settings import misfits as runbook_misfits
 from handlers.slo.kinds import Slo
 from handlers.slo.lint import misfits as slo_misfits
 from handlers.subjects import SUBJECTS
@@ -63,6 +65,7 @@ class Settings(BaseModel):
     maintenance: Mapping[str, Window] = Field(default_factory=dict)
     noise: Noise = Noise()
     deploys: DeploySettings = DeploySettings()
+    runbooks: RunbookSettings = RunbookSettings()
     permissions: Permissions = Permissions()
 
 
@@ -72,10 +75,13 @@ def load(path: Path, environ: Mapping[str, str]) -> tuple[Settings, Mapping[str,
 
     def judge(made: Settings) -> Iterator[tuple[Place, str]]:
         found.update(shipped())
-        if made.captain.runbooks:
-            folder = path.parent / made.captain.runbooks
+        place: Place = ("runbooks", "folder") if made.runbooks.folder else ("captain", "runbooks")
+        if made.runbooks.folder and made.captain.runbooks:
+            yield ("captain", "runbooks"), "and runbooks.folder name a folder each; runbooks.folder alone is enough"
+        elif name := made.runbooks.folder or made.captain.runbooks:
+            folder = path.parent / name
             if not folder.is_dir():
-                yield ("captain", "runbooks"), f"the folder {folder} does not exist"
+                yield place, f"the folder {folder} does not exist"
             else:
                 found.update(load_folder(folder))
         yield from _misfits(made, found)
@@ -107,6 +113,7 @@ def _misfits(made: Settings, runbooks: Mapping[str, Runbook]) -> Iterator[tuple[
     heard = any((made.alertmanager, made.grafana, made.webhooks))
     yield from catalogue_misfits(made.incidents, made.services, runbooks, pager=pager, tracker=tracker)
     yield from slo_misfits(made.slos, made.services, made.incidents, pager=pager, metrics=metrics)
+    yield from runbook_misfits(made.runbooks, made.services, runbooks)
     yield from watchdog_misfits(made.watchdogs, made.services, heard=heard, pages=pager)
 
 
@@ -137,5 +144,6 @@ def desk_of(
         maintenance=settings.maintenance,
         noise=settings.noise,
         deploys=settings.deploys,
+        runbook_settings=settings.runbooks,
         **more,
     )

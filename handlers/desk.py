@@ -21,6 +21,7 @@ from handlers.catalogue import Policy, Service, Watchdog
 from handlers.deploys.kinds import DeploySettings
 from handlers.flags.kinds import Flag
 from handlers.noise.kinds import Noise, Window
+from handlers.runs.settings import RunbookSettings
 from handlers.slo.kinds import Slo
 from runbooks import Runbook
 
@@ -64,4 +65,5 @@ class Desk:
     maintenance: Mapping[str, Window] = field(default_factory=dict)
     noise: Noise = field(default_factory=Noise)
     deploys: DeploySettings = field(default_factory=DeploySettings)
+    runbook_settings: RunbookSettings = field(default_factory=RunbookSettings)
     count_held: Callable[[str], None] = _uncounted

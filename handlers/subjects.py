@@ -33,8 +33,10 @@ from handlers.noise import thread as noise_thread
 from handlers.oncall import commands as oncall_commands
 from handlers.rooms import commands as room_commands
 from handlers.rooms import effects as room_effects
+from handlers.runs import commands as run_commands
 from handlers.runs import effects as run_effects
 from handlers.runs import owing as run_owing
+from handlers.runs import schedule as run_schedule
 from handlers.slo import commands as slo_commands
 from handlers.slo import look as slo_look
 from handlers.slo import meaning as slo_meaning
@@ -55,7 +57,9 @@ SUBJECTS: Mapping[str, Mapping[str, Verb]] = {
         **room_commands.VERBS,
         **noise_thread.VERBS,
         **storm_commands.VERBS,
+        **run_commands.OF_INCIDENTS,
     },
+    "runbook": run_commands.VERBS,
     "flag": flag_commands.VERBS,
     "deploy": deploy_commands.VERBS,
     "maintenance": noise_commands.VERBS,
@@ -121,6 +125,7 @@ TICKS: Sequence[Tick] = (
     Tick("reconcile", "*/3 * * * *", reconcile.tick),
     Tick("slo", slo_look.LINE, slo_look.tick),
     Tick("deploys", deploy_after.LINE, deploy_after.tick),
+    Tick("runs", run_schedule.LINE, run_schedule.tick, lambda desk: bool(desk.runbook_settings.schedules)),
     Tick("flags", flag_care.LINE, flag_care.tick),
     Tick("noise", noise_again.LINE, noise_again.tick, decides=noise_again.busy),
     Tick("marks", sweep.LINE, sweep.tick, lambda desk: desk.outside.chat is not None),

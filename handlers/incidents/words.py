@@ -137,6 +137,8 @@ def _buttons(row: Any, effects: Sequence[Any]) -> Blocks:
         made.append(button("Update", "incident update", ref))
     if status.open and row.source == "alert":
         made.append(button("Silence…", "incident silence", ref))
+    if status.open and any(effect.kind == "checks" for effect in effects):
+        made.append(button("Run checks", "incident checks", ref))
     if table.given_up(effects, open_=status.open):
         made.append(button("Repair", "incident repair", ref))
     return made

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,7 +20,7 @@ from handlers.desk import Desk
 from handlers.incidents import decide
 from handlers.incidents import table as incidents
 from handlers.incidents.table import INCIDENTS
-from handlers.runs import owing, shown, table, words
+from handlers.runs import history, owing, picked, schedule, shown, states, table, words
 from handlers.runs.kinds import of_incident
 from handlers.runs.table import RUNS
 from runbooks import Outcome, Report, Result, Runbook, run
@@ -42,6 +42,8 @@ def performers(desk: Desk) -> list[Performer]:
         Performer(shown.POST, lambda task: shown.post(desk, task)),
         Performer(shown.PANEL, lambda task: shown.panel(desk, task)),
         Performer(shown.FILE, lambda task: shown.file(desk, task)),
+        Performer(schedule.SAID, lambda task: schedule.said(desk, task)),
+        Performer(history.CHART, lambda task: history.chart(desk, task)),
     ]
 
 
@@ -57,7 +59,8 @@ def carry_out(desk: Desk, task: Task) -> Came:
             runbook,
             _parameters(row, runbook),
             looks(desk.outside),
-            deadline_s=desk.policy.checks_deadline,
+            parallel=desk.runbook_settings.parallel,
+            deadline_s=desk.runbook_settings.deadline if row.incident is None else desk.policy.checks_deadline,
             on_result=hand.take,
             cancelled=stop,
         )
@@ -139,7 +142,7 @@ def _begin(desk: Desk, task: Task) -> tuple[Any, Runbook]:
         runbook = desk.runbooks.get(row.runbook)
         if runbook is None:
             raise GiveUp(f"there is no runbook '{row.runbook}'; these there are: {', '.join(desk.runbooks)}")
-        runbook = _picked(runbook, table.only(row))
+        runbook = picked.picked(runbook, table.only(row))
         if row.cancelled_by:
             return None, runbook
         anew = {"began_at": tx.now, "ended_at": None, "took_s": None, "outcome": "", "detail": ""}
@@ -152,22 +155,17 @@ def _begin(desk: Desk, task: Task) -> tuple[Any, Runbook]:
 
 def _write_late(desk: Desk, tx: Tx, task: Task) -> None:
     """Write the row of a run that a release before owed, which kept none."""
-    incident = incidents.by_number(tx.c, task.about or 0)
+    if task.about is None:
+        raise GiveUp("it was so long ago that nothing is known of this run any more; ask for it anew")
+    incident = incidents.by_number(tx.c, task.about)
     if incident is None or incident.service not in desk.services:
         raise GiveUp(f"INC-{task.about} or its service is not there any more, so there is nothing to look at")
     owing.write(desk, tx, task.key, of_incident(desk.services, incident))
 
 
-def _picked(runbook: Runbook, only: Sequence[str]) -> Runbook:
-    return runbook if not only else replace(runbook, checks=[one for one in runbook.checks if one.name in only])
-
-
 def _parameters(row: Any, runbook: Runbook) -> dict[str, str]:
     """What it was asked for with, over what is known of its service."""
-    known = {"service": row.service, "environment": row.environment, "env": row.environment}
-    return {name: value for name, value in known.items() if value and name in runbook.parameters} | table.parameters(
-        row
-    )
+    return picked.of_service(runbook, row.service, row.environment) | table.parameters(row)
 
 
 def _end(desk: Desk, tx: Tx, row: Any, report: Report) -> None:
@@ -186,13 +184,20 @@ def over(desk: Desk, tx: Tx, uid: str, *, outcome: Outcome, detail: str, took_s:
     values |= {"cancelled_by": cancelled_by}
     tx.c.execute(t.update().where(t.c.uid == uid).values(**values))
     row = table.by_uid(tx.c, uid)
+    found = table.results(tx.c, row.id)
+    if states.keeps(row, desk.services):
+        states.keep(tx.c, row, found, now=tx.now)
     if row.incident is not None:
-        _tell_incident(tx, row)
-    shown.ended(desk, tx, uid)
+        _tell_incident(tx, row, found)
+    begin = True
+    if row.schedule is not None:
+        begin, said = schedule.ended(desk, tx, row, found)
+        tx.c.execute(t.update().where(t.c.uid == uid).values(detail=" ".join(part for part in (detail, said) if part)))
+    shown.ended(desk, tx, uid, begin=begin)
 
 
-def _tell_incident(tx: Tx, row: Any) -> None:
-    found, t = table.results(tx.c, row.id), INCIDENTS()
+def _tell_incident(tx: Tx, row: Any, found: Sequence[Result]) -> None:
+    t = INCIDENTS()
     tx.c.execute(t.update().where(t.c.number == row.incident).values(checks=words.short(row, found)))
     said = f"{row.runbook}: {row.outcome}" + (f", cancelled by {row.cancelled_by}" if row.cancelled_by else "")
     actor = decide.ITSELF
@@ -207,10 +212,13 @@ def settled(desk: Desk, tx: Tx, done: Settled) -> None:
     if row is None or row.ended_at is not None:
         return
     t, took = RUNS(), max(0.0, tx.now - (row.began_at or tx.now))
-    values = {"ended_at": tx.now, "outcome": Outcome.ERROR.value, "detail": done.reason, "took_s": took}
-    tx.c.execute(t.update().where(t.c.uid == row.uid).values(turn=t.c.turn + 1, **values))
+    tx.c.execute(t.update().where(t.c.uid == row.uid).values(turn=t.c.turn + 1))
     if row.incident is None:
-        shown.ended(desk, tx, row.uid)
+        over(desk, tx, row.uid, outcome=Outcome.ERROR, detail=done.reason, took_s=took)
+        return
+    # Its panel says why, and that it can be repaired.
+    values = {"ended_at": tx.now, "outcome": Outcome.ERROR.value, "detail": done.reason, "took_s": took}
+    tx.c.execute(t.update().where(t.c.uid == row.uid).values(**values))
 
 
 def cancel(desk: Desk, tx: Tx, row: Any, *, by: str) -> bool:

@@ -42,7 +42,7 @@ def write(desk: Desk, tx: Tx, key: str, wanted: Wanted) -> None:
         "asked_by": wanted.asked_by,
         "asker": wanted.asker,
         "parameters": json.dumps(dict(wanted.parameters), ensure_ascii=False),
-        "only": json.dumps(list(wanted.only), ensure_ascii=False),
+        "confined": json.dumps(list(wanted.only), ensure_ascii=False),
         "service": wanted.service,
         "environment": wanted.environment or (service.environment if service else ""),
         "channel": wanted.channel,

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from bot.effects import EFFECTS, Effect, Outcome, Task, Tx
 from bot.errors import GiveUp
-from bot.integrations.slack import Edit, Post
+from bot.integrations.slack import Declined, Edit, Post
 from handlers import panels
 from handlers.buckets import EDITS, posts
 from handlers.desk import Desk
@@ -18,6 +18,7 @@ from handlers.incidents import decide
 from handlers.incidents import table as incidents
 from handlers.posts import chat_of, post_once, upload_once
 from handlers.runs import table, words
+from handlers.runs.kinds import Trigger
 from handlers.runs.owing import key_of, uid_in
 from handlers.runs.table import RUNS
 from runbooks import Result
@@ -42,9 +43,9 @@ def show(desk: Desk, tx: Tx, uid: str, *, begin: bool = True) -> None:
         tx.owe(Effect(key, PANEL, "slack", None, urgency=7, after=row.shown_by, delay=pause, bucket=EDITS))
 
 
-def ended(desk: Desk, tx: Tx, uid: str) -> None:
-    """Owe what is shown of a run that has ended."""
-    show(desk, tx, uid)
+def ended(desk: Desk, tx: Tx, uid: str, *, begin: bool = True) -> None:
+    """Owe what is shown of a run that has ended. ``begin``: as above."""
+    show(desk, tx, uid, begin=begin)
     row = table.by_uid(tx.c, uid)
     if row.shown_by and not words.holds(table.results(tx.c, row.id)):
         key = key_of(uid, f"file:{row.turn}")
@@ -72,7 +73,13 @@ def post(desk: Desk, task: Task) -> Outcome:
     """Post a run's message, as it is true now."""
     row, found = _run(desk, task)
     text, blocks = words.message(row, found, desk.runbooks.get(row.runbook))
-    posted = post_once(desk, task, Post(row.channel, text, blocks, row.thread or None, task.key))
+    try:
+        posted = post_once(desk, task, Post(row.channel, text, blocks, row.thread or None, task.key))
+    except Declined as no:
+        if not no.lost or row.trigger != Trigger.PERSON.value or not row.asker:
+            raise
+        # Asked for where the bot is not: who asked hears of it alone.
+        posted = post_once(desk, task, Post(row.asker, text, blocks, None, task.key))
 
     where = {"said_in": posted.channel, "ts": posted.ts}
 

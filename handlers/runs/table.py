@@ -14,7 +14,7 @@ from runbooks import Outcome, Result, Severity
 
 
 class RunRow(SQLModel, table=True):
-    """One run. Times are UNIX seconds; ``parameters`` (a mapping) and ``only`` (a list) are JSON without secrets.
+    """One run. Times are UNIX seconds; ``parameters`` (a mapping) and ``confined`` (a list: to which checks and tags) are JSON without secrets.
 
     ``turn`` counts who has it in hand: whoever has an older number runs for nobody any more. ``checks``: how many it has.
     ``outcome`` is empty until it has ended. ``shown_by``: the key of the effect that posts its message, in ``said_in``
@@ -31,7 +31,7 @@ class RunRow(SQLModel, table=True):
     asked_by: str = ""
     asker: str = ""
     parameters: str = "{}"
-    only: str = "[]"
+    confined: str = "[]"
     service: str = ""
     environment: str = ""
     channel: str = ""
@@ -104,14 +104,18 @@ class StateRow(SQLModel, table=True):
 
 
 class ScheduleRow(SQLModel, table=True):
-    """How far a schedule is: its slots ``until`` (UNIX s) are seen to; what its last run said, and ``since`` when."""
+    """How far a schedule is: its slots ``until`` (UNIX s) are seen to.
+
+    ``failing``: how its last run failed, empty when it passed; ``since`` when its runs fail, and ``said_at`` when that was said.
+    """
 
     __tablename__ = "schedules"
 
     name: str = Field(primary_key=True)
     until: float
-    outcome: str = ""
+    failing: str = ""
     since: float | None = None
+    said_at: float | None = None
 
 
 def RUNS() -> sa.Table:  # noqa: N802 - it is the table
@@ -227,5 +231,5 @@ def parameters(row: Any) -> dict[str, str]:
 
 def only(row: Any) -> list[str]:
     """The checks and tags it was confined to."""
-    named: list[str] = json.loads(row.only)
+    named: list[str] = json.loads(row.confined)
     return named

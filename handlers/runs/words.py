@@ -77,7 +77,7 @@ def who(row: Any, *, plain: bool = False) -> str:
 def again(row: Any) -> str:
     """What ``runbook run`` has to be told to run it again."""
     given = [f"{name}={value}" for name, value in json.loads(row.parameters).items()]
-    only = [part for name in json.loads(row.only) for part in ("--only", name)]
+    only = [part for name in json.loads(row.confined) for part in ("--only", name)]
     return shlex.join([row.runbook, *given, *only])
 
 
@@ -89,7 +89,7 @@ def _going(row: Any, found: Sequence[Result], runbook: Runbook | None) -> tuple[
     head = f"*{text}*" + (f", {bad} not passed" if bad else "") + f"\n`{bar}`"
     seen = {one.name for one in found}
     lines = [_line(one) for one in found]
-    if runbook is not None and not json.loads(row.only):
+    if runbook is not None and not json.loads(row.confined):
         lines += [f"· {escape(check.name)}" for check in runbook.checks if check.name not in seen]
     since = f" · since {_instant(row.began_at)}" if row.began_at else ""
     waits = "" if row.began_at else " · it waits for its turn"

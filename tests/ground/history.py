@@ -33,17 +33,30 @@ BESIDE: Mapping[str, str] = {
     "holds": "alert",
     "deploys": "uid",
     "deploy_parts": "key",
+    "runs": "uid",
+    "outcomes": "run",
 }
 """The tables that grow beside the incidents, and what must be another one in each row; of the effects, those about none."""
 NOW = frozenset(
-    {"alembic_version", "replicas", "paces", "heartbeats", "slo_states", "deploy_places", "deploy_workloads"}
-)
+    {
+        "alembic_version", "replicas", "paces", "heartbeats", "slo_states", "check_states", "schedules", "deploy_places",
+        "deploy_workloads",
+    }
+)  # fmt: skip
 """The tables that hold what is, not what was."""
-NUMBERED = frozenset({"alerts", "timeline", "roles", "audit", "refusals", "flags", "silences", "holds", "deploys"})
+NUMBERED = frozenset(
+    {"alerts", "timeline", "roles", "audit", "refusals", "flags", "silences", "holds", "runs", "outcomes", "deploys"}
+)
 """The tables whose ``id`` the database gives."""
 FAR = 1_000_000_000
 """More than there are alerts."""
-ELSEWHERE = (("holds", "silence"), ("holds", "incident"), ("silences", "incident"), ("deploy_parts", "deploy"))
+ELSEWHERE = (
+    ("holds", "silence"),
+    ("holds", "incident"),
+    ("silences", "incident"),
+    ("runs", "incident"),
+    ("deploy_parts", "deploy"),
+)
 """Numbers of what is not copied along."""
 DAY = 86400.0
 AT_ONCE = 100
@@ -182,6 +195,8 @@ def _line(table: str, row: Mapping[str, Any], one: Mapping[str, Any] | None, *, 
         values |= {"over_at": values["over_at"] or values["last_at"]}
     if table == "holds":
         values |= {"over_at": values["over_at"] or values["since"]}
+    if table == "runs":
+        values |= {"ended_at": values["ended_at"] or values["asked_at"]}
     for i, (name, value) in enumerate(values.items()):
         change = _change(table, name, value, one)
         if change is not None:
@@ -191,8 +206,9 @@ def _line(table: str, row: Mapping[str, Any], one: Mapping[str, Any] | None, *, 
 
 def _change(table: str, name: str, value: Any, one: Mapping[str, Any] | None) -> Change | None:
     """How a value becomes another one in a copy; None where it stays."""
-    if table == "effects" and one is not None and name in ("key", "after") and value and one["uid"] not in value:
-        return lambda old, copy: f"{old}/{copy.uid}"  # of a silence, which has a uid of its own
+    foreign = one is not None and name in ("key", "after") and value and one["uid"] not in value
+    if (table == "effects" and foreign) or (table, name) == ("runs", "key"):
+        return lambda old, copy: f"{old}/{copy.uid}"  # of a silence or a run, which have uids of their own
     own = _own(table, name, one)
     if own is not None or not value or isinstance(value, bool):
         return own
@@ -215,7 +231,9 @@ def _own(table: str, name: str, one: Mapping[str, Any] | None) -> Change | None:
         # Nobody looks for the alert of a hold that is over; its number is as good as any.
         return lambda old, copy: f"{old[:-16]}{copy.uid}" if isinstance(old, str) else FAR + copy.number
     if one is None:
-        return (lambda _old, copy: FAR + copy.number) if (table, name) in ELSEWHERE else None
+        return (
+            (lambda old, copy: FAR + copy.number if old is not None else None) if (table, name) in ELSEWHERE else None
+        )
     if OF_AN_INCIDENT[table] == name:
         return lambda _old, copy: copy.number
     if table == "incidents" and name in ("key", "open_key") and one["open_key"] is not None:

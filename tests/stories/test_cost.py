@@ -30,7 +30,7 @@ BOUNDED = frozenset(
     {
         "ix_alerts_undecided", "ix_deploys_running", "ix_effects_due", "ix_effects_left", "ix_effects_waiting", "ix_flags_on", "ix_flaps_now", "ix_holds_behind",
         "ix_holds_still",
-        "ix_inbox_undone", "ix_incidents_open", "ix_incidents_open_of", "ix_silences_on",
+        "ix_inbox_undone", "ix_incidents_open", "ix_incidents_open_of", "ix_runs_going", "ix_silences_on",
     }
 )  # fmt: skip
 """Indexes that hold what is not over, and so may be read from end to end."""
@@ -42,6 +42,7 @@ LIMITED = {
 """What SQLite calls a scan and ends after a few rows."""
 OF_A_WINDOW = {
     "handlers/incidents/stats.py lives": "the incidents of a period, which is what was asked for",
+    "handlers/runs/history.py read": "the outcomes of thirty days, which is what was asked for",
     "handlers/why/find.py named": "the newest so many alerts and refusals, to be searched for a name",
 }
 """What may read more where there was more, up to an end of its own."""
@@ -63,6 +64,8 @@ HOT = {
     "handlers/incidents/table.py open_incidents", "handlers/incidents/table.py open_of",
     "handlers/incidents/table.py take_key", "handlers/panels.py mark", "handlers/timeline/marks.py _lives_here",
     "handlers/timeline/sweep.py _lately",
+    "handlers/runs/table.py by_key", "handlers/runs/table.py by_uid", "handlers/runs/table.py going",
+    "handlers/runs/table.py locked", "handlers/runs/table.py results", "handlers/runs/table.py wipe",
 }  # fmt: skip
 """What the story must have gone past, or it would say nothing about it."""
 
@@ -101,6 +104,8 @@ def busy(town: Town, database: str) -> Town:
     town.config["incidents"]["digest"] = "#general"
     town.has_a_flag()
     town.config["slos"] = {"a": SLO}
+    often = {"runbook": "docs-api", "cron": "* * * * *", "service": "docs-api"}
+    town.config["runbooks"] = {"schedules": {"often": often}}
     return town
 
 
@@ -134,7 +139,8 @@ def a_day(town: Town, bot: Bot, body: dict[str, Any]) -> None:
         "deploy list", "deploy list docs-api", "deploy show D-1", "deploy note gateway 2.0.0", "incident list --all", "incident show INC-1", "incident ack INC-1", "incident stats", "incident repair",
         "incident update half --of INC-1", "incident role lead me INC-1", "incident reconcile", "why INC-1", "why docs-api",
         "slo", "slo docs-api", "oncall", "flag on gateway-bypass it burns --for 10m", "flag list", "incident open sev2 docs-api by hand",
-        "incident severity sev1 INC-2", "incident mitigate INC-1",
+        "incident severity sev1 INC-2", "incident mitigate INC-1", "runbook run docs-api service=docs-api", "runbook list",
+        "incident checks INC-1", "runbook show 1", "runbook show docs-api", "runbook history docs-api",
     ):  # fmt: skip
         assert "error" not in bot.ask(line), line
     town.slack.open_home(alice)

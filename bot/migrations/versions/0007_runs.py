@@ -20,7 +20,7 @@ def upgrade() -> None:
         sa.Column("asked_by", sa.String, nullable=False, server_default=""),
         sa.Column("asker", sa.String, nullable=False, server_default=""),
         sa.Column("parameters", sa.String, nullable=False, server_default="{}"),
-        sa.Column("only", sa.String, nullable=False, server_default="[]"),
+        sa.Column("confined", sa.String, nullable=False, server_default="[]"),
         sa.Column("service", sa.String, nullable=False, server_default=""),
         sa.Column("environment", sa.String, nullable=False, server_default=""),
         sa.Column("channel", sa.String, nullable=False, server_default=""),
@@ -92,11 +92,12 @@ def upgrade() -> None:
         sa.Column("took_s", sa.Float, nullable=False),
         sa.Column("run", sa.Integer, nullable=False),
     )
-    # Up to when each schedule's slots were seen to, and what its last run said.
+    # Up to when each schedule's slots were seen to, and since when how its runs fail.
     op.create_table(
         "schedules",
         sa.Column("name", sa.String, primary_key=True),
         sa.Column("until", sa.Float, nullable=False),
-        sa.Column("outcome", sa.String, nullable=False, server_default=""),
+        sa.Column("failing", sa.String, nullable=False, server_default=""),
         sa.Column("since", sa.Float),
+        sa.Column("said_at", sa.Float),
     )
