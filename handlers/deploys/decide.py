@@ -22,6 +22,8 @@ ROOT, PANEL, AFTER = "deploy-root", "deploy-panel", "deploy-after"
 LANE = "reminders"
 """Where it is decided that the checks begin; nobody outside is asked for it."""
 ACTOR = "Release Captain"
+OUTRUN_S = 86400.0
+"""Seconds for which a deploy that has no end is looked for when a newer one of the same place is done."""
 
 
 def hear(desk: Desk, told: Told, *, now: float, asker: Asker | None = None) -> tuple[Any, str]:
@@ -38,6 +40,8 @@ def hear(desk: Desk, told: Told, *, now: float, asker: Asker | None = None) -> t
 
 def take(desk: Desk, tx: Tx, told: Told) -> tuple[Any, str]:
     """Take one telling: it begins a deploy, moves one, or is known already. (the deploy's row, what came of it)."""
+    if told.service not in desk.services:
+        return None, words.NOBODYS  # it was, when this was taken
     where = table.place(tx.c, told.service, told.environment)  # held from here on: one telling of a place at a time
     part = table.part(tx.c, told.key)
     if part is None:
@@ -72,6 +76,15 @@ def replaced(desk: Desk, tx: Tx, key: str, why: str) -> None:
     row = table.by_id(tx.c, part.deploy)
     if row is not None:
         _move(desk, tx, row, {"why": why, "ended_at": tx.now})
+
+
+def _outrun(desk: Desk, tx: Tx, row: Any) -> None:
+    """Those that began before this one, which is done, and of whose end nobody has told will never end."""
+    older = table.lately(tx.c, row.service, since=row.at - OUTRUN_S, environment=row.environment)
+    for one in older:
+        if one.id < row.id and one.status == Status.STARTED.value:
+            for part in table.parts(tx.c, one.id):
+                replaced(desk, tx, part.key, f"{row.version} is there instead")
 
 
 def _of_others(tx: Tx, told: Told) -> Any:
@@ -124,10 +137,10 @@ def _settle(desk: Desk, tx: Tx, row: Any, told: Told, *, begun: bool = False) ->
         values["ended_at"] = told.at if row.ended_at is None else max(row.ended_at, told.at)
     if told.status == Status.FAILED.value and told.why:
         values["why"] = told.why
-    return _move(desk, tx, row, values)
+    return _move(desk, tx, row, values, begun=begun)
 
 
-def _move(desk: Desk, tx: Tx, row: Any, values: Mapping[str, Any]) -> Any:
+def _move(desk: Desk, tx: Tx, row: Any, values: Mapping[str, Any], *, begun: bool = False) -> Any:
     said = [(part.source, part.status) for part in table.parts(tx.c, row.id)]
     status = rules.overall(said) if said else Status(row.status)
     values = {**values, "status": status.value}
@@ -137,10 +150,12 @@ def _move(desk: Desk, tx: Tx, row: Any, values: Mapping[str, Any]) -> Any:
     row = table.change(tx.c, row.id, values)
     if moved and status is Status.SUCCEEDED:
         table.runs(tx.c, row.service, row.environment, row.version, row.id)
+        _outrun(desk, tx, row)
         row = _check(desk, tx, row)
     if moved and status in FINAL:
         _timeline(desk, tx, row, words.ended(row))
-    show(desk, tx, row)
+    if not begun:  # its message is still to be posted, as it then is
+        show(desk, tx, row)
     return row
 
 

@@ -82,18 +82,20 @@ def _news(row: Any, seen: Rollout) -> bool:
 def _remember(desk: Desk, place: str, seen: Rollout, service: str, environment: str, *, now: float) -> None:
     """What was there before anybody looked is no deploy."""
     with desk.store.write() as c:
+        where = table.place(c, service, environment)
         table.write_workload(
             c, place, _shown(seen, now, {"now": dict(seen.images), "before": {}}) | {"state": Stage.COMPLETE.value}
         )
-        where = table.place(c, service, environment)
         if not where.version:
             table.runs(c, service, environment, _version(seen, {}), None)
 
 
 def _tell(desk: Desk, tx: Tx, whose: tuple[str, Workload, str], seen: Rollout, *, listed: bool) -> bool:
     """Write down what is shown now, and tell of it as of a deploy."""
-    namespace, kind, _ = whose
+    namespace, kind, service = whose
     place = f"{namespace}/{kind}/{seen.name}"
+    # What is deployed to a place is always taken before the rows of its deploys: two transactions never wait for one another.
+    table.place(tx.c, service, desk.deploys.environment(namespace))
     row = table.workload(tx.c, place, keep=True)
     if row is not None and not _news(row, seen):
         return False  # another replica was first

@@ -15,9 +15,9 @@ MOST = 3
 
 
 def lines(c: Connection, row: Any, *, since: float, now: float) -> list[str]:
-    """The deploys of an incident's service and environment since then (UNIX s), a line each, the newest first; mrkdwn."""
-    found = table.lately(c, row.service, since=since, environment=row.environment, limit=MOST)
-    return words.recent(found, now)
+    """The deploys of an incident's service since then (UNIX s), a line each, the newest first; mrkdwn."""
+    found = table.lately(c, row.service, since=since, limit=MOST)
+    return words.recent(found, row.environment, now)
 
 
 def blocks(c: Connection, row: Any, *, now: float) -> Blocks:

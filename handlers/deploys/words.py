@@ -21,6 +21,7 @@ BEGUN, JOINED, MOVED, MORE, KNOWN = (
     "known already",
 )
 FORGOTTEN = "it is too old to be remembered"
+NOBODYS = "its service is no longer in captain.yml"
 OWED, RUNNING, UNDONE = "owed", "running", "undone: "
 """What stands for a verdict before there is one, and before the reason why there will be none."""
 MOST_FOUND = 8
@@ -82,11 +83,11 @@ def _state(row: Any) -> str:
     again = bool(row.before) and row.before == row.version
     match Status(row.status):
         case Status.STARTED:
-            return "is being rolled back" if row.back else "is being restarted" if again else "is being rolled out"
-        case Status.SUCCEEDED:
             return (
-                "was rolled back" if row.back else "was restarted, with the same version," if again else "was deployed"
+                "is being rolled back" if row.back else "is being rolled out again" if again else "is being rolled out"
             )
+        case Status.SUCCEEDED:
+            return "was rolled back" if row.back else "was deployed again" if again else "was deployed"
         case Status.FAILED:
             return "*failed to deploy*"
         case Status.REPLACED:
@@ -204,18 +205,19 @@ def _teller(origin: str) -> str:
 # ---- below an incident -------------------------------------------------------------------------------------------------
 
 
-def recent(rows: Sequence[Any], now: float) -> list[str]:
-    """What was deployed to the service lately, a line each, mrkdwn."""
-    return [f"*Deploy:* {brief(row, now)}." for row in rows]
+def recent(rows: Sequence[Any], environment: str, now: float) -> list[str]:
+    """What was deployed to the service lately, a line each, mrkdwn; ``environment``: what needs no mention."""
+    return [f"*Deploy:* {brief(row, environment, now)}." for row in rows]
 
 
-def brief(row: Any, now: float) -> str:
+def brief(row: Any, environment: str, now: float) -> str:
     """``1.4.2 → 1.4.3 was deployed 12 min ago by alice (D-7)``."""
+    where = "" if row.environment == environment else f" in {escape(row.environment)}"
     at = row.ended_at or row.started_at or row.at
     link = f"<{escape(row.url)}|D-{row.id}>" if row.url else f"D-{row.id}"
     by = f" by {escape(row.by_name)}" if row.by_name else ""
     checked = f", its checks {row.verdict}" if row.verdict in tuple(Outcome) else ""
-    return f"{_from_to(row)} {_state(row).replace('*', '').rstrip(',')} {ago(at, now)}{by} ({link}){checked}"
+    return f"{_from_to(row)} {_state(row).replace('*', '').rstrip(',')}{where} {ago(at, now)}{by} ({link}){checked}"
 
 
 def began(row: Any) -> str:

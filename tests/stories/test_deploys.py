@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import sqlite3
 import time
 from typing import Any
 
@@ -118,6 +119,34 @@ def test_who_has_not_the_secret_or_names_no_service_is_told_so_and_nothing_is_ke
             400 <= requests.post(f"{bot.url}/webhooks/deploy", data=body, headers=headers, timeout=10).status_code < 500
         )
     assert bot.ask("deploy list")["data"] == []
+
+
+def test_a_deploy_that_cannot_be_written_down_is_not_taken_and_is_one_when_it_is_sent_again(town: Town):
+    bot = town.start()
+    other = sqlite3.connect(town.folder / "bot.db", isolation_level=None)
+    other.execute("begin immediate")  # nobody else can write
+    try:
+        assert bot.deploy().status_code == 503
+    finally:
+        other.rollback()
+        other.close()
+    assert bot.deploy().status_code == 202
+    until(lambda: len(said(town)) == 1)
+    assert len(bot.ask("deploy list")["data"]) == 1
+
+
+def test_a_deploy_without_an_end_has_one_when_a_newer_one_is_done_and_old_news_is_only_remembered(town: Town):
+    bot = town.start()
+    bot.deploy(status="started", version="1.4.3")
+    until(lambda: said(town))
+    bot.deploy(status="succeeded", version="1.4.4", id="run-2")
+    until(lambda: "was replaced by a newer one" in town.shown(said(town)[0]))
+    before = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 86400))
+    bot.deploy(version="1.4.1", id="run-0", at=before)
+    until(lambda: len(bot.ask("deploy list")["data"]) == 3)
+    assert len(said(town)) == 2
+    assert [one["version"] for one in bot.ask("deploy list")["data"]] == ["1.4.4", "1.4.3", "1.4.1"]
+    until(lambda: len(runs(bot)) == 1)
 
 
 def test_github_signs_what_it_tells_and_its_ping_is_answered(town: Town):
