@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
 from threading import Event
 from typing import Any
 
@@ -16,10 +17,16 @@ from runbooks.verdict import Finding
 
 @dataclass(frozen=True)
 class Looks:
-    """The clients a check may look with; None for what is not configured."""
+    """The clients a check may look with; None for what is not configured.
+
+    ``pings``: what a system of that name answers when it is asked for nothing else; only those that are configured.
+    ``allow``: networks that may be looked at although they are link-local or a cloud's metadata.
+    """
 
     metrics: Metrics | None = None
     cluster: Cluster | None = None
+    pings: Mapping[str, Callable[[], str]] = field(default_factory=dict)
+    allow: tuple[IPv4Network | IPv6Network, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,7 @@ class Shape(StrEnum):
     NUMBER = "a number"
     FLAG = "true or false"
     TEXTS = "a mapping of texts"
+    LIST = "a text or a list of texts"
     VALUES = "a mapping"
     STATUSES = "a status or a list of them"
     LINE = "a shell line or a list of words"
@@ -61,13 +69,14 @@ class Filling(StrEnum):
 
 @dataclass(frozen=True)
 class Field:
-    """One field of a kind. ``secret``: its values may be references such as env:NAME."""
+    """One field of a kind. ``secret``: its values may be references such as env:NAME. ``about``: what it means."""
 
     shape: Shape
     required: bool = False
     filling: Filling = Filling.PLAIN
     secret: bool = False
     choices: tuple[str, ...] = ()
+    about: str = ""
 
 
 def nothing_to_say(_spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -75,18 +84,25 @@ def nothing_to_say(_spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield from ()
 
 
+def _nothing_asked(_spec: Mapping[str, Any]) -> str:
+    """The ``asks`` of a kind that says nothing of what it looks with."""
+    return ""
+
+
 @dataclass(frozen=True)
 class Kind:
     """``look`` may raise bot.errors.Retry, GiveUp or ValueError, all of which mean that it could not look.
 
     ``judge`` yields (field, sentence) for what is wrong with fields that are each right alone. ``keeps_time``: it ends
-    at the timeout by itself and says what that means; others wait on a client with a timeout of its own.
+    at the timeout by itself and says what that means; others wait on a client with a timeout of its own. ``asks`` says
+    what is looked with (a query, an address, an argv) for fields with their parameters filled in; secrets as references.
     """
 
     fields: Mapping[str, Field]
     look: Callable[[Ask], Finding]
     judge: Callable[[Mapping[str, Any]], Iterator[tuple[str, str]]] = nothing_to_say
     keeps_time: bool = False
+    asks: Callable[[Mapping[str, Any]], str] = _nothing_asked
 
 
 def fitted(field: Field, value: Any) -> Any:
@@ -94,7 +110,7 @@ def fitted(field: Field, value: Any) -> Any:
     wrong = ValueError(f"must be {field.shape.value}, not {value!r}")
     match field.shape:
         case Shape.TEXT:
-            fits = isinstance(value, str | int | float) and not isinstance(value, bool)
+            fits = _is_text(value)
             made: Any = str(value)
         case Shape.NUMBER:
             made, fits = _number(value), True
@@ -106,8 +122,11 @@ def fitted(field: Field, value: Any) -> Any:
         case Shape.TEXTS:
             fits = isinstance(value, dict) and not any(isinstance(v, dict | list) for v in value.values())
             made = {str(k): "" if v is None else str(v) for k, v in value.items()} if fits else {}
-        case Shape.VALUES:
-            fits, made = isinstance(value, dict), value
+        case Shape.LIST:
+            made = [str(one) for one in (value if isinstance(value, list) else [value]) if _is_text(one)]
+            fits = bool(made) and len(made) == (len(value) if isinstance(value, list) else 1)
+        case Shape.VALUES | Shape.ANY:
+            fits, made = field.shape is Shape.ANY or isinstance(value, dict), value
         case Shape.STATUSES:
             listed = value if isinstance(value, list) else [value]
             made = [_status(one) for one in listed]
@@ -116,13 +135,15 @@ def fitted(field: Field, value: Any) -> Any:
             words = isinstance(value, list) and bool(value) and not any(isinstance(w, dict | list) for w in value)
             fits = words or (isinstance(value, str) and bool(value.strip()))
             made = [str(w) for w in value] if words else value
-        case Shape.ANY:
-            fits, made = True, value
     if not fits:
         raise wrong
     if field.choices and made not in field.choices:
         raise ValueError(f"must be one of {', '.join(field.choices)}, not {value!r}")
     return made
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
 
 
 def _number(value: Any) -> float | None:

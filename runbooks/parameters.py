@@ -98,7 +98,7 @@ def _promql_quote(text: str, at: int) -> str:
 
 def _for_shell(text: str, at: int, name: str) -> str:
     """The value itself never becomes part of the line: a quoted variable does, which no shell reads as code."""
-    quoted = _shell_quote(text, at)
+    quoted = shell_quote(text, at)
     if quoted == "'":
         raise ValueError(
             f"the parameter {name} stands within single quotes, where a shell fills in nothing; use double quotes"
@@ -107,7 +107,7 @@ def _for_shell(text: str, at: int, name: str) -> str:
     return variable if quoted == '"' else f'"{variable}"'
 
 
-def _shell_quote(text: str, at: int) -> str:
+def shell_quote(text: str, at: int) -> str:
     """The quote a place in a shell line is within; a $( ) starts afresh."""
     stack = [""]
     place = 0

@@ -4,87 +4,51 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from bot.errors import ConfigError
 from bot.yaml_lines import Document, Place
-from runbooks.document import nearest, read
-from runbooks.kind import Field, Filling, Kind, Shape, fitted
-from runbooks.kinds import KINDS
-from runbooks.parameters import NAME, filled, references
-from runbooks.secret_refs import is_reference
-from runbooks.verdict import Severity
+from runbooks import rows
+from runbooks.book import BETWEEN, Check, Parameter, Runbook, Scope, misfit
+from runbooks.document import nearest, read, shown
+from runbooks.kind import Filling
+from runbooks.parameters import NAME, references
+from runbooks.rows import cycle
 
-TIMEOUT_S = 5.0
-MAX_TIMEOUT_S = 600.0
-MAX_RETRIES = 20
+__all__ = ["Check", "Runbook", "cycle", "load", "load_folder", "shipped"]
 
-_TOP = ("name", "title", "owners", "links", "parameters", "checks")
-_COMMON = ("name", "kind", "hint", "severity", "timeout", "retries", "retry_delay", "needs")
-_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+MAX_DEADLINE_S = 3600.0
+MAX_PARALLEL = 64
+MAX_USES_DEPTH = 5
+"""How many runbooks deep a check may come from."""
+_MAX_TRAIL = 50
+_MAX_FILES = 1000
 
-
-@dataclass(frozen=True)
-class Check:
-    """One check as written. ``timeout`` (s) is for one attempt; ``needs`` names checks that must PASS before it looks."""
-
-    name: str
-    kind: str
-    spec: Mapping[str, Any]
-    hint: str = ""
-    severity: Severity = Severity.BLOCKING
-    timeout: float = TIMEOUT_S
-    retries: int = 0
-    retry_delay: float = 1.0
-    needs: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Runbook:
-    """A runbook. ``parameters``: name to default, None for one that must be given; ``links``: text to address."""
-
-    name: str
-    title: str
-    checks: Sequence[Check]
-    parameters: Mapping[str, str | None]
-    owners: Sequence[str] = ()
-    links: Mapping[str, str] | None = None
-    path: Path | None = None
+TOP = (
+    "name", "title", "owners", "links", "tags", "parameters", "env", "defaults", "deadline", "parallel", "checks",
+)  # fmt: skip
+PARAMETER = ("description", "default", "required", "choices")
+FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 def load(path: Path) -> Runbook:
-    """The runbook in a file. Raises ConfigError with every mistake found, a line each."""
-    document = read(path)
-    if not isinstance(document.values, dict):
-        raise ConfigError(f"{path}:1: a runbook is a mapping with at least checks:")
-    for key in document.values.keys() - set(_TOP):
-        document.wrong((key,), f"a runbook has no field '{key}'{nearest(key, _TOP)}")
-    parameters = _parameters(document)
-    checks = _checks(document, parameters)
-    name = document.values.get("name", path.stem)
-    if not isinstance(name, str) or not _FILE_NAME.fullmatch(name):
-        document.wrong(("name",), f"name must be letters, digits, '-', '_' or '.', not {name!r}")
-    title = document.values.get("title", name)
-    if not isinstance(title, str):
-        document.wrong(("title",), f"title must be text, not {title!r}")
-    owners, links = document.values.get("owners") or [], document.values.get("links") or {}
-    if not isinstance(owners, list) or not all(isinstance(owner, str) for owner in owners):
-        document.wrong(("owners",), "owners must be a list of names")
-    if not isinstance(links, dict) or not all(isinstance(link, str) for link in links.values()):
-        document.wrong(("links",), "links must be a mapping from text to address")
-    document.settle()
-    return Runbook(str(name), str(title), tuple(checks), parameters, tuple(owners), links, path)
+    """The runbook in a file, with the checks of the runbooks it uses. Raises ConfigError with every mistake, a line each.
+
+    ``uses:`` names a runbook of the same folder or, if that has none of the name, a shipped one.
+    """
+    return _Library(path.parent).load(path)
 
 
 def load_folder(folder: Path) -> dict[str, Runbook]:
     """Every runbook (``*.yml``, ``*.yaml``) of a folder by its name. Raises ConfigError with the mistakes of all files."""
+    library = _Library(folder)
     found: dict[str, Runbook] = {}
     problems: list[str] = []
-    for path in sorted([*folder.glob("*.yml"), *folder.glob("*.yaml")]):
+    for path in _files(folder):
         try:
-            runbook = load(path)
+            runbook = library.load(path)
         except ConfigError as problem:
             problems.append(str(problem))
             continue
@@ -98,23 +62,207 @@ def load_folder(folder: Path) -> dict[str, Runbook]:
 
 def shipped() -> dict[str, Runbook]:
     """The runbooks that come with the product, by name."""
-    return load_folder(Path(__file__).parent)
+    return load_folder(_shipped())
 
 
-def _parameters(document: Document) -> dict[str, str | None]:
+def _shipped() -> Path:
+    return Path(__file__).parent
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted([*folder.glob("*.yml"), *folder.glob("*.yaml")])
+
+
+@dataclass
+class _Library:
+    """The runbooks of a folder, read when they are wanted; ``trail`` is what is being read, and the line that wanted the next."""
+
+    folder: Path
+    documents: dict[Path, Document] = field(default_factory=dict)
+    read: dict[Path, Runbook | ConfigError] = field(default_factory=dict)
+    trail: dict[Path, int] = field(default_factory=dict)
+    names: dict[Path, dict[str, Path]] = field(default_factory=dict)
+
+    def load(self, path: Path) -> Runbook:
+        if path not in self.read:
+            self.trail[path] = 1
+            try:
+                self.read[path] = self._load(path)
+            except ConfigError as problem:
+                self.read[path] = problem
+            finally:
+                del self.trail[path]
+        found = self.read[path]
+        if isinstance(found, ConfigError):
+            raise found
+        return found
+
+    def _load(self, path: Path) -> Runbook:
+        document = self._document(path)
+        if not isinstance(document.values, dict):
+            raise ConfigError(f"{path}:1: a runbook is a mapping with at least checks:")
+        given = document.values
+        for key in given.keys() - set(TOP):
+            document.wrong((key,), f"a runbook has no field '{key[:80]}'{nearest(key, TOP)}")
+        parameters = _parameters(document)
+        tags = rows.tags_of(document, ("tags",), given.get("tags"))
+        head = rows.Head(parameters, tags, rows.defaults(document, given.get("defaults"), parameters))
+        env = rows.environment(document, given.get("env"), parameters)
+
+        def embed(place: Place, row: Mapping[str, Any], name: str) -> Sequence[Check]:
+            return self._embedded(document, place, row, name, parameters)
+
+        checks = rows.checks(document, head, embed)
+        name, title, owners, links = _heading(document, path)
+        runbook = Runbook(
+            name=name,
+            title=title,
+            checks=tuple(checks),
+            parameters={name: one.default for name, one in parameters.items()},
+            owners=owners,
+            links=links,
+            path=path,
+            tags=tags,
+            declared=parameters,
+            env=env,
+            deadline_s=_number(document, "deadline", 0.1, MAX_DEADLINE_S, whole=False),
+            parallel=None if (n := _number(document, "parallel", 1, MAX_PARALLEL, whole=True)) is None else int(n),
+        )
+        document.settle()
+        return runbook
+
+    def _document(self, path: Path) -> Document:
+        if path not in self.documents:
+            self.documents[path] = read(path)
+        return self.documents[path]
+
+    def _embedded(
+        self, document: Document, place: Place, row: Mapping[str, Any], name: str, parameters: Mapping[str, Parameter]
+    ) -> Sequence[Check]:
+        """The checks of the runbook that an entry uses, in a scope of their own."""
+        where = (*place, "uses")
+        self.trail[document.path] = document.line(where)
+        other = self._other(document, where, row["uses"])
+        if other is None:
+            return ()
+        given = {key: _text(value) for key, value in (row.get("with") or {}).items() if _is_one(value)}
+        _fit(document, place, other, given, parameters)
+        scope = Scope(other.name, other.parameters, other.declared, given, other.env)
+        made = [
+            replace(
+                check,
+                name=f"{name}{BETWEEN}{check.name}",
+                needs=tuple(f"{name}{BETWEEN}{need}" for need in check.needs),
+                scopes=(scope, *check.scopes),
+            )
+            for check in other.checks
+        ]
+        if any(len(check.scopes) >= MAX_USES_DEPTH for check in made):
+            document.wrong(
+                where, f"'{other.name}' uses others that use others, more than {MAX_USES_DEPTH} runbooks deep"
+            )
+        return made
+
+    def _other(self, document: Document, where: Place, name: Any) -> Runbook | None:
+        if not isinstance(name, str) or not name:
+            document.wrong(where, f"uses must be the name of a runbook, not {shown(name)}")
+            return None
+        path, known = self._named(name)
+        if path is None:
+            document.wrong(where, f"there is no runbook '{name[:80]}' to use{nearest(name, known)}")
+        elif path in self.trail:
+            steps = list(self.trail.items())
+            steps = steps[[step for step, _ in steps].index(path) :]
+            told = ", ".join(f"{step}:{line}" for step, line in steps)
+            document.wrong(where, f"runbooks use each other in a circle: {told} and {path} again")
+        elif len(self.trail) > _MAX_TRAIL:
+            document.wrong(where, f"'{name}' is used from more than {MAX_USES_DEPTH} runbooks deep")
+        else:
+            try:
+                return self.load(path)
+            except ConfigError as problem:
+                document.wrong(where, f"'{name}' cannot be used: {str(problem).partition(chr(10))[0]}")
+        return None
+
+    def _named(self, name: str) -> tuple[Path | None, list[str]]:
+        """The file of a runbook, and the names that there are."""
+        known: list[str] = []
+        for folder in dict.fromkeys((self.folder, _shipped())):
+            names = self._names(folder)
+            if name in names:
+                return names[name], []
+            known += names
+        return None, known
+
+    def _names(self, folder: Path) -> dict[str, Path]:
+        if folder not in self.names:
+            found: dict[str, Path] = {}
+            for path in _files(folder)[:_MAX_FILES]:
+                try:
+                    values = self._document(path).values
+                except ConfigError:
+                    values = None  # It is told of where it is read for its own sake, or used by its file's name.
+                name = values.get("name", path.stem) if isinstance(values, dict) else path.stem
+                found.setdefault(str(name), path)
+            self.names[folder] = found
+        return self.names[folder]
+
+
+def _fit(
+    document: Document, place: Place, other: Runbook, given: Mapping[str, str], parameters: Mapping[str, Parameter]
+) -> None:
+    """Whether what an entry gives is what the runbook it uses takes."""
+    for key, value in given.items():
+        if key not in other.parameters:
+            why = f"the runbook '{other.name}' has no parameter '{key[:80]}'{nearest(key, other.parameters)}"
+            document.wrong((*place, "with", key), why)
+            continue
+        names = list(references(value, Filling.PLAIN))
+        plain = not any(name in parameters for name in names)
+        if plain and key in other.declared and (why := misfit(other.declared[key], value)):
+            document.wrong((*place, "with", key), why)
+    if missing := [key for key, value in other.parameters.items() if value is None and key not in given]:
+        why = f"the runbook '{other.name}' needs the parameter {', '.join(missing)}; give it under with:"
+        document.wrong((*place, "uses"), why)
+
+
+def _heading(document: Document, path: Path) -> tuple[str, str, tuple[str, ...], Mapping[str, str]]:
+    """Name, title, owners and links."""
+    given = document.values
+    name = given.get("name", path.stem)
+    if not isinstance(name, str) or not FILE_NAME.fullmatch(name):
+        told = "name must be" if "name" in given else "without name: the file's name is the runbook's, so it must be"
+        document.wrong(("name",), f"{told} letters, digits, '-', '_' or '.', not {shown(name)}")
+    title = given.get("title", name)
+    if not isinstance(title, str):
+        document.wrong(("title",), f"title must be text, not {shown(title)}")
+    owners, links = given.get("owners") or [], given.get("links") or {}
+    if not isinstance(owners, list) or not all(isinstance(owner, str) for owner in owners):
+        document.wrong(("owners",), "owners must be a list of names")
+        owners = []
+    if not isinstance(links, dict) or not all(isinstance(link, str) for link in links.values()):
+        document.wrong(("links",), "links must be a mapping from text to address")
+        links = {}
+    return str(name), str(title), tuple(owners), links
+
+
+def _number(document: Document, key: str, least: float, most: float, *, whole: bool) -> float | None:
+    given = document.values.get(key)
+    return None if given is None else rows.between(document, (key,), given, least, most, whole=whole)
+
+
+def _parameters(document: Document) -> dict[str, Parameter]:
     given = document.values.get("parameters")
     if given is None:
         return {}
     if not isinstance(given, dict):
         document.wrong(("parameters",), "parameters must be a mapping from name to default")
         return {}
-    found: dict[str, str | None] = {}
+    found: dict[str, Parameter] = {}
     for name, value in given.items():
         if not NAME.fullmatch(name):
-            document.wrong(("parameters", name), f"a parameter's name is letters, digits and '_', not '{name}'")
-        if isinstance(value, dict | list):
-            document.wrong(("parameters", name), f"the default of '{name}' must be one value")
-        found[name] = value if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+            document.wrong(("parameters", name), f"a parameter's name is letters, digits and '_', not '{name[:80]}'")
+        found[name] = _parameter(document, name, value)
     capitals = [name.upper() for name in found]
     for name in found:
         if capitals.count(name.upper()) > 1:
@@ -122,146 +270,46 @@ def _parameters(document: Document) -> dict[str, str | None]:
     return found
 
 
-def _checks(document: Document, parameters: Mapping[str, str | None]) -> list[Check]:
-    rows = document.values.get("checks")
-    if not isinstance(rows, list) or not rows:
-        document.wrong(("checks",), "a runbook needs at least one check under checks:")
-        return []
-    checks = [_check(document, ("checks", i), row, parameters) for i, row in enumerate(rows)]
-    places: dict[str, int] = {}
-    for i, check in enumerate(checks):
-        if check.name in places:
-            first = document.lines["checks", places[check.name]]
-            document.wrong(("checks", i, "name"), f"the name '{check.name}' is taken by the check on line {first}")
-        places.setdefault(check.name, i)
-    for i, check in enumerate(checks):
-        for need in check.needs:
-            if need not in places:
-                others = places.keys() - {check.name}
-                document.wrong(("checks", i, "needs"), f"there is no check '{need}' to need{nearest(need, others)}")
-    circle = cycle({check.name: check.needs for check in checks})
-    if circle:
-        why = f"checks need each other in a circle: {' → '.join(circle)}"
-        document.wrong(("checks", places[circle[0]], "needs"), why)
-    if all(check.severity is Severity.WARNING for check in checks):
-        document.wrong(("checks",), "every check is a warning, so this runbook could never fail; make one blocking")
-    return checks
-
-
-def _check(document: Document, place: Place, row: Any, parameters: Mapping[str, str | None]) -> Check:
-    if not isinstance(row, dict):
-        document.wrong(place, f"a check is a mapping with name: and kind:, not {row!r}")
-        return Check("", "", {})
-    name = row.get("name")
-    if not isinstance(name, str) or not name.strip():
-        document.wrong((*place, "name"), "a check needs a name")
-        name = f"check {place[-1]}"
-    kind = str(row.get("kind", "command" if "command" in row else ""))
-    if kind not in KINDS:
-        why = f"there is no kind '{kind}'" if kind else f"the check '{name}' needs a kind"
-        document.wrong((*place, "kind"), why + nearest(kind, KINDS))
-        return Check(name, kind, {}, needs=_needs(document, place, row))
-    known = KINDS[kind]
-    spec = {key: value for key, value in row.items() if key not in _COMMON}
-    for key in sorted(spec.keys() - known.fields.keys()):
-        names = (*known.fields, *_COMMON)
-        document.wrong((*place, key), f"a check of kind {kind} has no field '{key}'{nearest(key, names)}")
-    _fields(document, place, known, {k: v for k, v in spec.items() if k in known.fields}, parameters, kind)
-    hint = str(row.get("hint") or "")
-    _known_names(document, (*place, "hint"), hint, Filling.PLAIN, parameters)
-    severity = row.get("severity", "blocking")
-    if severity not in list(Severity):
-        why = f"severity must be {' or '.join(Severity)}, not {severity!r}"
-        document.wrong((*place, "severity"), why + nearest(str(severity), list(Severity)))
-        severity = Severity.BLOCKING
-    return Check(
+def _parameter(document: Document, name: str, value: Any) -> Parameter:
+    """A parameter in its short form, ``name: default``, or with a mapping of what there is to say of it."""
+    place: Place = ("parameters", name)
+    if isinstance(value, list):
+        document.wrong(place, f"the default of '{name}' must be one value")
+        return Parameter(name, "")
+    if not isinstance(value, dict):
+        return Parameter(name, None if value is None else _text(value))
+    for key in value.keys() - set(PARAMETER):
+        document.wrong((*place, key), f"a parameter has no field '{key[:80]}'{nearest(key, PARAMETER)}")
+    default, required = value.get("default"), value.get("required", value.get("default") is None)
+    if not isinstance(required, bool):
+        document.wrong((*place, "required"), f"required must be true or false, not {shown(required)}")
+        required = True
+    if isinstance(default, dict | list):
+        document.wrong((*place, "default"), f"the default of '{name}' must be one value")
+        default = None
+    if required and default is not None:
+        document.wrong((*place, "required"), f"'{name}' has a default, so it is not required; leave one of them out")
+    choices = value.get("choices") or []
+    if not isinstance(choices, list) or not all(map(_is_one, choices)):
+        document.wrong((*place, "choices"), "choices must be a list of values")
+        choices = []
+    description = value.get("description") or ""
+    if not isinstance(description, str):
+        document.wrong((*place, "description"), f"description must be text, not {shown(description)}")
+    made = Parameter(
         name=name,
-        kind=kind,
-        spec=spec,
-        hint=hint,
-        severity=Severity(severity),
-        timeout=_between(document, (*place, "timeout"), row.get("timeout", TIMEOUT_S), 0.01, MAX_TIMEOUT_S),
-        retries=int(_between(document, (*place, "retries"), row.get("retries", 0), 0, MAX_RETRIES)),
-        retry_delay=_between(document, (*place, "retry_delay"), row.get("retry_delay", 1.0), 0, MAX_TIMEOUT_S),
-        needs=_needs(document, place, row),
+        default=None if required else "" if default is None else _text(default),
+        description=str(description),
+        choices=tuple(_text(choice) for choice in choices),
     )
+    if made.default is not None and (why := misfit(made, made.default)):
+        document.wrong((*place, "default" if "default" in value else "choices"), f"the default of {why}")
+    return made
 
 
-def _needs(document: Document, place: Place, row: Mapping[str, Any]) -> tuple[str, ...]:
-    given = row.get("needs") or []
-    listed = given if isinstance(given, list) else [given]
-    if not all(isinstance(need, str) for need in listed):
-        document.wrong((*place, "needs"), "needs must be the name of a check or a list of names")
-        return ()
-    return tuple(listed)
+def _is_one(value: Any) -> bool:
+    return value is not None and not isinstance(value, dict | list)
 
 
-def _between(document: Document, place: Place, value: Any, least: float, most: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-        document.wrong(place, f"{place[-1]} must be a number from {least:g} to {most:g}, not {value!r}")
-        return least
-    return float(value)
-
-
-def _fields(
-    document: Document,
-    place: Place,
-    kind: Kind,
-    spec: Mapping[str, Any],
-    parameters: Mapping[str, str | None],
-    name: str,
-) -> None:
-    """Check the fields of a kind as they will be when its parameters have their defaults."""
-    for key, field in kind.fields.items():
-        if field.required and key not in spec:
-            document.wrong(place, f"a check of kind {name} needs the field '{key}'")
-    defaults = {k: v for k, v in parameters.items() if v is not None}
-    made: dict[str, Any] = {}
-    whole = True
-    for key, value in spec.items():
-        field, where = kind.fields[key], (*place, key)
-        if not _known_names(document, where, value, field.filling, parameters):
-            whole = False
-            continue
-        if any(parameters.get(reference, "") is None for reference in references(value, field.filling)):
-            continue  # Its shape is known only when the parameter is.
-        try:
-            made[key] = fitted(field, filled(value, defaults, field.filling))
-        except ValueError as problem:
-            document.wrong(where, f"{key}: {problem}")
-            whole = False
-        _no_stray_secret(document, where, key, value, field)
-    if whole and all(key in made or not field.required for key, field in kind.fields.items()):
-        for key, why in kind.judge(made):
-            document.wrong((*place, key), why)
-
-
-def _known_names(
-    document: Document, place: Place, value: Any, filling: Filling, parameters: Mapping[str, str | None]
-) -> bool:
-    unknown = [name for name in references(value, filling) if name not in parameters]
-    for name in unknown:
-        document.wrong(place, f"'{name}' is not a declared parameter{nearest(name, parameters)}")
-    return not unknown
-
-
-def _no_stray_secret(document: Document, place: Place, key: str, value: Any, field: Field) -> None:
-    """A reference where none is resolved would be sent out as it is, and the check would fail for a reason nobody sees."""
-    values = value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
-    shaped = field.shape in (Shape.TEXT, Shape.TEXTS, Shape.LINE)
-    if shaped and not field.secret and any(isinstance(v, str) and is_reference(v) for v in values):
-        document.wrong(place, f"{key} takes no secret; references (env:NAME, file:PATH) go into headers or env")
-
-
-def cycle(needs: Mapping[str, Sequence[str]]) -> list[str]:
-    """One circle of needs, its first name again at the end; empty when there is none."""
-    left = {name: [need for need in wanted if need in needs] for name, wanted in needs.items()}
-    while free := [name for name, wanted in left.items() if not any(need in left for need in wanted)]:
-        for name in free:
-            del left[name]
-    path: list[str] = []
-    name = next(iter(left), "")
-    while left and name not in path:
-        path.append(name)
-        name = next(need for need in left[name] if need in left)
-    return [*path[path.index(name) :], name] if left else []
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

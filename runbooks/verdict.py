@@ -48,7 +48,8 @@ class Finding:
 class Result:
     """The last look of one check, with how long it took (s) and which attempt it was. Holds no secret.
 
-    ``asked``: the query, address or argv that was looked with; ``at``: UNIX s at which its first attempt began.
+    ``asked``: the query, address or argv that was looked with; ``at``: UNIX s at which its first attempt began or, with
+    ``attempt`` 0, at which it was clear that it is not looked at. ``tags`` are the runbook's and its own.
     """
 
     name: str
@@ -70,7 +71,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Report:
-    """A runbook's results in the order of its checks. ``detail`` says why there are none, if there are none."""
+    """A runbook's results in the order of its checks. ``detail`` says why there are none, or why they decide nothing."""
 
     runbook: str
     results: Sequence[Result]

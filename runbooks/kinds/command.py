@@ -2,57 +2,46 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import selectors
+import shlex
 import signal
-import subprocess
-import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from runbooks.kind import Ask, Field, Filling, Kind, Shape
-from runbooks.parameters import environment
+from runbooks.parameters import environment, shell_quote
+from runbooks.process import MAX_OUTPUT, run
 from runbooks.verdict import Finding, Outcome
-
-MAX_OUTPUT = 64 * 1024
-GRACE_S = 0.5
-"""Between SIGTERM and SIGKILL."""
 
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "USER", "SSL_CERT_FILE", "SSL_CERT_DIR")
 """What a command sees of the bot's environment besides the variables its own line names; the bot's secrets stay here."""
 
-_TICK_S = 0.02
-_MENTIONED = re.compile(r"\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)(:?[-=+?])?)")
+_SHELLS_OWN = frozenset({"PWD", "OLDPWD", "IFS", "PPID", "OPTIND", "OPTARG", "LINENO", "PS1", "PS2", "PS4", "SHELL"})
+"""What a shell knows without being told, or may do without."""
+_MENTIONED = re.compile(r"\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{#?([A-Za-z_][A-Za-z0-9_]*)(:?[-=+?])?)")
 _ASSIGNED = re.compile(
-    r"(?:^|[\s;&|(])(?:([A-Za-z_][A-Za-z0-9_]*)=|for\s+([A-Za-z_]\w*)|read\s+(?:-r\s+)?([A-Za-z_]\w*))"
+    r"(?:^|[\s;&|(])(?:([A-Za-z_]\w*)=|for\s+([A-Za-z_]\w*)|getopts\s+\S+\s+([A-Za-z_]\w*)|read\s+((?:-\w+\s+)*(?:[A-Za-z_]\w*[ \t]*)+))"
 )
 _NOT_PRINTED = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f]")
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a program ended: its exit code, negative for a signal; None when it was stopped for taking too long."""
-
-    code: int | None
-    output: bytes
-    seen: int
-    why: str = ""
 
 
 def look(ask: Ask) -> Finding:
     """PASS when it exits as wanted, FAIL when not; ERROR (ValueError) when it could not run or did not end in time."""
     spec = ask.spec
     line = spec["command"]
-    ended = run(_words(line), _environment(ask, line), ask)
+    ended = run(_words(line), _environment(ask, line), timeout=ask.timeout, cancelled=ask.cancelled)
     text = _NOT_PRINTED.sub("", ended.output.decode("utf-8", "replace").replace("\r", "\n"))
-    tail = _tail(text) + (f" (output cut at 64 kB of {ended.seen // 1024} kB)" if ended.seen > MAX_OUTPUT else "")
+    # Masked before it is cut: half a secret would not be known as one.
+    tail = _tail(ask.secrets.mask(text)[:MAX_OUTPUT]) + (
+        f" (output cut at 64 kB of {ended.seen // 1024} kB)" if ended.seen > MAX_OUTPUT else ""
+    )
+    if ended.left:
+        tail = f"{tail} {ended.left}".strip()
     if ended.code is None:
         raise ValueError(f"{ended.why}; it and what it started were killed. {tail}".strip())
     if ended.code < 0:
-        raise ValueError(f"it was killed by {signal.Signals(-ended.code).name}. {tail}".strip())
+        raise ValueError(f"it was killed by {_signal_name(-ended.code)}. {tail}".strip())
     if isinstance(line, str) and ended.code in (126, 127):
         raise ValueError(f"the shell could not run it (exit {ended.code}). {tail}".strip())
     wanted = int(spec.get("exit", 0))
@@ -64,70 +53,11 @@ def look(ask: Ask) -> Finding:
     return Finding(Outcome.PASS, tail or f"exit {ended.code}", value, threshold)
 
 
-def run(words: list[str], environ: Mapping[str, str], ask: Ask) -> Ended:
-    """Run a program in a session of its own until it exits, the time is up or the run is cancelled.
-
-    Nothing of its process group is left either way. Raises ValueError when it cannot be started.
-    """
-    deadline = time.monotonic() + ask.timeout
+def _signal_name(number: int) -> str:
     try:
-        process = subprocess.Popen(  # noqa: S603 - from a reviewed file; parameters are never part of a shell line
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=dict(environ),
-            start_new_session=True,
-        )
-    except (OSError, ValueError) as problem:
-        raise ValueError(f"{words[0]} cannot be run: {getattr(problem, 'strerror', None) or problem}") from problem
-    assert process.stdout is not None
-    output = bytearray()
-    seen, why = 0, ""
-    with process.stdout as pipe, selectors.DefaultSelector() as ready:
-        os.set_blocking(pipe.fileno(), False)
-        ready.register(pipe, selectors.EVENT_READ)
-        while not _exited(process.pid):
-            if time.monotonic() >= deadline or ask.cancelled.is_set():
-                why = "the run was cancelled" if ask.cancelled.is_set() else f"it did not end within {ask.timeout:g} s"
-                break
-            seen += _drain(ready, output, _TICK_S)
-        if why:
-            _signal(process.pid, signal.SIGTERM)
-            patience = time.monotonic() + GRACE_S
-            while time.monotonic() < patience and not _exited(process.pid):
-                seen += _drain(ready, output, _TICK_S)
-        # Also after a plain exit: what it left in the background would hold the pipe and run on unseen. The group's
-        # number cannot have been given to others, because its leader has not been waited for yet.
-        _signal(process.pid, signal.SIGKILL)
-        while more := _drain(ready, output, 0):
-            seen += more
-    code = process.wait()
-    return Ended(None if why else code, bytes(output), seen, why)
-
-
-def _exited(pid: int) -> bool:
-    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-
-
-def _signal(group: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, number)
-
-
-def _drain(ready: selectors.BaseSelector, output: bytearray, wait: float) -> int:
-    """Read what there is, keep it as far as there is room, and tell how much it was. Waits when the pipe is closed."""
-    if not ready.get_map():
-        time.sleep(wait)
-        return 0
-    total = 0
-    for key, _ in ready.select(wait):
-        part = os.read(key.fd, 65_536)
-        if not part:
-            ready.unregister(key.fileobj)
-        output += part[: max(0, MAX_OUTPUT - len(output))]
-        total += len(part)
-    return total
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def _words(line: str | list[str]) -> list[str]:
@@ -142,16 +72,26 @@ def _environment(ask: Ask, line: str | list[str]) -> dict[str, str]:
     environ |= environment(ask.parameters)
     environ |= {name: ask.secrets.resolve(value) for name, value in ask.spec.get("env", {}).items()}
     if isinstance(line, str):
-        own = {name for found in _ASSIGNED.findall(line) for name in found if name}
-        for plain, braced, default in _MENTIONED.findall(line):
-            name = plain or braced
+        missing: list[str] = []
+        own = {name for found in _ASSIGNED.findall(line) for part in found for name in part.split()} | _SHELLS_OWN
+        for found in _MENTIONED.finditer(line):
+            name = found[1] or found[2]
             if name in outside:
                 environ.setdefault(name, outside[name])
-            elif name not in environ and name not in own and not default:
-                raise ValueError(
-                    f"the environment has no {name}, which the command names; set it for the bot or under env:"
-                )
+            elif name not in environ and name not in own and not found[3] and _is_read(line, found.start()):
+                missing.append(name)
+        if missing:
+            names = " and no ".join(dict.fromkeys(missing))
+            raise ValueError(
+                f"the environment has no {names}, which the command names; set it for the bot or under env:"
+            )
     return environ
+
+
+def _is_read(line: str, at: int) -> bool:
+    """Whether the shell that is given the line fills in the variable there: not within single quotes, nor after a backslash."""
+    backslashes = len(line[:at]) - len(line[:at].rstrip("\\"))
+    return backslashes % 2 == 0 and shell_quote(line, at) != "'"
 
 
 def _tail(text: str) -> str:
@@ -169,14 +109,29 @@ def _judge(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "matches", f"matches is not a regular expression: {problem}"
 
 
+def _asks(spec: Mapping[str, Any]) -> str:
+    line = spec["command"]
+    return line if isinstance(line, str) else shlex.join(line)
+
+
 KIND = Kind(
     fields={
-        "command": Field(Shape.LINE, required=True, filling=Filling.SHELL),
-        "env": Field(Shape.TEXTS, secret=True),
-        "exit": Field(Shape.NUMBER),
-        "matches": Field(Shape.TEXT),
+        "command": Field(
+            Shape.LINE,
+            required=True,
+            filling=Filling.SHELL,
+            about="a line for /bin/sh, or a list of words that no shell reads",
+        ),
+        "env": Field(
+            Shape.TEXTS,
+            secret=True,
+            about="variables for this command, as texts or references such as env:NAME or file:PATH",
+        ),
+        "exit": Field(Shape.NUMBER, about="the exit status of a pass; 0 if nothing else is said"),
+        "matches": Field(Shape.TEXT, about="a regular expression that its output must hold, too"),
     },
     look=look,
     judge=_judge,
     keeps_time=True,
+    asks=_asks,
 )

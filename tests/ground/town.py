@@ -171,7 +171,7 @@ class Town:
             except (requests.ConnectionError, requests.Timeout):
                 return False
 
-        until(ready, timeout=30, message="the bot did not come up")
+        until(ready, timeout=90, message="the bot did not come up")
         return bot
 
     # ---- what the outside holds ---------------------------------------------------------------------------------

@@ -243,3 +243,133 @@ def test_a_shell_line_never_holds_the_value(value):
     assert made == filled(line, {"who": "other"}, Filling.SHELL)
     assert environment(values) == {"CAPTAIN_PARAMETER_WHO": values["who"]}
     assert shlex.split(made)[1] == "${CAPTAIN_PARAMETER_WHO}"
+
+
+ESCAPES = {
+    "by setsid": "setsid sh -c 'echo $$ > {told}; sleep 60' & wait",
+    "by setsid, orphaned": "setsid -f sh -c 'echo $$ > {told}; exec sleep 60'; sleep 60",
+    "with no environment": "env -i setsid -f sh -c 'echo $$ > {told}; exec sleep 60'; sleep 60",
+    "without what it inherited": "setsid -f sh -c 'echo $$ > {told}; exec sleep 60' < /dev/null > /dev/null 2>&1; sleep 60",
+    "ignoring SIGTERM": "trap '' TERM; setsid sh -c 'echo $$ > {told}; sleep 60'; sleep 60",
+    "with its output closed": "exec >&- 2>&-; echo $$ > {told}; sleep 60",
+    "printing for ever": "setsid -f sh -c 'echo $$ > {told}; yes'; sleep 60",
+}
+
+
+@pytest.mark.parametrize("how", ESCAPES)
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells enough of processes")
+def test_nothing_of_a_timed_out_check_is_left_even_what_left_its_group(one, tmp_path, how):
+    told = tmp_path / "pids"
+    began = time.monotonic()
+    result = one(f"command: {json.dumps(ESCAPES[how].format(told=told))}\ntimeout: 0.5")
+    assert time.monotonic() - began < 4
+    assert result.outcome is Outcome.ERROR
+    assert "did not end within 0.5 s" in result.detail
+    assert not any(alive(pid) for pid in pids_in(told))
+    assert not orphans(tmp_path)
+
+
+def orphans(folder: Path) -> list[str]:
+    """The command lines of what still runs and was told of a folder."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+        except OSError:
+            continue
+        if str(folder) in line and alive(int(entry.name)):
+            found.append(line)
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells enough of processes")
+def test_a_program_that_passes_leaves_no_daemon_that_left_its_group(one, tmp_path):
+    told = tmp_path / "pids"
+    result = one(f"command: setsid -f sh -c 'echo $$ > {told}; sleep 60'; until test -s {told}; do sleep 0.01; done")
+    assert result.outcome is Outcome.PASS
+    assert not any(alive(pid) for pid in pids_in(told))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells enough of processes")
+def test_what_forks_without_end_is_ended(one, tmp_path):
+    """Each generation leaves its group and starts the next one before it ends."""
+    script = tmp_path / "again.sh"
+    script.write_text(f"#!/bin/sh\necho x >> {tmp_path}/n\nsleep 0.02\nsetsid {script} &\n")
+    script.chmod(0o755)
+    result = one(f"command: {script}; sleep 60\ntimeout: 0.5")
+    assert "did not end within" in result.detail
+    assert not orphans(tmp_path)
+    before = (tmp_path / "n").read_text()
+    threading.Event().wait(0.2)
+    assert (tmp_path / "n").read_text() == before
+
+
+def test_two_checks_at_once_never_end_what_the_other_started(written, tmp_path):
+    path = written(
+        """
+        checks:
+          - {name: late, command: "setsid -f sleep 60; sleep 60", timeout: 0.3}
+          - {name: steady, command: "setsid sleep 1; echo done", matches: done}
+        """
+    )
+    assert [r.outcome for r in run(load(path), {}, Looks()).results] == [Outcome.ERROR, Outcome.PASS]
+
+
+def test_a_gigabyte_is_read_past_in_bounded_memory(one):
+    import resource
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    result = one("command: head -c 1000000000 /dev/zero\ntimeout: 60")
+    assert result.outcome is Outcome.PASS
+    assert "of 976562 kB" in result.detail
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 8 * 1024
+
+
+def test_output_without_end_is_an_error_in_time(one):
+    began = time.monotonic()
+    result = one("command: 'yes'\ntimeout: 0.5")
+    assert result.outcome is Outcome.ERROR
+    assert time.monotonic() - began < 3
+
+
+def test_a_secret_that_lies_across_a_cut_is_masked_whole(one):
+    environ = {"PATH": os.environ["PATH"], "TOKEN": "abcdefghijklmnopqrstuvwxyz"}
+    cut_in_tail = "command: printf '%s%0290d' $T 0; exit 1\nenv: {T: env:TOKEN}"
+    cut_at_the_end = "command: head -c 65525 /dev/zero | tr '\\0' '\\n'; echo $T; seq 9000; exit 1\nenv: {T: env:TOKEN}"
+    for text in (cut_in_tail, cut_at_the_end):
+        detail = one(text, environ=environ).detail
+        assert not any("abcdefghijklmnopqrstuvwxyz"[i : i + 4] in detail for i in range(23)), detail
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "printf 'a b\\n' | awk '{ n = NF; print $n }'",
+        "test \"$(echo '$NOBODY')\" = '$NOBODY'",
+        'test \\$NOBODY = "\\$NOBODY"',
+        "cd / && test $PWD = / && test $PPID -gt 0",
+        "echo 1 2 | { read a b; test $b = 2; }",
+        "set -- -x; while getopts xy o; do test $o = x; done",
+    ],
+)
+def test_what_the_shell_fills_in_by_itself_or_not_at_all_need_not_be_set(one, line):
+    result = one(f"command: {json.dumps(line)}", environ={"PATH": os.environ["PATH"]})
+    assert result.outcome is Outcome.PASS, result.detail
+
+
+def test_every_variable_that_is_missing_is_named_at_once(one):
+    result = one('command: curl -sf "$BASE/health" "${OBS}/audit"', environ={"PATH": os.environ["PATH"]})
+    assert result.outcome is Outcome.ERROR
+    assert "the environment has no BASE and no OBS, which the command names; set it" in result.detail
+
+
+def test_a_result_says_what_was_run(written):
+    path = written(
+        """
+        parameters: {who: docs api}
+        checks:
+          - {name: line, command: 'echo {{who}} $HOME'}
+          - {name: words, command: [echo, '{{who}}', 'a;b']}
+        """
+    )
+    assert [r.asked for r in run(load(path), {}, Looks()).results] == ["echo docs api $HOME", "echo 'docs api' 'a;b'"]

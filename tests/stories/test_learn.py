@@ -128,7 +128,7 @@ def test_a_lost_answer_makes_no_second_draft_and_no_second_comment(town: Town, l
         # The ticket is told of the draft once Slack has it: not before the fault of this story is in force.
         town.slack.faults.breaks("503", only="files.")
     bot.ask("incident resolve 1")
-    until(lambda: any(key.endswith("ticket-done") and one[0] == "done" for key, one in _effects(bot).items()))
+    until(lambda: any("Resolved by carol" in call.body for call in list(town.calls.calls) if "comment" in call.path))
     if lost == "jira":
         town.jira.faults.breaks("reset", only="comment", times=1)
         town.slack.faults.mend()
