@@ -35,6 +35,7 @@ SAID = (
     "deploy-root",
     "deploy-panel",
     "deploy-after",
+    "deploy-alarm",
     "mark",
     "mark-sweep",
     "whisper",

@@ -125,4 +125,6 @@ def _heard(desk: Desk, tx: Tx, row: Any, key: str, reason: str) -> None:
     tx.c.execute(t.update().where(t.c.id == row.id).values(**values))
     row = table.by_id(tx.c, row.id)
     decide.show(desk, tx, row)
+    if words.bad(row):
+        decide.alarm(desk, tx, row, f"checks:{row.turn}")
     decide.tell(desk, tx, incidents.open_of(tx.c, row.service), words.checked(row))

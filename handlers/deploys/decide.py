@@ -18,7 +18,7 @@ from handlers.incidents import decide as incident_decide
 from handlers.incidents import table as incidents
 from handlers.incidents.rules import incident_uid
 
-ROOT, PANEL, AFTER = "deploy-root", "deploy-panel", "deploy-after"
+ROOT, PANEL, AFTER, ALARM = "deploy-root", "deploy-panel", "deploy-after", "deploy-alarm"
 LANE = "reminders"
 """Where it is decided that the checks begin; nobody outside is asked for it."""
 ACTOR = "Release Captain"
@@ -152,6 +152,8 @@ def _move(desk: Desk, tx: Tx, row: Any, values: Mapping[str, Any], *, begun: boo
         table.runs(tx.c, row.service, row.environment, row.version, row.id)
         _outrun(desk, tx, row)
         row = _check(desk, tx, row)
+    if moved and status is Status.FAILED and not begun:
+        alarm(desk, tx, row, f"failed:{row.turn}")
     if moved and status in FINAL:
         _timeline(desk, tx, row, words.ended(row))
     if not begun:  # its message is still to be posted, as it then is
@@ -184,6 +186,13 @@ def show(desk: Desk, tx: Tx, row: Any) -> None:
     panel = table.by_id(tx.c, row.id).panel
     key, root, pause = key_of(row.uid, f"panel:{panel}"), key_of(row.uid, "root"), desk.policy.panel_pause
     tx.owe(Effect(key, PANEL, "slack", urgency=5, after=root, delay=pause, bucket=EDITS))
+
+
+def alarm(desk: Desk, tx: Tx, row: Any, name: str) -> None:
+    """Owe a message of its own: nobody is told of an edit. ``name``: of what, so that it is said once."""
+    if desk.outside.chat is not None and not row.late:
+        key, root, bucket = key_of(row.uid, f"alarm:{name}"), key_of(row.uid, "root"), posts(desk, row.service)
+        tx.owe(Effect(key, ALARM, "slack", urgency=4, after=root, bucket=bucket))
 
 
 def _timeline(desk: Desk, tx: Tx, row: Any, text: str) -> None:

@@ -18,6 +18,7 @@ def performers(desk: Desk) -> list[Performer]:
     return [
         Performer(decide.ROOT, lambda task: root(desk, task)),
         Performer(decide.PANEL, lambda task: panel(desk, task)),
+        Performer(decide.ALARM, lambda task: alarm(desk, task)),
         Performer(decide.AFTER, lambda task: after.begin(desk, task)),
     ]
 
@@ -48,6 +49,16 @@ def panel(desk: Desk, task: Task) -> Outcome:
     text, blocks = words.panel(row, _runbook(desk, row))
     if not chat_of(desk).edit(Edit(row.channel, row.ts, text, blocks)):
         return Outcome(skipped="somebody deleted the message")
+    return Outcome()
+
+
+def alarm(desk: Desk, task: Task) -> Outcome:
+    """Say in the channel that it failed, or that its checks did not pass, unless that is over by now."""
+    row = _row(desk, task)
+    if not task.tried and not words.bad(row):
+        return Outcome(skipped="it is well by now")
+    link = chat_of(desk).permalink(row.channel, row.ts) if row.ts else ""
+    post_once(desk, task, Post(row.channel, words.alarm(row, link), (), None, task.key))
     return Outcome()
 
 

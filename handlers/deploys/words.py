@@ -103,7 +103,7 @@ def _facts(row: Any) -> list[str]:
     if row.ended_at is not None:
         told.append(_date(row.ended_at))
         took = row.ended_at - row.started_at if row.started_at is not None else -1.0
-        if took >= 0:  # two clocks may have told of it
+        if took >= 1:  # less than nothing is of two clocks
             told.append(f"took {duration(took)}")
     if row.revision and row.revision != row.version:
         told.append(f"revision {escape(row.revision[:12])}")
@@ -134,6 +134,27 @@ def _checks(row: Any, runbook: str) -> list[str]:
     if len(found) > MOST_FOUND:
         lines.append(f"And {len(found) - MOST_FOUND} more, in the thread.")
     return lines
+
+
+def alarm(row: Any, link: str) -> str:
+    """Said anew in the channel, since nobody is told of an edit: it has failed, or its checks have not passed."""
+    what = f"*{escape(row.service)}* `{escape(row.version)}`"
+    if row.status == Status.FAILED.value:
+        why = f": {escape(row.why)}" if row.why else ""
+        said = f"✘ {what} failed to deploy in {escape(row.environment)}{why}."
+    else:
+        outcome = Outcome(row.verdict)
+        found = table.found_of(row)
+        first = f": *{escape(found[0]['name'])}* {_found(found[0])}" if found else ""
+        more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+        became = "FAILED" if outcome is Outcome.FAIL else f"could not tell ({outcome.value})"
+        said = f"{_icon(row)} The checks after {what} in {escape(row.environment)} {became}{first}{more}."
+    return f"{said} <{escape(link)}|D-{row.id}>" if link else f"{said} `deploy show D-{row.id}` has it all."
+
+
+def bad(row: Any) -> bool:
+    """Whether somebody has to be told."""
+    return row.status == Status.FAILED.value or verdict(row) not in ("", Outcome.PASS.value)
 
 
 def undone(reason: str) -> str:

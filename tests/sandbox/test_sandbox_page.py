@@ -251,7 +251,7 @@ def test_a_deploy_is_made_from_the_page_and_its_version_shown(open_page, there):
     turn.get_by_role("button", name="Deploy", exact=True).click()
     page.locator("#told").get_by_text("Watch #docs-api").wait_for()
     until(lambda: turn.locator("code").inner_text() != before)
-    turn.get_by_role("button", name="Deploy a bad one").click()
+    turn.get_by_role("button", name="Bad deploy").click()
     until(lambda: there.state()["prometheus"]["services"]["docs-api"]["errors"] > 0.01)
     there.act("deploy", {"service": "docs-api"})
 

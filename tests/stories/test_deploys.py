@@ -86,6 +86,9 @@ def test_checks_that_fail_after_a_deploy_are_said_with_value_threshold_and_hint(
     assert "error ratio" in shown
     assert "threshold `&lt;= 0.01" in shown
     assert "roll back what changed last" in shown
+    loud = until(lambda: [m["text"] for m in town.messages() if "The checks after" in m["text"]])
+    assert len(loud) == 1, "nobody is told of an edit"
+    assert "FAILED: *error ratio* `0.2`" in loud[0]
     assert not town.pages(), "whoever deploys is told; nobody is woken"
 
 
@@ -215,6 +218,7 @@ def test_a_rollout_that_stands_still_has_failed_and_is_not_checked(town: Town):
     rolls_out(town, "ghcr.io/example/docs-api:broken-crashes", progressDeadlineSeconds=1)
     until(lambda: "failed to deploy" in str([town.shown(m) for m in said(town)]), timeout=30)
     assert "timed out progressing" in town.shown(said(town)[0])
+    assert until(lambda: [m for m in town.messages() if "failed to deploy in prod" in m["text"] and not m["blocks"]])
     assert runs(bot) == []
 
 
@@ -265,8 +269,8 @@ def test_a_deploy_that_was_taken_is_said_and_checked_once_though_the_bot_is_kill
     again = town.spawn()
     again.deploy(by="alice")  # CI has heard the answer, or has not, and sends it again
     until(lambda: "passed" in str([town.shown(m) for m in said(town)]), timeout=40)
-    assert len(said(town)) == 1
-    assert len([text for text in town.thread(said(town)[0]) if "docs-api" in text]) == 1
+    (message,) = said(town)
+    assert len(until(lambda: [text for text in town.thread(message) if "docs-api" in text])) == 1
     assert len(again.ask("deploy list")["data"]) == 1
 
 

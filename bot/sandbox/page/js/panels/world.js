@@ -39,7 +39,7 @@ function deploys(w) {
     (w.services ?? []).map((name) => h("div.turn", { key: name },
       h("div.turn-name", {}, h("strong", {}, name), ...versionOf(name)),
       h("div.row", { role: "group", "aria-label": `Deploy ${name}` }, h("button.plain.small", { type: "button", onclick: () => deploy(name, false) }, "Deploy"),
-        h("button.danger.small", { type: "button", title: `${name} answers with errors from then on`, onclick: () => deploy(name, true) }, "Deploy a bad one")))));
+        h("button.danger.small", { type: "button", title: `${name} answers with errors from then on`, onclick: () => deploy(name, true) }, "Bad deploy")))));
 }
 
 /** The version that the cluster runs, and whether it is there. */
