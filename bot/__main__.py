@@ -20,10 +20,19 @@ ROOMS: Mapping[str, tuple[str, str]] = {
         "bot.slo_cli",
         "`captain slo rules|check|import|replay`: SLOs as Prometheus rules, and what policies make of alerts",
     ),
+    "runbook": (
+        "bot.runbook_cli",
+        "`captain runbook run|list|show|check|schema`: look with runbooks from here, in CI too, without the bot",
+    ),
     "sandbox": ("bot.sandbox", "the whole bot with a pretend world around it, on this machine alone"),
 }
-HERE: Mapping[str, frozenset[str]] = {"slo": frozenset(("rules", "check", "import", "replay", "--help", "-h"))}
+HERE: Mapping[str, frozenset[str]] = {
+    "slo": frozenset(("rules", "check", "import", "replay", "--help", "-h")),
+    "runbook": frozenset(("run", "list", "show", "check", "schema", "--help", "-h")),
+}
 """Words that are both: only with these after them they are commands of this machine, else the running bot is asked."""
+ROOM_OF_ITS_OWN: Mapping[tuple[str, str], str] = {("runbook", "run"): "bot.runbook_run"}
+"""What has imports that the rest of its room does not need."""
 ASK = "bot.ask"
 """Every other word is a subject of the grammar: the running bot is asked."""
 
@@ -44,6 +53,8 @@ def _room(words: Sequence[str]) -> str:
     """The module that does it."""
     if words[0] in HERE and not HERE[words[0]] & set(words[1:2]):
         return ASK
+    if tuple(words[:2]) in ROOM_OF_ITS_OWN:
+        return ROOM_OF_ITS_OWN[words[0], words[1]]
     return ROOMS.get(words[0], (ASK, ""))[0]
 
 

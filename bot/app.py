@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +30,8 @@ from bot.store import Store
 from bot.tally import Tally
 from handlers import forms
 from handlers.access import Access
+from handlers.actions import decide as action_decide
+from handlers.actions import table as action_table
 from handlers.alerts import journal
 from handlers.alerts.doors import DOORS
 from handlers.alerts.journal import Entry, Identity
@@ -135,6 +138,7 @@ class Captain:
         self.engine.perform([Performer("reply", self._reply), Performer("home", self._home_anew)])
         self.engine.settled.append(lambda tx, done: decide.settled(self.desk, tx, done))
         self.engine.settled.append(lambda tx, done: flag_decide.settled(self.desk, tx, done))
+        self.engine.settled.append(lambda tx, done: action_decide.settled(self.desk, tx, done))
         self.engine.settled.append(lambda tx, done: ticket_owed.settled(self.desk, tx, done))
         self.engine.settled.append(lambda tx, done: marks.settled(self.desk, tx, done))
         self.engine.settled.append(room_effects.settled)
@@ -385,7 +389,7 @@ class Captain:
         with self.store.read() as c:
             pages = table.pages_unheard(c)
             now, heard = self.store.clock(c), watchdog_table.states(c, self.settings.watchdogs)
-            on = flag_table.not_over(c)
+            on, acts = flag_table.not_over(c), action_table.not_over(c)
             burns, left, missing = slo_commands.gauges(self.desk, c, time.time())
             checked = run_states.of(c, self.desk.runbooks)
         self._measure_runs(checked)
@@ -402,6 +406,8 @@ class Captain:
         for row in heard:
             meter.watchdog_age.labels(row.name).set(watchdog_table.age(row, now))
             meter.watchdog_within.labels(row.name).set(self.settings.watchdogs[row.name].within)
+        meter.actions_on.set(sum(row.status in action_table.STANDING for row in acts))
+        meter.actions_overdue.set(sum((action_table.due(row) or math.inf) < time.time() for row in acts))
         meter.flags_on.set(len(on))
         meter.flags_overdue.set(sum(flag_table.due(row) < time.time() for row in on))
 

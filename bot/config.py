@@ -154,7 +154,7 @@ def _override(data: dict[str, Any], name: str, value: str, model: type[BaseModel
     if not name.startswith("CAPTAIN_") or "__" not in name:
         return
     section, _, field = name.removeprefix("CAPTAIN_").lower().partition("__")
-    if section in model.model_fields and section not in ("services", "flags", "slos", "maintenance"):
+    if section in model.model_fields and section not in ("services", "flags", "actions", "slos", "maintenance"):
         inner = data.setdefault(section, {})
         if isinstance(inner, dict):
             inner[field] = value

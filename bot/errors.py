@@ -3,6 +3,7 @@
     Problem
     ├── Retry      the call may work later: the engine tries again after ``after`` seconds
     ├── GiveUp     the call will never work as asked: the effect is parked, shown, and can be repaired
+    │   └── NotConfigured   because a setting is missing
     └── Refused    a person asked for something that cannot be done: the sentence is said to them alone
 
 Only the engine interprets ``Retry`` and ``GiveUp``. ``Refused`` is caught at the doors (Slack, web, CLI).
@@ -52,6 +53,10 @@ class GiveUp(Problem):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class NotConfigured(GiveUp):
+    """A setting that the call needs is not in captain.yml; ``reason`` names it."""
 
 
 class Refused(Problem):

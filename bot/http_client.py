@@ -83,6 +83,31 @@ class Reader:
         return b"".join(parts)
 
 
+def act(
+    method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, timeout: float, name: str, setting: str
+) -> Got:
+    """One request that may change something, without redirects; the first 4 kB of its answer, whatever the status.
+
+    ``timeout``: seconds for all of it. Raises Retry (``unknown`` when it may have acted) or GiveUp for no address.
+    """
+    deadline = time.monotonic() + timeout
+    try:
+        with requests.Session() as session:
+            session.auth = Bearer("")  # or a .netrc of the machine would add its own
+            session.mount("http://", requests.adapters.HTTPAdapter(max_retries=no_retries()))
+            session.mount("https://", requests.adapters.HTTPAdapter(max_retries=no_retries()))
+            asked: dict[str, Any] = {"headers": dict(headers), "data": body, "timeout": timeout, "stream": True}
+            with session.request(method, url, allow_redirects=False, **asked) as answer:
+                text = b""
+                while len(text) < 4096 and (part := answer.raw.read1(4096, decode_content=True)):
+                    text += part
+                    if time.monotonic() > deadline:
+                        break  # the status has said what became of it
+                return Got(answer.status_code, answer.headers, text[:4096])
+    except (requests.exceptions.RequestException, HTTPError, OSError) as e:
+        raise no_answer(e, name, setting, timeout) from e
+
+
 def no_retries() -> Retries:
     """What switches urllib3's own repetitions off; read=False lets a timeout be told from a lost connection."""
     return Retries(total=0, read=False)

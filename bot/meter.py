@@ -80,6 +80,12 @@ class Meter:
         self.database = Gauge("captain_database_up", "1 when the database answered this scrape.", registry=made)
         build = Gauge("captain_build_info", "Always 1.", ["version", "python"], registry=made)
         build.labels(metadata.version("release-captain"), platform.python_version()).set(1)
+        self.actions_on = Gauge(
+            "captain_actions_on", "Actions that are done and not undone, or not known to be.", registry=made
+        )
+        self.actions_overdue = Gauge(
+            "captain_actions_overdue", "Actions that should be undone and are not known to be.", registry=made
+        )
         self.flags_on = Gauge("captain_flags_on", "Flags that are on, or not known to be off.", registry=made)
         self.watches = Gauge(
             "captain_deploy_watch_up",

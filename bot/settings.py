@@ -22,6 +22,8 @@ from bot.store import Store
 from bot.yaml_lines import Place
 from handlers.access import Permissions
 from handlers.access import misfits as access_misfits
+from handlers.actions.kinds import Action, unoffered
+from handlers.actions.kinds import misfits as action_misfits
 from handlers.alerts.generic import WebhookSettings
 from handlers.alerts.grafana import GrafanaSettings
 from handlers.catalogue import Policy, Service, Watchdog
@@ -33,7 +35,7 @@ from handlers.flags.kinds import Flag
 from handlers.flags.kinds import misfits as flag_misfits
 from handlers.noise.kinds import Noise, Window
 from handlers.noise.kinds import misfits as noise_misfits
-from handlers.runs.settings import RunbookSettings
+from handlers.runs.settings import RunbookSettings, with_parameters
 from handlers.runs.settings import misfits as runbook_misfits
 from handlers.slo.kinds import Slo
 from handlers.slo.lint import misfits as slo_misfits
@@ -61,6 +63,7 @@ class Settings(BaseModel):
     watchdogs: Mapping[str, Watchdog] = Field(default_factory=dict)
     heartbeat: HeartbeatSettings | None = None
     flags: Mapping[str, Flag] = Field(default_factory=dict)
+    actions: Mapping[str, Action] = Field(default_factory=dict)
     slos: Mapping[str, Slo] = Field(default_factory=dict)
     maintenance: Mapping[str, Window] = Field(default_factory=dict)
     noise: Noise = Noise()
@@ -84,6 +87,7 @@ def load(path: Path, environ: Mapping[str, str]) -> tuple[Settings, Mapping[str,
                 yield place, f"the folder {folder} does not exist"
             else:
                 found.update(load_folder(folder))
+        yield from with_parameters(found, made.runbooks.parameters)
         yield from _misfits(made, found)
 
     return config.load(path, Settings, environ, judge), found
@@ -108,6 +112,10 @@ def _misfits(made: Settings, runbooks: Mapping[str, Runbook]) -> Iterator[tuple[
         yield ("incidents", "escalate_after"), "needs pagerduty.api_token and pagerduty.from_email to escalate anything"
     yield from flag_misfits(made.flags, list(made.services), cluster=made.kubernetes is not None)
     yield from deploy_misfits(made.deploys, made.services, runbooks, cluster=made.kubernetes is not None)
+    environments = {name: one.environment for name, one in made.services.items()}
+    roles, cluster = list(made.permissions.roles), made.kubernetes is not None
+    yield from action_misfits(made.actions, environments, runbooks, roles, cluster=cluster)
+    yield from unoffered(made.actions, runbooks)
     yield from noise_misfits(made.maintenance, {name: one.depends_on for name, one in made.services.items()})
     pager, tracker, metrics = (part is not None for part in (made.pagerduty, made.jira, made.prometheus))
     heard = any((made.alertmanager, made.grafana, made.webhooks))
@@ -140,6 +148,7 @@ def desk_of(
         heartbeat=settings.heartbeat,
         tickets=settings.jira,
         flags=settings.flags,
+        actions=settings.actions,
         slos=settings.slos,
         maintenance=settings.maintenance,
         noise=settings.noise,

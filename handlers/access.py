@@ -151,10 +151,25 @@ class Access:
         except Refused:
             return False
 
+    def holds(self, asker: Asker, roles: Sequence[Role]) -> bool:
+        """Whether somebody has one of these roles; nobody has one that names nobody. Raises Refused as ``check`` does."""
+        return any(self._holds(asker, role) for role in roles)
+
+    def email(self, asker: Asker) -> str:
+        """The e-mail address that an asker's door proves; empty when there is none, or Slack does not say it now."""
+        if asker.door != "slack":
+            return asker.email
+        try:
+            return next(iter(self._asked(asker.id, lambda chat: frozenset({chat.person(asker.id).email.lower()}))), "")
+        except Refused:
+            return ""
+
     # ---- inside ---------------------------------------------------------------------------------------------------
 
     def _has(self, asker: Asker, name: str) -> bool:
-        role = self.permissions.roles[name]
+        return self._holds(asker, self.permissions.roles[name])
+
+    def _holds(self, asker: Asker, role: Role) -> bool:
         if asker.door == SHARED:
             return asker.email in role.emails
         if role.usergroup and asker.id in self._asked(role.usergroup, lambda chat: chat.usergroup(role.usergroup)):

@@ -17,6 +17,7 @@ from bot.integrations.prometheus import Metrics
 from bot.integrations.slack import Chat
 from bot.store import Store
 from handlers.access import Access
+from handlers.actions.kinds import Action
 from handlers.catalogue import Policy, Service, Watchdog
 from handlers.deploys.kinds import DeploySettings
 from handlers.flags.kinds import Flag
@@ -60,6 +61,7 @@ class Desk:
     heartbeat: HeartbeatSettings | None = None
     tickets: JiraSettings | None = None
     flags: Mapping[str, Flag] = field(default_factory=dict)
+    actions: Mapping[str, Action] = field(default_factory=dict)
     slos: Mapping[str, Slo] = field(default_factory=dict)
     access: Access | None = None
     maintenance: Mapping[str, Window] = field(default_factory=dict)

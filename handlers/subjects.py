@@ -11,6 +11,10 @@ from bot.effects import Performer
 from bot.grammar import Verb
 from bot.lanes import LaneRule
 from handlers import heartbeat
+from handlers.actions import care as action_care
+from handlers.actions import commands as action_commands
+from handlers.actions import effects as action_effects
+from handlers.actions import moves as action_moves
 from handlers.buckets import EDITS, LOOKS
 from handlers.deploys import after as deploy_after
 from handlers.deploys import commands as deploy_commands
@@ -62,6 +66,7 @@ SUBJECTS: Mapping[str, Mapping[str, Verb]] = {
     "runbook": run_commands.VERBS,
     "flag": flag_commands.VERBS,
     "deploy": deploy_commands.VERBS,
+    "action": action_commands.VERBS,
     "maintenance": noise_commands.VERBS,
     "why": why_commands.VERBS,
     "oncall": oncall_commands.VERBS,
@@ -90,6 +95,7 @@ PERFORMERS: Sequence[Callable[[Desk], list[Performer]]] = (
     run_effects.performers,
     flag_effects.performers,
     deploy_effects.performers,
+    action_effects.performers,
     noise_effects.performers,
     noise_again.performers,
     noise_outside.performers,
@@ -127,6 +133,7 @@ TICKS: Sequence[Tick] = (
     Tick("deploys", deploy_after.LINE, deploy_after.tick),
     Tick("runs", run_schedule.LINE, run_schedule.tick, lambda desk: bool(desk.runbook_settings.schedules)),
     Tick("flags", flag_care.LINE, flag_care.tick),
+    Tick("actions", action_care.LINE, action_care.tick),
     Tick("noise", noise_again.LINE, noise_again.tick, decides=noise_again.busy),
     Tick("marks", sweep.LINE, sweep.tick, lambda desk: desk.outside.chat is not None),
 )
@@ -145,6 +152,9 @@ def lanes(*, slack_pace: float = 1.0) -> list[LaneRule]:
         LaneRule("jira", workers=4, cap=120.0, patience_h=72.0, probe=10.0, title="Jira"),
         # An undo is owed for ever, as nearly as an engine can: what is switched on is switched off again.
         LaneRule("kubernetes", workers=4, first=0.5, cap=60.0, patience_h=720.0, probe=10.0, title="Kubernetes"),
+        # Commands and calls of actions; what undoes them has a lane of its own, for no long deed may hold it up.
+        LaneRule(action_moves.CALLS, workers=4, first=0.5, cap=60.0, patience_h=72.0, trips=0),
+        LaneRule(action_moves.UNDOS, workers=4, first=0.5, cap=60.0, patience_h=720.0, trips=0),
         LaneRule("checks", workers=4, cap=60.0, patience_h=1.0, trips=0),
         LaneRule(run_owing.LANE, workers=4, cap=60.0, patience_h=1.0, trips=0),
         LaneRule("reconcile", workers=1, cap=30.0, patience_h=0.05, trips=0),

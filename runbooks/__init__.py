@@ -10,10 +10,12 @@ To add a check: an entry in a runbook's YAML. To add a kind: ``kinds/NAME.py`` a
 
 from __future__ import annotations
 
+from runbooks.book import Check, Parameter, Runbook, selected
 from runbooks.kind import Looks
 from runbooks.kinds import KINDS
-from runbooks.read import Check, Runbook, load, load_folder, shipped
+from runbooks.read import load, load_folder, shipped
 from runbooks.runner import run
+from runbooks.schema import schema
 from runbooks.verdict import Finding, Outcome, Report, Result, Severity, fold
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "Finding",
     "Looks",
     "Outcome",
+    "Parameter",
     "Report",
     "Result",
     "Runbook",
@@ -30,5 +33,7 @@ __all__ = [
     "load",
     "load_folder",
     "run",
+    "schema",
+    "selected",
     "shipped",
 ]

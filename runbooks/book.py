@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from runbooks.verdict import Severity
 TIMEOUT_S = 5.0
 DEADLINE_S = 60.0
 PARALLEL = 4
+_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 BETWEEN = " / "
 """Stands between the name of a ``uses:`` entry and the name of a check that came with it."""
 
@@ -52,6 +54,7 @@ class Check:
 
     ``retries``: looks that may be other than PASS before the last one counts; ``successes``: how many in a row must PASS;
     ``retry_delay`` (s) is between looks. ``mutex``: keys that no two checks of this process hold at once.
+    ``actions``: names of actions in captain.yml that are offered when it does not pass.
     ``scopes``: from the runbook that is run down to its own, when it came by ``uses:``.
     """
 
@@ -65,6 +68,7 @@ class Check:
     retry_delay: float = 1.0
     needs: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
     successes: int = 1
     mutex: tuple[str, ...] = ()
     scopes: tuple[Scope, ...] = ()
@@ -102,8 +106,8 @@ def values(runbook: Runbook | Scope, given: Mapping[str, str]) -> dict[str, str]
     if missing := [key for key, value in found.items() if value is None]:
         raise ValueError(f"the runbook {name} needs the parameter {', '.join(missing)}")
     for key, value in given.items():
-        if "\0" in value:
-            raise ValueError(f"the parameter {key} holds a NUL byte")
+        if _NO_TEXT.search(value):
+            raise ValueError(f"the parameter {key} holds a NUL byte or half a character")
         if key in runbook.declared and (why := misfit(runbook.declared[key], value)):
             raise ValueError(why)
     return {key: str(value) for key, value in found.items()}
@@ -145,7 +149,7 @@ def selected(runbook: Runbook, names: Sequence[str], tags: Sequence[str]) -> Seq
     for name in names:
         found = [c.name for c in runbook.checks if c.name == name or c.name.startswith(name + BETWEEN)]
         if not found:
-            known = dict.fromkeys(known for check in runbook.checks for known in _prefixes(check.name))
+            known = dict.fromkeys(known for check in runbook.checks for known in prefixes(check.name))
             raise ValueError(f"the runbook {runbook.name} has no check '{name}'{nearest(name, known)}")
         wanted.update(found)
     for tag in tags:
@@ -164,6 +168,7 @@ def selected(runbook: Runbook, names: Sequence[str], tags: Sequence[str]) -> Seq
     return [check for check in runbook.checks if check.name in wanted]
 
 
-def _prefixes(name: str) -> Iterator[str]:
+def prefixes(name: str) -> Iterator[str]:
+    """What a check may be called by: its name, and the names of the ``uses:`` entries that it came with."""
     parts = name.split(BETWEEN)
     yield from (BETWEEN.join(parts[: n + 1]) for n in range(len(parts)))

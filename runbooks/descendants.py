@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -84,7 +85,20 @@ def sweep(marks: Marks, known: AbstractSet[Process]) -> int:
             break
     for process in stopped:
         _send(process, signal.SIGKILL)
+    for process in stopped:
+        _reap(process.pid)
     return len(stopped)
+
+
+def _reap(pid: int) -> None:
+    """Take one that is ended from the table of processes, if it has become a child of this process."""
+    for _ in range(10):
+        try:
+            if os.waitpid(pid, os.WNOHANG)[0]:
+                return
+        except ChildProcessError:
+            return
+        threading.Event().wait(0.005)
 
 
 def _send(process: Process, number: signal.Signals) -> None:

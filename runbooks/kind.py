@@ -65,6 +65,7 @@ class Filling(StrEnum):
     URL = "url"
     PROMQL = "promql"
     SHELL = "shell"
+    SQL = "sql"
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BRACES = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
 _DOLLAR = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _EITHER = re.compile(rf"{_BRACES.pattern}|{_DOLLAR.pattern}")
+_SQL_BARE = re.compile(r"\d+(\.\d+)?")
+_SQL_UNSURE = re.compile(r"--|/\*|\\|\"|\$(?!\{)")
 _PROMQL_BARE = re.compile(r"[A-Za-z0-9_.:+-]*")
 
 
@@ -69,6 +71,8 @@ def _fitting(text: str, at: int, name: str, value: str, filling: Filling) -> str
             return _for_promql(text, at, name, value)
         case Filling.SHELL:
             return _for_shell(text, at, name)
+        case Filling.SQL:
+            return _for_sql(text, at, name, value)
     return value
 
 
@@ -94,6 +98,20 @@ def _promql_quote(text: str, at: int) -> str:
     if quoted == "`":
         raise ValueError("a parameter cannot stand within backticks; use double quotes")
     return quoted
+
+
+def _for_sql(text: str, at: int, name: str, value: str) -> str:
+    """Within single quotes any text, its quotes doubled; outside of them a number."""
+    if _SQL_UNSURE.search(text):
+        why = "a query that holds comments, backslashes, double quotes or dollar quotes"
+        raise ValueError(f"the parameter {name} cannot stand in {why}; write it without them")
+    if text[:at].count("'") % 2:
+        if "\\" in value:
+            raise ValueError(f"the parameter {name} must not hold a backslash")
+        return value.replace("'", "''")
+    if not _SQL_BARE.fullmatch(value):
+        raise ValueError(f"the parameter {name} may only be a number where it stands outside single quotes")
+    return value
 
 
 def _for_shell(text: str, at: int, name: str) -> str:

@@ -18,7 +18,7 @@ from runbooks.mutex import MAX_LEFT_BEHIND, Holder, shared
 from runbooks.verdict import Finding, Outcome, Result
 
 SLACK_S = 2.0
-"""How much longer than its timeout a kind that keeps time may take to clean up before nobody waits for it any more."""
+"""How much longer than its timeout, or than the run is not cancelled, a kind that keeps time may take to clean up."""
 
 _TICK_S = 0.05
 """How soon a run is aware of being cancelled, and of what another run of this process holds no longer."""
@@ -76,6 +76,7 @@ class Plan:
     missing: dict[str, int] = field(default_factory=dict)
     wanted_by: dict[str, list[int]] = field(default_factory=dict)
     held_up: dict[int, str] = field(default_factory=dict)
+    cancelled_at: float = 0.0
 
     def carry_out(self, on_start: Callable[[Check], None], on_result: Callable[[Result], None]) -> tuple[Result, ...]:
         """Look with every check, and give the results in the order of the checks."""
@@ -111,7 +112,9 @@ class Plan:
         for look in [look for look in self.under_way if now >= look.patience]:
             self._abandon(look, Finding(Outcome.ERROR, f"no answer within {look.timeout:g} s"))
         if cancelled:
-            for look in [look for look in self.under_way if not KINDS[look.going.check.kind].keeps_time]:
+            self.cancelled_at = self.cancelled_at or now
+            cleaned_up = now >= self.cancelled_at + SLACK_S
+            for look in [look for look in self.under_way if cleaned_up or not KINDS[look.going.check.kind].keeps_time]:
                 self._abandon(look, replace(_CANCELLED, detail="the run was cancelled while it looked"))
         if not cancelled and not late:
             return

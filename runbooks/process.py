@@ -91,6 +91,7 @@ def run(words: list[str], environ: Mapping[str, str], *, timeout: float, cancell
             while rest < _PIPE and (more := output.take(pipe.fileno())):
                 rest += more
         code = process.wait()
+        _reap(process.pid)
     finally:
         os.close(held)
     return Ended(None if why else code, bytes(output.kept), output.seen, why, left)
@@ -174,6 +175,20 @@ def _end(pid: int, pipe: int, output: _Output, marks: Marks, held: int, *, early
         if time.monotonic() > until:
             return "Something that it started has left its process group and may still run."
     return ""
+
+
+def _reap(group: int) -> None:
+    """Wait for what else of a group has become a child of this process: as a container's first process it inherits orphans.
+
+    Their leader has been waited for, so these are theirs alone; nobody else would ever take them from the table of processes.
+    """
+    for _ in range(10):
+        try:
+            while os.waitpid(-group, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            return
+        threading.Event().wait(0.005)  # Killed, and not yet gone.
 
 
 def _all_let_go(held: int, seconds: float) -> bool:

@@ -13,7 +13,7 @@ from runbooks.document import nearest, shown
 from runbooks.kind import Field, Filling, Kind, Shape, fitted
 from runbooks.kinds import KINDS
 from runbooks.parameters import filled, references
-from runbooks.secret_refs import is_reference
+from runbooks.secret_refs import is_reference, literal
 from runbooks.verdict import Severity
 
 MAX_TIMEOUT_S = 600.0
@@ -36,11 +36,12 @@ COMMON = (
     "needs",
     "tags",
     "mutex",
+    "actions",
 )
 USES = ("name", "uses", "with", "needs", "tags", "severity")
 _WORDS = (Shape.TEXT, Shape.LINE)
 """What is easily written as yes, no, on or off, which are true and false in YAML."""
-_TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]*")
+TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]*")
 
 Parameters = Mapping[str, Parameter]
 Embed = Callable[[Place, Mapping[str, Any], str], Sequence[Check]]
@@ -70,7 +71,7 @@ def checks(document: Document, head: Head, embed: Embed) -> list[Check]:
     made = _with_needs(document, found)
     if len(made) > MAX_CHECKS:
         document.wrong(("checks",), f"{len(made)} checks are too many; a runbook has at most {MAX_CHECKS}")
-    if all(check.severity is Severity.WARNING for check in made):
+    if made and all(check.severity is Severity.WARNING for check in made):
         document.wrong(("checks",), "every check is a warning, so this runbook could never fail; make one blocking")
     return made
 
@@ -196,8 +197,18 @@ def _check(document: Document, place: Place, row: Mapping[str, Any], name: str, 
         retry_delay=common["retry_delay"],
         successes=int(common["successes"]),
         tags=tuple(dict.fromkeys((*head.tags, *tags_of(document, (*place, "tags"), row.get("tags"))))),
+        actions=_actions(document, (*place, "actions"), row.get("actions")),
         mutex=mutex_of(document, (*place, "mutex"), row.get("mutex", head.defaults.get("mutex")), head.parameters),
     )
+
+
+def _actions(document: Document, place: Place, given: Any) -> tuple[str, ...]:
+    """Names of what may be done when it does not pass; whether there is such an action is for captain.yml to say."""
+    listed = [] if given is None else given if isinstance(given, list) else [given]
+    if not all(isinstance(name, str) and TAG.fullmatch(name) for name in listed):
+        document.wrong(place, "actions must be the name of an action in captain.yml or a list of names")
+        return ()
+    return tuple(dict.fromkeys(listed))
 
 
 def defaults(document: Document, given: Any, parameters: Parameters) -> Mapping[str, Any]:
@@ -245,7 +256,7 @@ def between(document: Document, place: Place, value: Any, least: float, most: fl
 def tags_of(document: Document, place: Place, given: Any) -> tuple[str, ...]:
     found = _texts(document, place, given, "a tag or a list of tags")
     for tag in found:
-        if not _TAG.fullmatch(tag) or len(tag) > MAX_NAME:
+        if not TAG.fullmatch(tag) or len(tag) > MAX_NAME:
             document.wrong(place, f"a tag is letters, digits and '_.:/-', not {shown(tag)}")
     return found
 
@@ -291,6 +302,7 @@ def _fields(
     whole = True
     for key, value in spec.items():
         field, where = kind.fields[key], (*place, key)
+        _no_literal_secret(document, where, key, value)
         if not _known_names(document, where, value, field.filling, parameters):
             whole = False
             continue
@@ -330,15 +342,26 @@ def environment(document: Document, given: Any, parameters: Parameters) -> Mappi
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
             document.wrong(("env", name), f"a variable's name is letters, digits and '_', not {shown(name)}")
         _known_names(document, ("env", name), value, Filling.PLAIN, parameters)
+        _no_literal_secret(document, ("env", name), name, value)
     return found
+
+
+def _no_literal_secret(document: Document, place: Place, key: str, value: Any) -> None:
+    """A secret that stands in the file is known to everybody who may read the file."""
+    if what := literal(value):
+        document.wrong(
+            place, f"{key} seems to hold {what}; refer to it: env:NAME, file:PATH, secret:NAMESPACE/NAME/KEY"
+        )
 
 
 def _no_stray_secret(document: Document, place: Place, key: str, value: Any, field: Field) -> None:
     """A reference where none is resolved would be sent out as it is, and the check would fail for a reason nobody sees."""
     values = value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
-    shaped = field.shape in (Shape.TEXT, Shape.TEXTS, Shape.LINE)
+    shaped = field.shape in (Shape.TEXT, Shape.TEXTS, Shape.LIST, Shape.LINE)
     if shaped and not field.secret and any(isinstance(v, str) and is_reference(v) for v in values):
-        document.wrong(place, f"{key} takes no secret; references (env:NAME, file:PATH) go into headers or env")
+        document.wrong(
+            place, f"{key} takes no secret; references (env:, file:, secret:) go into headers, env or database"
+        )
 
 
 def cycle(needs: Mapping[str, Sequence[str]]) -> list[str]:

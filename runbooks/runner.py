@@ -47,7 +47,7 @@ def run(
         return Report(runbook.name, (), 0.0, f"the runbook {runbook.name} has no checks, so nothing was looked at")
     at_once = parallel if parallel is not None else runbook.parallel or PARALLEL
     time_s = deadline_s if deadline_s is not None else runbook.deadline_s or DEADLINE_S
-    secrets = Secrets(os.environ if environ is None else environ)
+    secrets = Secrets(os.environ if environ is None else environ, looks.cluster)
     looking = Looking(looks, secrets, threading.Event(), found, runbook.env)
     plan = Plan(checks, looking, began + time_s, max(1, at_once), cancelled or threading.Event())
     results = plan.carry_out(on_start or _nobody, on_result or _nobody)

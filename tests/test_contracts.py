@@ -162,7 +162,7 @@ def test_every_sdk_is_guarded():
     needed = {re.match(r"[\w-]+", line)[0].replace("-", "_") for line in project["dependencies"]}
     guarded = {name for contract in CONTRACTS.values() for name in contract.get("forbidden_modules", [])}
     not_services = {
-        "alembic", "apscheduler", "httptools", "pillow", "prometheus_client", "psycopg", "pyyaml", "sqlmodel", "starlette", "typer",
+        "alembic", "apscheduler", "dnspython", "httptools", "pillow", "prometheus_client", "psycopg", "pyyaml", "rich", "sqlmodel", "starlette", "typer",
         "uvicorn", "uvloop", "websockets",
     }  # fmt: skip
     assert needed - not_services == guarded

@@ -39,6 +39,8 @@ MAKES_A_CONSTANT = {
     "timedelta": "a constant",
     "dt.timedelta": "a constant",
     "dt.datetime": "a constant",
+    "ip_network": "a constant",
+    "IPv6Network": "a constant",
     "Path": "a constant; asks nothing of the disk",
     "typer.Typer": "a list of commands; runs none of them",
     "typer.Option": "a parameter's description",

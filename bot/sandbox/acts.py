@@ -11,7 +11,7 @@ from typing import Any
 from bot.errors import Refused
 from bot.integrations.jira.fake_site import Invalid as JiraInvalid
 from bot.integrations.pagerduty.fake_account import Invalid as PagerDutyInvalid
-from bot.sandbox import remote
+from bot.sandbox import remote, troubles
 from bot.sandbox.bot_process import BotProcess
 from bot.sandbox.chat_acts import ChatActs
 from bot.sandbox.world import World
@@ -36,6 +36,7 @@ class Acts:
             **ChatActs(world.slack).table(),
             "break": self.breaks,
             "mend": self.mend,
+            "trouble": self.trouble,
             "burn": self.burn,
             "calm": self.calm,
             "deploy": self.deploy,
@@ -79,12 +80,22 @@ class Acts:
         return {"service": one.name, "faults": one.faults.rows()}
 
     def mend(self, body: Body) -> Done:
-        """Take the faults of ``service`` away, or of all when none is named."""
+        """Take the faults of ``service`` away, or of all when none is named; then every trouble ends as well."""
         name = str(body.get("service") or "")
         for one in [self.world.stand_in(name)] if name else list(self.world.stand_ins.values()):
             one.faults.mend()
+        if not name:
+            troubles.end(self.world)
         self.world.touch()
         return {"mended": name or "all"}
+
+    def trouble(self, body: Body) -> Done:
+        """Make the trouble ``name``, or with ``over`` have it never been; ``over`` without a name ends all."""
+        if body.get("over"):
+            troubles.end(self.world, [word(body, "name")] if body.get("name") else ())
+        else:
+            troubles.begin(self.world, word(body, "name"))
+        return {"troubles": sorted(self.world.troubles)}
 
     def burn(self, body: Body) -> Done:
         """Let ``service`` burn its error budget; ``kind`` fast (pages) or slow (a ticket)."""

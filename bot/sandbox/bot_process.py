@@ -64,8 +64,12 @@ class BotProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._thread: threading.Thread | None = None
 
-    def start(self) -> None:
-        """Start watching; returns at once. A bot left over from a sandbox that was itself killed is ended first."""
+    def start(self, **environ: str) -> None:
+        """Start watching, with these variables besides; returns at once.
+
+        A bot left over from a sandbox that was itself killed is ended first.
+        """
+        self._environ |= environ
         self._end_left_over()
         self._stopping.clear()
         self._thread = threading.Thread(target=self._watch, name="bot-process", daemon=True)

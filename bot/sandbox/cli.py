@@ -40,7 +40,7 @@ def sandbox_app() -> typer.Typer:
     )
     app.callback(invoke_without_command=True)(start)
     app.command("break")(break_)
-    for act in (run, reset, send, say, press, mend, burn, calm, deploy, kill, state):
+    for act in (run, reset, send, say, press, mend, trouble, burn, calm, deploy, kill, state):
         app.command()(act)
     return app
 
@@ -169,7 +169,7 @@ def press(
 def break_(
     context: typer.Context,
     service: Annotated[
-        str, typer.Argument(help="slack, pagerduty, jira, kubernetes, prometheus, alertmanager or heartbeat.")
+        str, typer.Argument(help="slack, pagerduty, jira, kubernetes, prometheus, alertmanager, heartbeat or services.")
     ],
     mode: Annotated[Mode, typer.Argument(help="How it fails; `reset` acts, then drops the connection.")],
     length: Annotated[str, typer.Option("--for", help="How long, such as 30s or 2m; without it until mended.")] = "",
@@ -192,9 +192,28 @@ def mend(
     service: Annotated[str, typer.Argument(help="Which one; without it all of them.")] = "",
     port: Port = PORT,
 ) -> None:
-    """Mend a stand-in, or all."""
+    """Mend a stand-in, or all, and then end every trouble as well."""
     _there(context, port).act("mend", {"service": service})
     typer.echo(f"{service or 'Everything'} works again")
+
+
+@_saying
+def trouble(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Which one; without it they are listed.")] = "",
+    over: Annotated[
+        bool, typer.Option("--over", help="It is as if it had never been; without a name all of them.")
+    ] = False,
+    port: Port = PORT,
+) -> None:
+    """Make a trouble that a shipped runbook finds, such as plaintext, agent-down, cache-cold or seeding-stuck."""
+    there = _there(context, port)
+    if name or over:
+        there.act("trouble", {"name": name, "over": over})
+        typer.echo(f"{name or 'Every trouble'} is over" if over else f"Trouble: {name}")
+        return
+    for row in there.state()["world"]["troubles"]:
+        typer.echo(f"{'on ' if row['on'] else '   '} {row['name']:<17} {row['about']} (runbook {row['runbook']})")
 
 
 @_saying

@@ -20,6 +20,9 @@ def _lines(state: Row) -> Iterator[str]:
         for fault in faults:
             left = fault["seconds_left"]
             yield f"broken      {name}: {fault['mode']}{'' if left is None else f', {left:.0f} s left'}"
+    for row in state["world"]["troubles"]:
+        if row["on"]:
+            yield f"trouble     {row['name']}: {row['about']}"
     for row in state["pagerduty"]["incidents"]:
         yield f"pagerduty   #{row['number']} {row['status']}: {row['title']}"
     for row in state["jira"]["issues"]:

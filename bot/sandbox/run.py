@@ -97,7 +97,8 @@ class Sandbox:
         except BaseException:
             self._served.stop()
             raise
-        self.bot.start()
+        # What the plan's own checks.yml calls gateway and the observability stack.
+        self.bot.start(BASE=f"{self.url}/services/gateway", OBS=f"{self.url}/services")
 
     def stop(self) -> None:
         """Stop the bot, save the world, close the page, in that order; well under five seconds."""

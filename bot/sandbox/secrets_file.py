@@ -16,6 +16,8 @@ import yaml
 EMAIL = "captain@example.com"
 FLAGS = {"namespace": "prod", "name": "gateway-flags", "key": "bypass"}
 """Where the sandbox's one flag stands."""
+OWN_RUNBOOKS = "runbooks"
+"""A folder beside its captain.yml that, if it is there, holds runbooks of the reader's own."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,14 @@ def write_config(path: Path, held: Secrets, *, port: int, bot_port: int, service
             "status_secret": held.status_secret,
             "public_url": f"http://127.0.0.1:{bot_port}",
         },
+        "runbooks": {
+            **({"folder": OWN_RUNBOOKS} if (path.parent / OWN_RUNBOOKS).is_dir() else {}),
+            "parameters": {
+                "health-endpoints": {"gateway": f"{here}/services/gateway", "docs_api": f"{here}/services/docs-api"},
+                "audit-stream": {"observability": f"{here}/services"},
+                "self": {"base": f"http://127.0.0.1:{bot_port}"},
+            },
+        },
         "slack": {
             "mode": "socket",
             "bot_token": held.bot_token,
@@ -130,8 +140,32 @@ def write_config(path: Path, held: Secrets, *, port: int, bot_port: int, service
             if name == "gateway"
         },
     }
+    config["actions"] = {name: action for service in services for name, action in _actions(service).items()}
     head = "# Written by `captain sandbox` at every start; a change made here does not last.\n"
     write_private(path, head + yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+
+
+def _actions(service: str) -> dict[str, dict[str, Any]]:
+    """More replicas for ten minutes, which anybody may ask for, and a restart, which Bob or Alice have to agree to."""
+    workload = {"kind": "deployment", "namespace": "prod", "name": service}
+    return {
+        f"{service}-more": {
+            "title": f"More replicas of {service}",
+            "service": service,
+            "parameters": {"replicas": {"default": "4", "choices": ["3", "4", "6"]}},
+            "do": {"scale": workload | {"replicas": "{{ replicas }}"}},
+            "undo": "restore",
+            "ttl": "10m",
+        },
+        f"{service}-restart": {
+            "title": f"Restart {service}",
+            "service": service,
+            "do": {"restart": workload},
+            "undo": {"none": "a restart cannot be taken back"},
+            "approval": {"people": ["alice@example.com", "bob@example.com"]},
+            "hint": "Its pods are replaced one after the other; nothing is lost.",
+        },
+    }
 
 
 def _slos(service: str) -> dict[str, dict[str, Any]]:

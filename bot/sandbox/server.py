@@ -20,7 +20,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bot.errors import Refused
-from bot.sandbox import remote
+from bot.sandbox import remote, troubles
 from bot.sandbox.acts import Acts
 from bot.sandbox.bot_process import BotProcess
 from bot.sandbox.world import World
@@ -147,7 +147,11 @@ class Site:
         bot = self.bot.status()
         return self.world.state() | {
             "bot": bot,
-            "world": {"services": self.world.services, "faults": self.world.faults()},
+            "world": {
+                "services": self.world.services,
+                "faults": self.world.faults(),
+                "troubles": troubles.rows(self.world),
+            },
             "commands": self.commands.rows(bot),
         }
 

@@ -19,6 +19,8 @@ from bot.integrations.kubernetes.fake import FakeKubernetes
 from bot.integrations.pagerduty.fake import FakePagerDuty
 from bot.integrations.prometheus.fake import FakePrometheus
 from bot.integrations.slack.fake import FakeSlack
+from bot.sandbox.plant import Plant
+from bot.sandbox.scraper import Scraper
 from bot.sandbox.secrets_file import EMAIL, FLAGS, Secrets, write_private
 from bot.standin import Call, CallLog, StandIn
 
@@ -42,9 +44,11 @@ class World:
         self.pagerduty = FakePagerDuty(self.calls, api_token=held.pagerduty_token, routing_keys=held.routing_keys)
         self.jira = FakeJira(self.calls, email=EMAIL, api_token=held.jira_token)
         self.kubernetes = FakeKubernetes(self.calls)
-        self.prometheus = FakePrometheus(self.calls)
+        self.prometheus = FakePrometheus(self.calls, around=True)
         self.alertmanager = FakeAlertmanager(self.calls, bearer=held.alertmanager_webhook)
         self.heartbeat = FakeHeartbeat(self.calls, uuid=held.heartbeat)
+        self.plant = Plant(self.calls, self.services)
+        self.troubles: set[str] = set()
         self.stand_ins: dict[str, StandIn] = {
             "slack": self.slack,
             "pagerduty": self.pagerduty,
@@ -53,6 +57,7 @@ class World:
             "prometheus": cast("StandIn", self.prometheus),
             "alertmanager": cast("StandIn", self.alertmanager),
             "heartbeat": self.heartbeat,
+            "services": self.plant,
         }
         self.heard: list[Callable[[], None]] = []
         self._held = held
@@ -60,6 +65,7 @@ class World:
         self._closing = threading.Event()
         self._saving = threading.Lock()
         self._saver: threading.Thread | None = None
+        self._scraper: Scraper | None = None
 
     def mounts(self) -> list[Mount]:
         return [Mount(f"/{name}", app=one.app) for name, one in self.stand_ins.items()]
@@ -79,11 +85,15 @@ class World:
         self.calls.heard.append(lambda _call: self.touch())
         self._saver = threading.Thread(target=self._save_on_change, name="world-saver", daemon=True)
         self._saver.start()
+        self._scraper = Scraper(self.prometheus, bot_port)
+        self._scraper.start()
 
     def close(self) -> None:
         """Save once more; nothing is saved after this."""
         self._closing.set()
         self._dirty.set()
+        if self._scraper is not None:
+            self._scraper.close()
         if self._saver is not None:
             self._saver.join(5)
         self.save()
@@ -129,6 +139,7 @@ class World:
         """Write everything in one step."""
         with self._saving:
             data = {name: one.dump() for name, one in self.stand_ins.items()}
+            data["world"] = {"troubles": sorted(self.troubles)}
             data["calls"] = {"rows": self.calls.rows()[-CALLS_KEPT:]}
             write_private(self.path, json.dumps(data))
 
@@ -140,6 +151,7 @@ class World:
             for name, one in self.stand_ins.items():
                 if name in data:
                     one.load(data[name])
+            self.troubles = {str(name) for name in data.get("world", {}).get("troubles", ())}
             self.calls.calls.extend(Call(**row) for row in data["calls"]["rows"])
         except (ValueError, KeyError, TypeError, AttributeError) as e:
             raise Refused(

@@ -12,13 +12,13 @@ from bot.integrations.kubernetes import Cluster
 from bot.integrations.slack import Edit, Post
 from handlers.desk import Desk
 from handlers.flags import decide, rules, table, words
-from handlers.flags.kinds import Spot
-from handlers.flags.rules import OVER, Change, Mark, Seen, Status, Way
+from handlers.flags.back import PAUSE, go_back
+from handlers.flags.rules import OVER, Change, Seen, Status, Way
 from handlers.flags.table import FLAGS
 from handlers.posts import chat_of, post_once
 
-PAUSE, LONGEST_PAUSE = 0.5, 60.0
-"""Seconds that an undo waits at least after a refusal, and that Kubernetes may ask it to wait at most."""
+LONGEST_PAUSE = 60.0
+"""Seconds that Kubernetes may ask an undo to wait at most."""
 TOO_LATE = "it came too late to be undone in time, so it was not done"
 
 
@@ -94,26 +94,9 @@ def _put_back(desk: Desk, row: Any) -> tuple[Way, Seen]:
     way = rules.way_back(seen, row.uid, on=spot.on) if row.prior else Way.NOTHING
     if way in (Way.RESTORE, Way.LEAVE):
         decide.was_on(desk, row.uid, now=time.time())
-    if way is Way.RESTORE:
-        _restore(cluster, spot, seen, table.mark_of(row))
-    elif way is Way.LEAVE:
-        cluster.apply(spot.ref, spot.body(seen, spot.kept(seen)), part=spot.part)
-    elif way is Way.FENCE:
-        # An apply of ours may be on its way still. It names the version it has seen, so a new version refuses it.
-        over = Mark(row.uid, row.until, None, row.asked_by, over=True)
-        fenced = cluster.apply(spot.ref, spot.body(seen, spot.kept(seen), over), part=spot.part)
-        cluster.apply(spot.ref, spot.body(spot.seen(fenced), spot.kept(seen)), part=spot.part)
+    mark = table.mark_of(row) if row.prior else None
+    go_back(cluster, spot, seen, way, mark)
     return way, seen
-
-
-def _restore(cluster: Cluster, spot: Spot, seen: Seen, mark: Mark) -> None:
-    """The old value and no mark, in one request. Without force: who took the field since then keeps it."""
-    if not seen.held:
-        # Somebody has wiped out who owns what, and an apply takes away only what its manager owns.
-        seen = spot.seen(cluster.apply(spot.ref, spot.body(seen, spot.on, mark), force=True, part=spot.part))
-    after = spot.seen(cluster.apply(spot.ref, spot.body(seen, mark.back), part=spot.part))
-    if after.value == spot.on:
-        raise Retry(f"{spot.target} still has '{spot.on}' after it was put back", after=PAUSE)
 
 
 # ---- the channel -------------------------------------------------------------------------------------------------------

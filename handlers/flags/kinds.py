@@ -150,7 +150,7 @@ class Spot:
         value: Any = found
         for step in self.path:
             value = value.get(step) if isinstance(value, Mapping) else None
-        owners = {one["manager"] for one in meta.get("managedFields") or () if _owns(one, self.path)}
+        owners = {one["manager"] for one in meta.get("managedFields") or () if owns(one, self.path)}
         mine = f"{MANAGER}-{self.part}"
         return Seen(
             there=True,
@@ -184,7 +184,8 @@ class Spot:
         return seen.value if seen.held else None
 
 
-def _owns(entry: Mapping[str, Any], path: tuple[str, ...]) -> bool:
+def owns(entry: Mapping[str, Any], path: tuple[str, ...]) -> bool:
+    """Whether an entry of ``managedFields`` owns the field at a path."""
     at: Any = entry.get("fieldsV1") or {}
     for step in path:
         at = at.get(f"f:{step}") if isinstance(at, Mapping) else None

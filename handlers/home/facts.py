@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from bot import audit
 from bot.grammar import Asker
+from handlers.actions import table as action_table
 from handlers.desk import Desk
 from handlers.flags import table as flag_table
 from handlers.home import turns
@@ -48,6 +49,7 @@ class Facts:
     on_call: Turns | None = None
     flags: Sequence[tuple[Any, str]] = ()
     has_flags: bool = False
+    actions: Sequence[tuple[Any, str]] = ()
     owed: Mapping[str, tuple[int, float]] = field(default_factory=dict)
     stuck: Sequence[Stuck] = ()
     watchdogs: str = ""
@@ -65,6 +67,7 @@ def gather(desk: Desk, user: str, *, may: May) -> Facts:
         heard = watchdog_table.states(c, desk.watchdogs)
         clock = desk.store.clock(c)
         flags = [(row, flag_table.trouble(c, row)) for row in flag_table.not_over(c)]
+        actions = [(row, action_table.trouble(c, row)) for row in action_table.not_over(c)]
         on_call = turns.known(desk, c, now=now)
     return Facts(
         user=user,
@@ -77,6 +80,7 @@ def gather(desk: Desk, user: str, *, may: May) -> Facts:
         on_call=on_call,
         flags=flags,
         has_flags=bool(desk.flags),
+        actions=actions,
         owed=desk.engine.owed(),
         stuck=found,
         watchdogs=watchdog_words.home(desk.watchdogs, heard, now=clock) if desk.watchdogs else "",

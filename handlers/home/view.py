@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bot.integrations.slack.words import clip, escape, fit_view
+from handlers.actions import words as action_words
 from handlers.flags import words as flag_words
 from handlers.home.facts import Facts
 from handlers.home.turns import Turns
@@ -33,6 +34,7 @@ def view(found: Facts) -> dict[str, Any]:
         {"type": "divider"},
         *_on_call(found.on_call, found.command),
         *(flag_words.listing(found.flags, (), now=found.now)[1][:FLAGS] if found.flags or found.has_flags else ()),
+        *(action_words.listing(found.actions, (), now=found.now)[1][:FLAGS] if found.actions else ()),
         {"type": "divider"},
         _section(_owed(found.owed)),
         *_stuck(found),

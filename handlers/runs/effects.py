@@ -54,13 +54,14 @@ def carry_out(desk: Desk, task: Task) -> Came:
     if row is None:
         return Came(skipped="cancelled before it began")
     hand = _Hand(desk, row, {check.name: place for place, check in enumerate(runbook.checks)})
+    usual = desk.runbook_settings.deadline if row.incident is None else desk.policy.checks_deadline
     with watched(hand.look, every=EVERY) as stop:
         report = run(
             runbook,
             _parameters(row, runbook),
-            looks(desk.outside),
-            parallel=desk.runbook_settings.parallel,
-            deadline_s=desk.runbook_settings.deadline if row.incident is None else desk.policy.checks_deadline,
+            looks(desk.outside, desk.runbook_settings.allowed),
+            parallel=runbook.parallel or desk.runbook_settings.parallel,
+            deadline_s=runbook.deadline_s or usual,
             on_result=hand.take,
             cancelled=stop,
         )

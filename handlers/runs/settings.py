@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -12,6 +13,14 @@ from bot.yaml_lines import Place
 from handlers.catalogue import Service
 from handlers.runs import cron, picked
 from runbooks import Runbook
+from runbooks.book import misfit
+
+
+def _texts(value: object) -> object:
+    """Parameters as texts, written as YAML writes them."""
+    if not isinstance(value, Mapping):
+        return value
+    return {name: str(one).lower() if isinstance(one, bool) else str(one) for name, one in value.items()}
 
 
 class Schedule(BaseModel):
@@ -36,10 +45,8 @@ class Schedule(BaseModel):
 
     @field_validator("parameters", mode="before")
     @classmethod
-    def _texts(cls, value: object) -> object:
-        if not isinstance(value, Mapping):
-            return value
-        return {name: str(one).lower() if isinstance(one, bool) else str(one) for name, one in value.items()}
+    def _values(cls, value: object) -> object:
+        return _texts(value)
 
 
 class RunbookSettings(BaseModel):
@@ -53,8 +60,18 @@ class RunbookSettings(BaseModel):
     allow_addresses: tuple[str, ...] = Field(
         (), description="link-local or metadata addresses, or networks, that checks may ask all the same"
     )
+    parameters: Mapping[str, Mapping[str, str]] = Field(
+        default_factory=dict, description="runbook to parameter to value, over the defaults of its own file"
+    )
     keep_days: float = Field(30.0, ge=1, le=3650, description="how long runs and their outcomes are kept")
     schedules: Mapping[str, Schedule] = Field(default_factory=dict)
+
+    @field_validator("parameters", mode="before")
+    @classmethod
+    def _defaults(cls, value: object) -> object:
+        if not isinstance(value, Mapping):
+            return value
+        return {name: _texts(given) for name, given in value.items()}
 
     @field_validator("allow_addresses")
     @classmethod
@@ -91,3 +108,23 @@ def misfits(
             yield (*place, "parameters"), why
         for why in picked.unknown(runbook, one.only):
             yield (*place, "only"), why
+
+
+def with_parameters(found: dict[str, Runbook], given: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[Place, str]]:
+    """Give the runbooks in ``found`` the defaults that captain.yml has for them: (place, sentence) for what fits nowhere."""
+    for name, values in given.items():
+        place: Place = ("runbooks", "parameters", name)
+        runbook = found.get(name)
+        if runbook is None:
+            yield place, f"there is no runbook '{name}'.{nearest(name, list(found))}"
+            continue
+        for parameter, value in values.items():
+            if parameter not in runbook.declared:
+                near = nearest(parameter, list(runbook.declared))
+                yield (*place, parameter), f"the runbook {name} has no parameter '{parameter}'.{near}"
+            elif why := misfit(runbook.declared[parameter], value):
+                yield (*place, parameter), why
+        declared = {key: replace(one, default=values.get(key, one.default)) for key, one in runbook.declared.items()}
+        found[name] = replace(
+            runbook, declared=declared, parameters={key: one.default for key, one in declared.items()}
+        )

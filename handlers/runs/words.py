@@ -17,6 +17,8 @@ MOST = 12
 """Results that each have a line of their own when all is over; of more, those that passed share one."""
 DETAIL, HINT = 300, 300
 """Characters of a line's detail and hint; the file has them whole."""
+OFFERED = 4
+"""Actions that are offered below a run."""
 WIDE = 20
 """Signs of the progress bar."""
 ASKED: Mapping[Trigger, str] = {
@@ -118,9 +120,32 @@ def _over(row: Any, found: Sequence[Result], runbook: Runbook | None) -> tuple[s
     if not holds(found):
         blocks.append(_context("All results are in a file in the thread."))
     blocks.append(_context(f"{who(row)} · took {_took(row.took_s)} · run #{row.id}"))
+    anew = button("Run again", "runbook run", again(row))
     if row.incident is not None:
-        return fitted(text, [*blocks, _buttons([button("Run again", "incident checks", f"INC-{row.incident}")])])
-    return fitted(text, [*blocks, _buttons([button("Run again", "runbook run", again(row))])])
+        anew = button("Run again", "incident checks", f"INC-{row.incident}")
+    return fitted(text, [*blocks, _buttons([anew, *_offered(row, ordered, runbook)])])
+
+
+def _offered(row: Any, found: Sequence[Result], runbook: Runbook | None) -> list[dict[str, Any]]:
+    """A button for each action that a check names which does not pass; it begins what `action run` begins."""
+    named = {check.name: check.actions for check in runbook.checks} if runbook is not None else {}
+    wanted: dict[str, Result] = {}
+    for one in found:
+        for action in named.get(one.name, ()) if one.outcome is not Outcome.PASS else ():
+            wanted.setdefault(action, one)
+    buttons = []
+    for action, one in list(wanted.items())[:OFFERED]:
+        why = f"{one.name[:200]} is {one.outcome.value} in run #{row.id}"
+        about = ["--incident", f"INC-{row.incident}"] if row.incident is not None else []
+        made = button(f"Run {action}"[:75], "action run", shlex.join([action, *about, why]))
+        buttons.append(made | {"confirm": _confirm(action)})
+    return buttons
+
+
+def _confirm(action: str) -> dict[str, Any]:
+    texts = {"title": f"Run {action}?"[:100], "confirm": "Run it", "deny": "No"}
+    texts["text"] = "This changes something. Where a second person has to agree, they are asked first."
+    return {name: {"type": "plain_text", "text": text} for name, text in texts.items()}
 
 
 def _line(one: Result) -> str:

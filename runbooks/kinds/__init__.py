@@ -9,12 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from runbooks.kind import Kind
-from runbooks.kinds import command, http, kubernetes, promql, tcp
+from runbooks.kinds import command, dns, http, kubernetes, promql, reachable, spiffe, sql, tcp, tls
 
 KINDS: Mapping[str, Kind] = {
     "http": http.KIND,
     "tcp": tcp.KIND,
+    "dns": dns.KIND,
+    "tls": tls.KIND,
     "promql": promql.KIND,
     "kubernetes": kubernetes.KIND,
+    "spiffe": spiffe.KIND,
+    "sql": sql.KIND,
+    "reachable": reachable.KIND,
     "command": command.KIND,
 }

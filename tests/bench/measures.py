@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import checks
 import detection
 import growth
 import load
@@ -352,4 +353,7 @@ MEASURES: dict[str, Callable[[Bench, Size], Iterator[Row]]] = {
     "P14": life,
     "P18": growth.growth,
     "P19": detection.detection,
+    "P20": checks.overhead,
+    "P21": checks.side_by_side,
+    "P22": checks.memory,
 }

@@ -77,6 +77,28 @@ def test_a_mistake_in_a_flag_is_said_with_its_place(tmp_path, old, new, said):
     assert said in text, text
 
 
+def test_a_runbook_is_given_its_addresses(tmp_path):
+    given = "runbooks:\n  parameters:\n    health-endpoints: {gateway: 'http://here', max_latency_ms: 50}\n"
+    _, runbooks = load(write(tmp_path, GOOD + given), {})
+    found = runbooks["health-endpoints"]
+    assert (found.parameters["gateway"], found.parameters["max_latency_ms"]) == ("http://here", "50")
+    assert found.declared["gateway"].default == "http://here"
+    assert found.parameters["path"] == "health"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("{health-endpoint: {path: x}}", "there is no runbook 'health-endpoint'. Did you mean 'health-endpoints'?"),
+        ("{cache: {windw: 5m}}", "the runbook cache has no parameter 'windw'. Did you mean 'window'?"),
+    ],
+)
+def test_what_fits_no_runbook_is_said_with_its_place(tmp_path, given, said):
+    text = mistake(tmp_path, f"{GOOD}runbooks:\n  parameters: {given}\n")
+    assert ": runbooks.parameters." in text
+    assert said in text
+
+
 def test_a_right_file_is_read(tmp_path):
     settings, runbooks = load(write(tmp_path, GOOD), {})
     assert settings.services["docs-api"].channel == "#docs-api"

@@ -29,6 +29,7 @@ BESIDE: Mapping[str, str] = {
     "refusals": "",
     "effects": "key",
     "flags": "uid",
+    "actions": "uid",
     "silences": "uid",
     "holds": "alert",
     "deploys": "uid",
@@ -45,16 +46,27 @@ NOW = frozenset(
 )  # fmt: skip
 """The tables that hold what is, not what was."""
 NUMBERED = frozenset(
-    {"alerts", "timeline", "roles", "audit", "refusals", "flags", "silences", "holds", "runs", "outcomes", "deploys"}
+    {
+        "alerts",
+        "timeline",
+        "roles",
+        "audit",
+        "refusals",
+        "flags",
+        "actions",
+        "silences",
+        "holds",
+        "runs",
+        "outcomes",
+        "deploys",
+    }
 )
 """The tables whose ``id`` the database gives."""
 FAR = 1_000_000_000
 """More than there are alerts."""
 ELSEWHERE = (
     ("holds", "silence"),
-    ("holds", "incident"),
-    ("silences", "incident"),
-    ("runs", "incident"),
+    *((table, "incident") for table in ("holds", "silences", "actions", "runs")),
     ("deploy_parts", "deploy"),
 )
 """Numbers of what is not copied along."""
@@ -189,6 +201,8 @@ def _line(table: str, row: Mapping[str, Any], one: Mapping[str, Any] | None, *, 
     # What is on, or held, goes on in its model alone.
     if table == "flags":
         values |= {"on_key": None, "off_at": values["off_at"] or values["until"]}
+    if table == "actions":
+        values |= {"lock": None, "off_at": values["off_at"] or values["asked_at"]}
     if table == "silences":
         values |= {"open_key": None, "ended_at": values["ended_at"] or values["end_at"]}
     if table == "flaps" and over:

@@ -20,6 +20,7 @@ from bot.store import Store, driver_url
 ROOT = Path(__file__).resolve().parents[2]
 GROWS = frozenset(
     {
+        "actions",
         "alerts",
         "audit",
         "deploy_parts",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import subprocess
 import sys
 import threading
 import time
@@ -373,3 +374,29 @@ def test_a_result_says_what_was_run(written):
         """
     )
     assert [r.asked for r in run(load(path), {}, Looks()).results] == ["echo docs api $HOME", "echo 'docs api' 'a;b'"]
+
+
+FIRST_PROCESS = """
+import ctypes, os, sys, threading
+from pathlib import Path
+from runbooks import Check, Looks, Runbook, run
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: orphans come to this process, as to a container's first one
+lines = ["(sleep 60 &) ; true", "(setsid sleep 60 &) ; true", "sleep 60 & sleep 60", "setsid -f sleep 60; sleep 60"]
+checks = [Check(line, "command", {"command": line}, timeout=0.4) for line in lines]
+report = run(Runbook("b", "b", checks, {}), {}, Looks())
+print(*[r.outcome.value for r in report.results])
+for entry in Path("/proc").glob("[0-9]*"):
+    try:
+        fields = (entry / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        continue
+    if int(fields[1]) == os.getpid():
+        print("left:", entry.name, fields[0])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells enough of processes")
+def test_a_bot_that_inherits_orphans_does_not_keep_them_as_zombies():
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run([sys.executable, "-c", FIRST_PROCESS], check=False, cwd=root, capture_output=True, text=True)
+    assert done.stdout.split("\n") == ["PASS PASS ERROR ERROR", ""], done.stdout + done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 
@@ -183,6 +184,18 @@ def test_a_look_that_breaks_off_is_an_error_at_once():
     until(lambda: bool(told))
 
 
+def test_a_cancelled_run_waits_for_no_server_that_never_answers():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        stop = threading.Event()
+        check = Check("a", "http", {"url": url}, timeout=60)
+        began = time.monotonic()
+        report = run(book(check), {}, Looks(), cancelled=stop, on_start=lambda _: stop.set(), deadline_s=100)
+        assert time.monotonic() - began < 6
+        assert report.results[0].detail == "the run was cancelled while it looked"
+    until(lambda: not shared().left or shared().has_room())
+
+
 def test_starts_and_ends_are_told_on_the_callers_thread_in_order(tmp_path):
     told = []
     mine = threading.get_ident()
@@ -361,3 +374,42 @@ def test_a_parameter_with_choices_takes_nothing_else(written, given, said):
     report = run(load(path), given, Looks())
     assert report.outcome is Outcome.ERROR
     assert said in report.detail
+
+
+@st.composite
+def plans(draw):
+    """Checks that pass or fail, each needing some that stand before it in a drawn order, as it may be in a file."""
+    count = draw(st.integers(1, 8))
+    rows = []
+    for i in range(count):
+        needs = draw(st.lists(st.integers(0, i - 1), unique=True, max_size=3)) if i else []
+        severity = draw(st.sampled_from(Severity))
+        rows.append(
+            Check(
+                f"c{i}",
+                "command",
+                {"command": [draw(st.sampled_from(["true", "false", "/no/such/program"]))]},
+                needs=tuple(f"c{n}" for n in needs),
+                severity=severity,
+                mutex=tuple(draw(st.lists(st.sampled_from("xyz"), unique=True, max_size=2))),
+            )
+        )
+    return draw(st.permutations(rows)), draw(st.integers(1, 8))
+
+
+@settings(deadline=None, max_examples=40)
+@given(plans())
+def test_whatever_the_order_each_check_is_what_its_look_and_its_needs_make_it(plan):
+    checks, parallel = plan
+    by_name = {check.name: check for check in checks}
+    looks = {"true": Outcome.PASS, "false": Outcome.FAIL, "/no/such/program": Outcome.ERROR}
+
+    def wanted(check):
+        if any(wanted(by_name[need]) is not Outcome.PASS for need in check.needs):
+            return Outcome.INCONCLUSIVE
+        return looks[check.spec["command"][0]]
+
+    report = run(book(*checks), {}, Looks(), parallel=parallel)
+    assert [(r.name, r.outcome) for r in report.results] == [(check.name, wanted(check)) for check in checks]
+    blocking = [wanted(check) for check in checks if check.severity is Severity.BLOCKING]
+    assert (report.outcome is Outcome.PASS) == (bool(blocking) and set(blocking) == {Outcome.PASS})

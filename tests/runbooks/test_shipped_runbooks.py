@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import subprocess
+
 import pytest
+import yaml
 from ground.waiting import until
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
@@ -16,6 +21,8 @@ from bot.integrations.prometheus.client import PrometheusClient
 from bot.integrations.prometheus.fake import FakePrometheus
 from bot.standin import CallLog, serve
 from runbooks import Looks, Outcome, run, shipped
+from runbooks.kind import Filling
+from runbooks.parameters import filled
 
 
 @pytest.fixture(scope="module")
@@ -113,18 +120,102 @@ def test_a_service_that_does_not_exist_fails(looks):
     assert "deployments/ghost in prod does not exist" in by_name(report)["rollout complete"].detail
 
 
-def test_the_captain_itself(metrics, looks, behind):
-    ready = [200]
+CAPTAIN = """
+captain_database_up 1
+captain_replicas 1
+captain_page_oldest_seconds {page}
+captain_pages_missed_total{{why="gave_up"}} 0
+captain_effects_oldest_seconds{{lane="slack"}} {owed}
+captain_undecided{{intake="alerts"}} 0
+captain_watchdog_age_seconds{{watchdog="prometheus"}} {watchdog}
+captain_watchdog_within_seconds{{watchdog="prometheus"}} 600
+captain_flags_overdue 0
+captain_slo_missing{{slo="docs-api-latency"}} 0
+"""
+
+
+@pytest.fixture
+def captain(metrics):
+    """``captain(page=…, owed=…, watchdog=…)``: what Prometheus has heard of the captain in the last minute."""
+
+    def tell(page=0, owed=0, watchdog=60):
+        now = metrics.clock()
+        metrics.recorded.series.clear()
+        for ago in (60, 30, 0):
+            metrics.ingest(CAPTAIN.format(page=page, owed=owed, watchdog=watchdog), at=now - ago)
+
+    return tell
+
+
+@pytest.fixture
+def bot():
+    """The captain's own health, ready for as long as ``bot.ready`` is 200."""
 
     async def answer(request):
-        return PlainTextResponse("ok\n", 200 if request.url.path == "/healthz" else ready[0])
+        return PlainTextResponse("ok\n", 200 if request.url.path == "/healthz" else bot.ready)
 
     bot = serve(Starlette(routes=[Route("/healthz", answer), Route("/readyz", answer)]))
-    try:
-        assert run(shipped()["self"], {"base": bot.url}, looks).outcome is Outcome.PASS
-        ready[0] = 503
-        assert run(shipped()["self"], {"base": bot.url}, looks).outcome is Outcome.FAIL
-    finally:
-        bot.stop()
+    bot.ready = 200
+    yield bot
+    bot.stop()
+
+
+def test_the_captain_itself(looks, captain, bot):
+    captain()
+    report = run(shipped()["self"], {"base": bot.url}, looks)
+    assert {n: r.detail for n, r in by_name(report).items() if r.outcome is not Outcome.PASS} == {}
+    bot.ready = 503
+    assert run(shipped()["self"], {"base": bot.url}, looks).outcome is Outcome.FAIL
+    bot.stop()
     found = by_name(run(shipped()["self"], {"base": bot.url}, looks))
     assert [found[n].outcome for n in ("alive", "ready")] == [Outcome.FAIL, Outcome.INCONCLUSIVE]
+
+
+@pytest.mark.parametrize(
+    ("told", "check"),
+    [({"page": 300}, "pages owed"), ({"owed": 1000}, "work owed"), ({"watchdog": 900}, "watchdogs")],
+)
+def test_what_the_captain_owes_is_found(looks, captain, bot, told, check):
+    captain(**told)
+    found = by_name(run(shipped()["self"], {"base": bot.url}, looks))
+    assert [n for n, r in found.items() if r.outcome is Outcome.FAIL] == [check]
+
+
+def test_a_captain_that_nobody_scrapes_is_not_well(looks, bot):
+    report = run(shipped()["self"], {"base": bot.url}, looks)
+    assert report.outcome is Outcome.NO_DATA
+    assert {r.outcome for n, r in by_name(report).items() if n not in ("alive", "ready", "prometheus reachable")} == {
+        Outcome.NO_DATA
+    }
+
+
+def expressions():
+    for runbook in shipped().values():
+        defaults = {name: value or "" for name, value in runbook.parameters.items()}
+        for check in runbook.checks:
+            for key in ("expr", "samples"):
+                if key in check.spec:
+                    yield filled(check.spec[key], defaults, Filling.PROMQL)
+
+
+def test_the_real_prometheus_reads_every_query(tmp_path):
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("no promtool here: apt-get install prometheus")
+    rules = [{"record": f"a:{n}:b", "expr": expr} for n, expr in enumerate(expressions())]
+    assert len(rules) > 60
+    path = tmp_path / "rules.yml"
+    path.write_text(yaml.safe_dump({"groups": [{"name": "all", "rules": rules}]}), encoding="utf-8")
+    done = subprocess.run([promtool, "check", "rules", str(path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", sorted(shipped()))
+def test_whoever_is_woken_by_it_knows_what_to_do(name):
+    """One or two sentences, from every check, and somebody to ask."""
+    runbook = shipped()[name]
+    assert runbook.owners
+    for check in runbook.checks:
+        assert 20 < len(check.hint) <= 200, (check.name, len(check.hint))
+        assert check.hint.endswith("."), check.name
+        assert 1 <= len(re.findall(r"[.?!:;](?= |$)", check.hint)) <= 4, check.name

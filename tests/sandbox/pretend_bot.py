@@ -297,15 +297,18 @@ def web(config, client):
         def log_message(self, *_):
             pass
 
-        def answer(self, status, body):
-            raw = json.dumps(body).encode()
+        def answer(self, status, body, kind="application/json"):
+            raw = json.dumps(body).encode() if isinstance(body, dict) else body
             self.send_response(status)
-            self.send_header("content-type", "application/json")
+            self.send_header("content-type", kind)
             self.send_header("content-length", str(len(raw)))
             self.end_headers()
             self.wfile.write(raw)
 
         def do_GET(self):
+            if self.path == "/metrics":
+                self.answer(200, b'captain_build_info{version="pretend"} 1\n', "text/plain")
+                return
             self.answer(200, {"commands": COMMANDS} if self.path == "/api/commands" else {"ok": True})
 
         def do_POST(self):

@@ -222,6 +222,23 @@ def test_the_world_is_broken_and_mended(open_page, there):
     assert page.evaluate("document.activeElement.closest('.turn') !== null")
 
 
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_a_trouble_is_made_and_ended(open_page, there, width, scheme):
+    page = open_page(width=width, scheme=scheme)
+    if width < 500:
+        page.locator("#places").get_by_role("button", name="World").click()
+    page.get_by_label("Which trouble").select_option(label="the cache is cold")
+    page.get_by_role("button", name="Make it").click()
+    end = page.get_by_role("button", name="End: the cache is cold")
+    end.wait_for()
+    assert [row["name"] for row in there.state()["world"]["troubles"] if row["on"]] == ["cache-cold"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    end.click()
+    end.wait_for(state="detached")
+    assert not any(row["on"] for row in there.state()["world"]["troubles"])
+    assert page.evaluate("document.activeElement.textContent") == "Make it"
+
+
 def test_a_burn_is_fired_and_followed_through_the_panels(open_page, there):
     page, burn = open_page(), "docs-api burns its 99.9% budget 14.4 times too fast"
     page.locator(".turn", has_text="docs-api").get_by_role("button", name="Fast burn").click()

@@ -28,7 +28,7 @@ INCIDENTS, MORE = 450, 450
 """Past incidents that every statement is asked with first, and those that come along then: about what a purge takes at once, and twice that."""
 BOUNDED = frozenset(
     {
-        "ix_alerts_undecided", "ix_deploys_running", "ix_effects_due", "ix_effects_left", "ix_effects_waiting", "ix_flags_on", "ix_flaps_now", "ix_holds_behind",
+        "ix_actions_on", "ix_alerts_undecided", "ix_deploys_running", "ix_effects_due", "ix_effects_left", "ix_effects_waiting", "ix_flags_on", "ix_flaps_now", "ix_holds_behind",
         "ix_holds_still",
         "ix_inbox_undone", "ix_incidents_open", "ix_incidents_open_of", "ix_runs_going", "ix_silences_on",
     }
@@ -50,7 +50,7 @@ HOT = {
     "bot/audit.py append", "bot/effects.py let_go", "bot/effects.py overdue", "bot/effects.py _settled",
     "bot/effects.py release", "bot/engine.py _acting", "bot/engine.py _load", "bot/engine.py _settle", "bot/engine.py owed",
     "bot/inbox.py done", "bot/inbox.py undone", "bot/retention.py _delete",
-    "handlers/alerts/journal.py decided", "handlers/alerts/journal.py repeated", "handlers/alerts/journal.py sibling",
+    "handlers/actions/table.py ended_since", "handlers/actions/table.py not_over", "handlers/alerts/journal.py decided", "handlers/alerts/journal.py repeated", "handlers/alerts/journal.py sibling",
     "handlers/alerts/journal.py still_firing", "handlers/alerts/journal.py undecided", "handlers/alerts/journal.py waiting",
     "handlers/deploys/table.py by_uid", "handlers/deploys/table.py change", "handlers/deploys/table.py lately",
     "handlers/deploys/table.py newest", "handlers/deploys/table.py part", "handlers/deploys/table.py parts",
@@ -103,6 +103,8 @@ def busy(town: Town, database: str) -> Town:
     town.config["watchdogs"] = {"mesh": {"service": "gateway", "labels": {"prometheus": "mesh"}}}
     town.config["incidents"]["digest"] = "#general"
     town.has_a_flag()
+    scale = {"kind": "deployment", "namespace": "prod", "name": "docs-api", "replicas": 3}
+    town.config["actions"] = {"more": {"service": "docs-api", "do": {"scale": scale}, "undo": "restore", "ttl": "10m"}}
     town.config["slos"] = {"a": SLO}
     often = {"runbook": "docs-api", "cron": "* * * * *", "service": "docs-api"}
     town.config["runbooks"] = {"schedules": {"often": often}}
@@ -141,6 +143,7 @@ def a_day(town: Town, bot: Bot, body: dict[str, Any]) -> None:
         "slo", "slo docs-api", "oncall", "flag on gateway-bypass it burns --for 10m", "flag list", "incident open sev2 docs-api by hand",
         "incident severity sev1 INC-2", "incident mitigate INC-1", "runbook run docs-api service=docs-api", "runbook list",
         "incident checks INC-1", "runbook show 1", "runbook show docs-api", "runbook history docs-api",
+        "action run more it burns", "action list", "action show more",
     ):  # fmt: skip
         assert "error" not in bot.ask(line), line
     town.slack.open_home(alice)

@@ -11,7 +11,7 @@ from typing import Any
 import requests
 from requests.adapters import HTTPAdapter
 
-from bot.errors import GiveUp, Retry, in_time
+from bot.errors import GiveUp, NotConfigured, Retry, in_time
 from bot.http_client import Bearer, Reader, no_retries, retry_after
 from bot.integrations.alertmanager import ActiveAlert, AlertmanagerSettings, LabelMatcher, Silence, SilenceAsk
 
@@ -84,7 +84,7 @@ class AlertmanagerClient:
 
     def _call(self, method: str, path: str, **asked: Any) -> Any:
         if not self._url:
-            raise GiveUp("alertmanager.url is not set: add it to captain.yml")
+            raise NotConfigured("alertmanager.url is not set: add it to captain.yml")
         got = self._reader.call(self._session, method, self._url + path, **asked)
         status, text = got.status, got.body
         said = text[:200].decode("utf-8", "replace").strip() or "no text"

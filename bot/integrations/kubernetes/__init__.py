@@ -76,12 +76,12 @@ class Cluster(Protocol):
         ...
 
     def apply(
-        self, ref: ObjectRef, body: Mapping[str, Any], *, force: bool = False, part: str = ""
+        self, ref: ObjectRef, body: Mapping[str, Any], *, force: bool = False, part: str = "", dry_run: bool = False
     ) -> Mapping[str, Any]:
         """Server-side apply as field manager ``release-captain``, or ``release-captain-PART``; the object as it then is.
 
         An apply takes away what the same manager applied before and does not name again: who looks after one part of
-        an object is a manager of its own.
+        an object is a manager of its own. ``dry_run``: nothing is changed; the object as it would be.
         """
         ...
 
@@ -94,6 +94,10 @@ class Cluster(Protocol):
 
         A server that is silent for longer than that and the timeout is taken for gone. Raises Gone, Retry or GiveUp.
         """
+        ...
+
+    def select(self, api_version: str, plural: str, namespace: str, labels: str) -> Sequence[Mapping[str, Any]]:
+        """The objects of a kind in a namespace (empty: in all) that a label selector such as "app=docs" picks."""
         ...
 
     def ping(self) -> str:

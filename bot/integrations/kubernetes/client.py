@@ -19,6 +19,8 @@ from bot.http_client import retry_after
 from bot.integrations.kubernetes import Event, Gone, KubernetesSettings, Listing, ListRef, ObjectRef
 
 MANAGER = "release-captain"
+SELECTED = 2000
+"""Objects that a selector may pick."""
 MOMENT = 0.1
 """Seconds after which a write that met another may be tried again."""
 PAGE = 200
@@ -48,9 +50,9 @@ class KubernetesClient:
         return None if status == 404 else body
 
     def apply(
-        self, ref: ObjectRef, body: Mapping[str, Any], *, force: bool = False, part: str = ""
+        self, ref: ObjectRef, body: Mapping[str, Any], *, force: bool = False, part: str = "", dry_run: bool = False
     ) -> Mapping[str, Any]:
-        """Server-side apply; returns the object as it then is.
+        """Server-side apply; returns the object as it then is, or with ``dry_run`` as it would be.
 
         Raises Retry (``unknown`` when it may have been applied; also when ``body`` names a version that is no longer
         the newest: read it again and decide anew), or GiveUp: another manager owns a field (409, unless ``force``), the
@@ -58,8 +60,10 @@ class KubernetesClient:
         """
         manager = f"{MANAGER}-{part}" if part else MANAGER
         query = {"fieldManager": manager, "force": "true" if force else "false"}
-        wanted = _complete(ref, body)
-        _, found = self._call("PATCH", _path(ref), f"apply {_said(ref)}", query=query, body=wanted, may_act=True)
+        if dry_run:
+            query["dryRun"] = "All"
+        wanted, doing = _complete(ref, body), f"{'try to ' if dry_run else ''}apply {_said(ref)}"
+        _, found = self._call("PATCH", _path(ref), doing, query=query, body=wanted, may_act=not dry_run)
         return found
 
     def listing(self, what: ListRef) -> Listing:
@@ -87,6 +91,21 @@ class KubernetesClient:
             text = _body(answer.response, time.monotonic() + self.timeout)
             _read(answer.status, answer.headers, text, "GET", doing, may_act=False)
         return Stream(answer.response, doing)
+
+    def select(self, api_version: str, plural: str, namespace: str, labels: str) -> list[Mapping[str, Any]]:
+        """The objects that a label selector picks, page by page. Raises Retry or GiveUp, also when there are too many."""
+        folder = _path(ObjectRef(api_version, plural, "", namespace)).rstrip("/")
+        query = {"labelSelector": labels, "limit": str(SELECTED // 4)}
+        found: list[Mapping[str, Any]] = []
+        while True:
+            _, body = self._call("GET", folder, f"list {plural} with {labels}", query=query, may_act=False)
+            found += [one for one in body.get("items") or () if isinstance(one, dict)]
+            more = (body.get("metadata") or {}).get("continue")
+            if not more:
+                return found
+            if len(found) >= SELECTED:
+                raise GiveUp(f"more than {SELECTED} {plural} have the labels {labels}; name more labels")
+            query["continue"] = str(more)
 
     def ping(self) -> str:
         """The server's version, such as "v1.36.2". Raises Retry or GiveUp."""

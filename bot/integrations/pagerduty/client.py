@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from requests.utils import get_environ_proxies
 from urllib3.util import Timeout
 
-from bot.errors import GiveUp, Retry
+from bot.errors import GiveUp, NotConfigured, Retry
 from bot.http_client import no_answer, retry_after
 from bot.integrations.pagerduty import Accepted, OnCall, Page, Paged, PagerDutySettings, PageRef, Trigger, User
 
@@ -183,7 +183,7 @@ class PagerDutyClient:
     def _ask(self, call: Callable[[Any], Any]) -> Any:
         token = self._settings.api_token
         if token is None:
-            raise GiveUp("PagerDuty's REST API needs a token: set pagerduty.api_token in captain.yml.")
+            raise NotConfigured("PagerDuty's REST API needs a token: set pagerduty.api_token in captain.yml.")
         with _borrowed(self._rest, lambda: self._rest_session(token)) as session, _told("request", self._settings):
             return call(session)
 

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from bot.integrations.prometheus.fake_around import Around, Surroundings
 from bot.integrations.prometheus.fake_eval import Evaluation, ExecutionError, QueryTimeoutError
 from bot.integrations.prometheus.fake_lexer import BadQueryError, duration_ms
 from bot.integrations.prometheus.fake_promql import parse, parse_selector
@@ -50,7 +51,8 @@ class FakePrometheus:
 
     ``clock`` gives UNIX seconds; ``scrape_s`` is the grid of the samples; the world has been running for ``history_s``.
     ``buckets`` are the latency histogram's upper edges in ms (``FINE_BUCKETS`` for gates that compare a p95).
-    Starts with the services docs-api (called by gateway) and gateway (called by edge), both calm.
+    Starts with the services docs-api (called by gateway) and gateway (called by edge), both calm. ``around``: with what
+    surrounds them as well (SPIRE, a cache, previews, the monitoring itself).
     """
 
     name = "prometheus"
@@ -63,6 +65,7 @@ class FakePrometheus:
         scrape_s: float = 5.0,
         history_s: float = 7200.0,
         buckets: Sequence[float] = ISTIO_BUCKETS,
+        around: bool = False,
     ) -> None:
         if not ascending(buckets):
             raise ValueError("buckets must be upper edges in ascending order")
@@ -70,10 +73,12 @@ class FakePrometheus:
         self.changed: list[Callable[[], None]] = []
         self.faults = Faults()
         self.recorded = Recorded()
+        self.scraped = Recorded()
         self.warnings: list[str] = []
         self._since: dict[str, float] = {}
         began = int((clock() - history_s) * 1000)
         self.services = Services(clock, int(scrape_s * 1000), began, tuple(buckets), VERSION)
+        self.around = Surroundings(clock, int(scrape_s * 1000), began) if around else None
         self.services.set("docs-api", began, {})
         self.services.set("gateway", began, {"rps": 80.0, "p95_ms": 120.0, "source": "edge"})
         self.app = Guard(self.name, Starlette(routes=list(self._routes())), self.faults, calls, quiet=("/-/healthy",))
@@ -90,18 +95,50 @@ class FakePrometheus:
         tls_failures: float | None = None,
         up: bool | None = None,
         source: str | None = None,
+        unanswered: float | None = None,
+        plaintext: float | None = None,
+        stranger: float | None = None,
         ago: float = 0.0,
     ) -> World:
         """How a service does from ``ago`` seconds before now on; what is not given stays. A new name adds a service.
 
-        errors: ratio 0-1; rps and tls_failures: per second; p95_ms: milliseconds; up: False stops all its samples but
-        ``up`` itself; source: who calls it. Raises ValueError on values that cannot be.
+        errors: ratio 0-1; rps, tls_failures, unanswered, plaintext and stranger: per second (see World); p95_ms:
+        milliseconds; up: False stops all its samples but ``up`` itself; source: who calls it. Raises ValueError on
+        values that cannot be.
         """
         given = {"errors": errors, "rps": rps, "p95_ms": p95_ms, "tls_failures": tls_failures, "up": up}
+        given |= {"unanswered": unanswered, "plaintext": plaintext, "stranger": stranger}
         changes = {name: value for name, value in {**given, "source": source}.items() if value is not None}
         world = self.services.set(service, int((self.clock() - ago) * 1000), changes)
         self._tell()
         return world
+
+    def never(self, service: str, *names: str) -> None:
+        """Have rates of a service be none, now and in all that is remembered, as if it had never been."""
+        self.services.held[service].always(dict.fromkeys(names, 0.0))
+        self._tell()
+
+    def set_around(self, *, ago: float = 0.0, **given: Any) -> Around:
+        """How the surroundings do from ``ago`` seconds before now on (fields of Around); what is not given stays.
+
+        Raises ValueError on values that cannot be, and when there are no surroundings.
+        """
+        if self.around is None:
+            raise ValueError("this world has no surroundings")
+        around = self.around.set(int((self.clock() - ago) * 1000), given)
+        self._tell()
+        return around
+
+    def calm_around(self, *names: str) -> None:
+        """Have these fields of the surroundings (all without names) be calm, now and in all that is remembered."""
+        if self.around is not None:
+            self.around.calm(*names)
+            self._tell()
+
+    def scrape(self, text: str, *, job: str, instance: str, keep_s: float = 900.0) -> None:
+        """Take over what a target exposes now, and ``up``; empty text is a target that does not answer. Not dumped."""
+        labels = {"job": job, "instance": instance}
+        self.scraped.scrape(text, at_ms=int(self.clock() * 1000), labels=labels, keep_ms=int(keep_s * 1000))
 
     def world(self, service: str) -> World:
         """How a service does now. KeyError when there is none of that name."""
@@ -125,13 +162,14 @@ class FakePrometheus:
         return taken
 
     def state(self) -> dict[str, Any]:
-        """``{"services": {name: World}, "warnings": [...], "alerts": [...], "recorded_series": n}``."""
+        """``{"services": {name: World}, "warnings": [...], "alerts": [...], "recorded_series": n}``, and ``around`` if there is any."""
         services = {name: asdict(service.now()) for name, service in self.services.held.items()}
         return {
             "services": services,
             "warnings": self.warnings,
             "alerts": self._alerts(),
             "recorded_series": len(self.recorded.series),
+            **({"around": asdict(self.around.now())} if self.around else {}),
         }
 
     def dump(self) -> dict[str, Any]:
@@ -142,11 +180,15 @@ class FakePrometheus:
             "warnings": self.warnings,
             "since": self._since,
             "recorded": recorded,
+            "around": self.around.dump() if self.around else [],
         }
 
     def load(self, data: dict[str, Any]) -> None:
         self.services.began_ms = int(data["began_ms"])
         self.services.load(data["services"])
+        if self.around is not None:
+            self.around.began_ms = self.services.began_ms
+            self.around.load(data.get("around", []))
         self.warnings = list(data["warnings"])
         self._since = {str(k): float(v) for k, v in data["since"].items()}
         self.recorded.series = {
@@ -161,7 +203,7 @@ class FakePrometheus:
 
     @property
     def sources(self) -> list[Source]:
-        return [self.services, self.recorded]
+        return [self.services, self.recorded, self.scraped, *([self.around] if self.around else [])]
 
     # The wire.
 

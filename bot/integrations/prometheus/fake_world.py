@@ -14,7 +14,7 @@ from itertools import pairwise
 from statistics import NormalDist
 from typing import Any
 
-from bot.integrations.prometheus.fake_series import Labels, Point, labels_of, matches, number
+from bot.integrations.prometheus.fake_series import Labels, Point, counted, held, labels_of, matches, number
 from bot.integrations.prometheus.fake_syntax import Matcher
 
 ISTIO_BUCKETS = (0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 300_000, 600_000)
@@ -32,7 +32,13 @@ Rate = Callable[["World"], float]
 
 @dataclass(frozen=True)
 class World:
-    """How one service does. ``errors`` and ``tls_failures`` are a ratio (0-1) and failures per second; rps per second."""
+    """How one service does. ``errors`` is a ratio (0-1), rps requests per second.
+
+    ``tls_failures``: handshakes it refuses, per second. ``unanswered``: requests per second that ``source`` sends and that
+    end in a failed handshake, so that only the source counts them. ``plaintext``: requests per second that arrive
+    without mutual TLS, half from ``source`` and half from nobody knows whom. ``stranger``: requests per second under
+    an identity of ``source`` that is not the registered one.
+    """
 
     errors: float = 0.0005
     rps: float = 50.0
@@ -40,12 +46,15 @@ class World:
     tls_failures: float = 0.0
     up: bool = True
     source: str = "gateway"
+    unanswered: float = 0.0
+    plaintext: float = 0.0
+    stranger: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.errors <= 1:
             raise ValueError(f"errors is a ratio between 0 and 1, not {self.errors}")
-        if min(self.rps, self.tls_failures) < 0 or self.p95_ms <= 0:
-            raise ValueError("rps and tls_failures cannot be negative, p95_ms must be more than 0")
+        if min(self.rps, self.tls_failures, self.unanswered, self.plaintext, self.stranger) < 0 or self.p95_ms <= 0:
+            raise ValueError("rates such as rps and tls_failures cannot be negative, p95_ms must be more than 0")
 
 
 @dataclass
@@ -60,6 +69,14 @@ class Service:
     def set(self, at_ms: int, world: World) -> None:
         kept = [change for change in self.changes if change[0] < at_ms]
         self.changes = [*kept, (at_ms, world)][-MAX_CHANGES:]
+
+    def always(self, given: dict[str, Any]) -> None:
+        """Have these settings hold from the beginning, and leave the others as they were over time."""
+        self.changes = [(at, replace(world, **given)) for at, world in self.changes]
+
+    def ever(self, rate: Rate) -> bool:
+        """Whether there was any of it: a counter that never counted has no series."""
+        return any(rate(world) for _, world in self.changes)
 
 
 @dataclass
@@ -92,7 +109,8 @@ class Services:
 
     def select(self, matchers: Sequence[Matcher]) -> Iterator[tuple[Labels, Callable[[int, int], list[Point]]]]:
         for name, service in self.held.items():
-            for labels, rate in _series(name, service.now(), self.buckets, self.build):
+            rows = [*_series(name, service.now(), self.buckets, self.build), *_strange(name, service)]
+            for labels, rate in rows:
                 if matches(labels, matchers):
                     yield labels, partial(self._points, service, rate)
 
@@ -102,38 +120,13 @@ class Services:
         last = min(end, int(self.clock() * 1000))
         grid = range(-(-first // step) * step, last + 1, step)
         if isinstance(rate, str):
-            return [(at, _gauge(service, rate, at)) for at in grid if rate == "up" or _at(service, at).up]
-        return _counter(service, rate, grid)
+            seen = [(at, held(service.changes, at)[1].up) for at in grid]
+            return [(at, float(up) if rate == "up" else 1.0) for at, up in seen if up or rate == "up"]
+        return counted(service.changes, rate, _is_up, grid)
 
 
-def _at(service: Service, at: int) -> World:
-    found = service.changes[0][1]
-    for begins, world in service.changes:
-        if begins > at:
-            break
-        found = world
-    return found
-
-
-def _gauge(service: Service, name: str, at: int) -> float:
-    return float(_at(service, at).up) if name == "up" else 1.0
-
-
-def _counter(service: Service, rate: Rate, grid: range) -> list[Point]:
-    """Whole counts on the grid; nothing while the service is down, as nobody can scrape it then."""
-    points: list[Point] = []
-    total = 0.0
-    ends = [begins for begins, _ in service.changes[1:]] + [(grid[-1] if grid else 0) + 1]
-    for (begins, world), ends_at in zip(service.changes, ends, strict=True):
-        per_ms = rate(world) / 1000 if world.up else 0.0
-        if world.up and grid:
-            low = max(grid.start, -(-begins // grid.step) * grid.step)
-            points += [
-                (at, float(math.floor(total + (at - begins) * per_ms + 1e-6)))
-                for at in range(low, min(ends_at, grid.stop), grid.step)
-            ]
-        total += max(0, ends_at - begins) * per_ms
-    return points
+def _is_up(world: World) -> bool:
+    return world.up
 
 
 def _series(service: str, world: World, buckets: Sequence[float], build: str) -> Iterator[tuple[Labels, Rate | str]]:
@@ -149,6 +142,27 @@ def _series(service: str, world: World, buckets: Sequence[float], build: str) ->
             share: Rate = _good if code == "200" else _bad
             yield labels_of("istio_requests_total", pairs), share
             yield from _histogram(pairs, share, buckets)
+
+
+def _strange(name: str, service: Service) -> Iterator[tuple[Labels, Rate]]:
+    """Requests that should not be, each with the labels that give it away. In the clear nobody has an identity."""
+    target = (("env", "prod"), ("namespace", "prod"), ("pod", f"{name}-0"), ("instance", f"{name}-0:15090"))
+    source = service.now().source
+    arrives = dict((*target, *_mesh(name, source, "destination"), ("response_code", "200")))
+    bare = {"connection_security_policy": "none", "source_principal": "unknown", "destination_principal": "unknown"}
+    nobody = {"source_workload": "unknown", "source_workload_namespace": "unknown"}
+    other = {"source_principal": f"spiffe://prod.example.org/ns/prod/sa/{source}-old"}
+    sent = dict((*target, *_mesh(name, source, "source")))
+    lost = {"response_code": "503", "response_flags": "UF,URX", "destination_principal": "unknown"}
+    rows: tuple[tuple[Rate, dict[str, str]], ...] = (
+        (lambda w: w.plaintext / 2, arrives | bare),
+        (lambda w: w.plaintext / 2, arrives | bare | nobody),
+        (lambda w: w.stranger, arrives | other),
+        (lambda w: w.unanswered, sent | lost),
+    )
+    for rate, labels in rows:
+        if service.ever(rate):
+            yield labels_of("istio_requests_total", labels.items()), rate
 
 
 def _histogram(

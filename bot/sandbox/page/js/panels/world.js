@@ -4,7 +4,7 @@ import { $, h } from "../dom.js";
 import { act, channelOf, choose, render, store, tell, ui } from "../store.js";
 import { since, tag } from "./parts.js";
 
-const NAMES = { slack: "Slack", pagerduty: "PagerDuty", jira: "Jira", kubernetes: "Kubernetes", prometheus: "Prometheus", alertmanager: "Alertmanager", heartbeat: "Heartbeat" };
+const NAMES = { slack: "Slack", pagerduty: "PagerDuty", jira: "Jira", kubernetes: "Kubernetes", prometheus: "Prometheus", alertmanager: "Alertmanager", heartbeat: "Heartbeat", services: "Services" };
 const MODES = [
   ["500", "500", "answers with an error"], ["429", "429", "asks to wait (Retry-After)"],
   ["hang", "Hang", "takes the call and never answers"], ["reset", "Reset", "acts, then drops the connection"],
@@ -13,7 +13,7 @@ const FOR = [["10", "10 s"], ["30", "30 s"], ["120", "2 min"], ["", "until mende
 
 export function world() {
   const w = store.state.world ?? {};
-  return [burns(w), deploys(w), faults(w), botCard(store.state.bot ?? {}), metrics(w), delivery()];
+  return [burns(w), deploys(w), troubles(w), faults(w), botCard(store.state.bot ?? {}), metrics(w), delivery()];
 }
 
 function burns(w) {
@@ -58,6 +58,25 @@ async function deploy(service, bad) {
 }
 
 const stateOf = (a) => a.status?.state ?? a.status ?? a.state ?? "";
+
+// What a shipped runbook would find. Those that are on stand below, each with its way back.
+function troubles(w) {
+  const rows = w.troubles ?? [], on = rows.filter((t) => t.on), groups = [...new Set(rows.map((t) => t.runbook))];
+  const make = (event) => {
+    event.preventDefault();
+    const name = event.currentTarget.elements.trouble.value;
+    if (name) act("trouble", { name });
+  };
+  return h("section.card", { key: "troubles", "aria-labelledby": "w-troubles" }, h("h3", { id: "w-troubles" }, "Trouble for a runbook"),
+    h("form.inline.troubles", { onsubmit: make },
+      h("select", { name: "trouble", "aria-label": "Which trouble" }, groups.map((runbook) => h("optgroup", { label: runbook, key: runbook },
+        rows.filter((t) => t.runbook === runbook).map((t) => h("option", { value: t.name, disabled: t.on }, t.about))))),
+      h("button.danger.small", { type: "submit" }, "Make it")),
+    on.map((t) => h("div.turn", { key: t.name }, h("div.turn-name", {}, tag(t.about, "bad"), h("button.mend.small", { type: "button", "aria-label": `End: ${t.about}`, async onclick() {
+      const card = this.closest(".card");
+      if (await act("trouble", { name: t.name, over: true })) $("form button", card)?.focus();
+    } }, "End")))));
+}
 
 function faults(w) {
   return h("section.card", { key: "faults", "aria-labelledby": "w-faults" },
