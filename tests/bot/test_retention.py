@@ -15,6 +15,7 @@ from bot.inbox import INBOX
 from bot.retention import A_TRANSACTION, Purged
 from bot.store import Store
 from handlers.alerts.journal import JOURNAL
+from handlers.deploys.table import DEPLOYS, PARTS
 from handlers.incidents.table import INCIDENTS, TIMELINE
 from handlers.noise.table import HOLDS, SILENCES
 from handlers.runs.table import OUTCOMES, RUNS
@@ -190,6 +191,21 @@ def test_the_rest_goes_by_its_age_and_incidents_stay(store: Store):
     assert left(store, sa.column("reason", _selectable=sa.table("refusals", sa.column("reason")))) == {"new"}
     assert left(store, INCIDENTS().c.number) == {OPEN, LATELY, LONG}
     assert str(gone).startswith("0 alerts, 1 refusals, 1 requests, 0 messages, 1 events, 1 findings, 7 workflows")
+
+
+def test_deploys_go_with_what_was_told_of_them(store: Store):
+    with store.write() as c:
+        for name, at in (("old", OLD), ("new", NEW)):
+            row = {"uid": name, "service": "docs-api", "environment": "prod", "version": "1", "status": "succeeded"}
+            made = c.execute(
+                DEPLOYS().insert(), row | {"source": "webhook", "at": at, "told_at": at}
+            ).inserted_primary_key
+            part = {"key": name, "deploy": made[0], "origin": "webhook", "source": "webhook", "status": "succeeded"}
+            c.execute(PARTS().insert(), part | {"at": at, "told_at": at})
+        effect(c, "deploy:old:root", "deploy-root", None)
+    gone = purge(store)
+    assert (gone.deploys, gone.tellings, gone.messages) == (1, 1, 1)
+    assert left(store, DEPLOYS().c.uid) == left(store, PARTS().c.key) == {"new"}
 
 
 REFUSED = sa.text(

@@ -25,7 +25,7 @@ def wrong(path) -> list[str]:
 
 def test_the_shipped_runbooks_load():
     found = shipped()
-    assert set(found) == {"docs-api", "gateway", "self"}
+    assert {"docs-api", "gateway", "self"} <= set(found)
     for runbook in found.values():
         assert runbook.owners
         assert all(check.hint for check in runbook.checks)

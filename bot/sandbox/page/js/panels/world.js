@@ -13,7 +13,7 @@ const FOR = [["10", "10 s"], ["30", "30 s"], ["120", "2 min"], ["", "until mende
 
 export function world() {
   const w = store.state.world ?? {};
-  return [burns(w), troubles(w), faults(w), botCard(store.state.bot ?? {}), metrics(w), delivery()];
+  return [burns(w), deploys(w), troubles(w), faults(w), botCard(store.state.bot ?? {}), metrics(w), delivery()];
 }
 
 function burns(w) {
@@ -34,26 +34,30 @@ async function burn(service, kind) {
   if (await act("burn", { service, kind }) && away && channelOf(service)) tell(`${service} burns. Watch #${service}.`);
 }
 
-const stateOf = (a) => a.status?.state ?? a.status ?? a.state ?? "";
-
-// What a shipped runbook would find. Those that are on stand below, each with its way back.
-function troubles(w) {
-  const rows = w.troubles ?? [], on = rows.filter((t) => t.on), groups = [...new Set(rows.map((t) => t.runbook))];
-  const make = (event) => {
-    event.preventDefault();
-    const name = event.currentTarget.elements.trouble.value;
-    if (name) act("trouble", { name });
-  };
-  return h("section.card", { key: "troubles", "aria-labelledby": "w-troubles" }, h("h3", { id: "w-troubles" }, "Trouble for a runbook"),
-    h("form.inline.troubles", { onsubmit: make },
-      h("select", { name: "trouble", "aria-label": "Which trouble" }, groups.map((runbook) => h("optgroup", { label: runbook, key: runbook },
-        rows.filter((t) => t.runbook === runbook).map((t) => h("option", { value: t.name, disabled: t.on }, t.about))))),
-      h("button.danger.small", { type: "submit" }, "Make it")),
-    on.map((t) => h("div.turn", { key: t.name }, h("div.turn-name", {}, tag(t.about, "bad"), h("button.mend.small", { type: "button", "aria-label": `End: ${t.about}`, async onclick() {
-      const card = this.closest(".card");
-      if (await act("trouble", { name: t.name, over: true })) $("form button", card)?.focus();
-    } }, "End")))));
+function deploys(w) {
+  return h("section.card", { key: "deploys", "aria-labelledby": "w-deploys" }, h("h3", { id: "w-deploys" }, "Deploys"),
+    (w.services ?? []).map((name) => h("div.turn", { key: name },
+      h("div.turn-name", {}, h("strong", {}, name), ...versionOf(name)),
+      h("div.row", { role: "group", "aria-label": `Deploy ${name}` }, h("button.plain.small", { type: "button", onclick: () => deploy(name, false) }, "Deploy"),
+        h("button.danger.small", { type: "button", title: `${name} answers with errors from then on`, onclick: () => deploy(name, true) }, "Bad deploy")))));
 }
+
+/** The version that the cluster runs, and whether it is there. */
+function versionOf(name) {
+  const found = (store.state.kubernetes?.objects ?? []).find((o) => o.kind === "Deployment" && o.namespace === "prod" && o.name === name);
+  if (!found) return [h("span.muted", {}, "not in the cluster")];
+  const version = found.spec?.template?.spec?.containers?.[0]?.image?.split(":").pop() ?? "?";
+  const { updatedReplicas = 0, replicas = 0 } = found.status ?? {};
+  return [h("code", {}, version), updatedReplicas < replicas || replicas < (found.spec?.replicas ?? 1) ? tag("rolling out", "warn") : null];
+}
+
+async function deploy(service, bad) {
+  const away = ui.home || channelOf(ui.channel)?.name !== service;
+  const done = await act("deploy", { service, bad });
+  if (done && away) tell(`${service} ${done.version} is being rolled out. Watch #${service}.`);
+}
+
+const stateOf = (a) => a.status?.state ?? a.status ?? a.state ?? "";
 
 function faults(w) {
   return h("section.card", { key: "faults", "aria-labelledby": "w-faults" },
@@ -87,6 +91,25 @@ function undo(label, title, go) {
 }
 
 const left = (f) => (f.seconds_left === null ? (f.calls_left === null ? "until mended" : `${f.calls_left} calls`) : `${Math.max(0, Math.ceil(f.seconds_left))} s`);
+
+// What a shipped runbook would find. Those that are on stand below, each with its way back.
+function troubles(w) {
+  const rows = w.troubles ?? [], on = rows.filter((t) => t.on), groups = [...new Set(rows.map((t) => t.runbook))];
+  const make = (event) => {
+    event.preventDefault();
+    const name = event.currentTarget.elements.trouble.value;
+    if (name) act("trouble", { name });
+  };
+  return h("section.card", { key: "troubles", "aria-labelledby": "w-troubles" }, h("h3", { id: "w-troubles" }, "Trouble for a runbook"),
+    h("form.inline.troubles", { onsubmit: make },
+      h("select", { name: "trouble", "aria-label": "Which trouble" }, groups.map((runbook) => h("optgroup", { label: runbook, key: runbook },
+        rows.filter((t) => t.runbook === runbook).map((t) => h("option", { value: t.name, disabled: t.on }, t.about))))),
+      h("button.danger.small", { type: "submit" }, "Make it")),
+    on.map((t) => h("div.turn", { key: t.name }, h("div.turn-name", {}, tag(t.about, "bad"), h("button.mend.small", { type: "button", "aria-label": `End: ${t.about}`, async onclick() {
+      const card = this.closest(".card");
+      if (await act("trouble", { name: t.name, over: true })) $("form button", card)?.focus();
+    } }, "End")))));
+}
 
 function botCard(bot) {
   return h("section.card", { key: "bot", "aria-labelledby": "w-bot" }, h("h3", { id: "w-bot" }, "The bot"),
