@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 import runbooks
 from bot import config
 from bot.config import ENV_REF
 from bot.errors import ConfigError, Refused
-from handlers.runs.settings import Defaults, with_parameters
+from handlers.runs.settings import defaults, with_parameters
 from runbooks import Runbook, load
 from runbooks.document import nearest
 
@@ -28,7 +28,12 @@ class OwnRunbooks(BaseModel):
 
     folder: str = ""
     allow_addresses: tuple[str, ...] = ()
-    parameters: Defaults = Field(default_factory=dict)
+    parameters: Mapping[str, Mapping[str, str]] = Field(default_factory=dict)
+
+    @field_validator("parameters", mode="before")
+    @classmethod
+    def _defaults(cls, value: object) -> object:
+        return defaults(value)
 
 
 class OwnCaptain(BaseModel):

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from bot.config import nearest
 from bot.yaml_lines import Place
@@ -24,12 +23,9 @@ def _texts(value: object) -> object:
     return {name: str(one).lower() if isinstance(one, bool) else str(one) for name, one in value.items()}
 
 
-def _defaults(value: object) -> object:
+def defaults(value: object) -> object:
+    """``runbooks.parameters`` as written, with texts for values: runbook to parameter to value."""
     return {name: _texts(given) for name, given in value.items()} if isinstance(value, Mapping) else value
-
-
-Defaults = Annotated[Mapping[str, Mapping[str, str]], BeforeValidator(_defaults)]
-"""Runbook to parameter to value."""
 
 
 class Schedule(BaseModel):
@@ -69,11 +65,16 @@ class RunbookSettings(BaseModel):
     allow_addresses: tuple[str, ...] = Field(
         (), description="link-local or metadata addresses, or networks, that checks may ask all the same"
     )
-    parameters: Defaults = Field(
+    parameters: Mapping[str, Mapping[str, str]] = Field(
         default_factory=dict, description="runbook to parameter to value, over the defaults of its own file"
     )
     keep_days: float = Field(30.0, ge=1, le=3650, description="how long runs and their outcomes are kept")
     schedules: Mapping[str, Schedule] = Field(default_factory=dict)
+
+    @field_validator("parameters", mode="before")
+    @classmethod
+    def _defaults(cls, value: object) -> object:
+        return defaults(value)
 
     @field_validator("allow_addresses")
     @classmethod
