@@ -36,6 +36,10 @@ from handlers.alerts import journal
 from handlers.alerts.doors import DOORS
 from handlers.alerts.journal import Entry, Identity
 from handlers.alerts.payload import Body, Source
+from handlers.deploys import after as deploy_after
+from handlers.deploys import decide as deploy_decide
+from handlers.deploys import seen as deploy_seen
+from handlers.deploys.kinds import Told, Workload
 from handlers.desk import Outside
 from handlers.flags import decide as flag_decide
 from handlers.flags import table as flag_table
@@ -141,6 +145,7 @@ class Captain:
         self.engine.settled.append(lambda tx, done: silencing.settled(self.desk, tx, done))
         self.engine.settled.append(written.settled)
         self.engine.settled.append(lambda tx, done: run_effects.settled(self.desk, tx, done))
+        self.engine.settled.append(lambda tx, done: deploy_after.settled(self.desk, tx, done))
         self.engine.settled.append(self._meter)
         self.engine.pressed = self.alerts.pressed
         self.engine.tick("purge", self._purge)
@@ -189,6 +194,17 @@ class Captain:
 
     def _decide(self, entries: Sequence[Entry]) -> None:
         arrive.on_alerts(self.desk, entries, now=time.time())
+
+    # ---- deploys ----------------------------------------------------------------------------------------------------
+
+    def saw(self, namespace: str, kind: Workload, bodies: Sequence[Mapping[str, Any]], *, listed: bool) -> None:
+        """What the cluster shows of workloads: all of a kind in a namespace (``listed``), or those that changed."""
+        now = time.time()
+        if listed:
+            deploy_seen.listed(self.desk, namespace, kind, bodies, now=now)
+        else:
+            for body in bodies:
+                deploy_seen.changed(self.desk, namespace, kind, body, now=now)
 
     # ---- people -----------------------------------------------------------------------------------------------------
 
@@ -243,6 +259,8 @@ class Captain:
             verdict = phone.hear(self.desk, given["event"])
         elif request.kind == "jira":
             verdict = ticket_hear.hear(self.desk, given["event"])
+        elif request.kind == "deploy":
+            verdict = deploy_decide.hear(self.desk, Told(**given["told"]), now=time.time())[1]
         elif request.kind == "event":
             opens = self.commands["incident", "open"]
             verdict = hear.hear(self.desk, given, lambda asker: self.access.check(asker, opens))
@@ -281,7 +299,7 @@ class Captain:
         text = "That did not work, and the fault is mine, not yours. It is in my log; please tell whoever runs me."
         text += forms.typed(request.payload)
         # Of an event and of a webhook nobody asked, so nobody waits for its answer.
-        asked = request.kind not in ("event", "pagerduty", "jira")
+        asked = request.kind not in ("event", "pagerduty", "jira", "deploy")
         answer = {"text": text, "blocks": [], "in_channel": False} if asked else None
         self._close(request, answer, "broke on a fault of mine, see my log")
 

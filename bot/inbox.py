@@ -17,7 +17,7 @@ from bot.store import by
 STALE = 900.0
 """Seconds after which a request that a kill left undone is not done any more: the person has long asked again."""
 
-LASTING = ("jira",)
+LASTING = ("jira", "deploy")
 """Kinds that nobody asks again for: a service was told that they are stored, and what they mean is looked up when they are done."""
 VERDICT = 1000
 """Characters of a verdict that are kept."""

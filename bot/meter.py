@@ -87,6 +87,12 @@ class Meter:
             "captain_actions_overdue", "Actions that should be undone and are not known to be.", registry=made
         )
         self.flags_on = Gauge("captain_flags_on", "Flags that are on, or not known to be off.", registry=made)
+        self.watches = Gauge(
+            "captain_deploy_watch_up",
+            "1 while the rollouts of a kind of workload in a namespace are heard of from Kubernetes.",
+            ["namespace", "kind"],
+            registry=made,
+        )
         self.slo_burn = Gauge(
             "captain_slo_burn",
             "Times the speed that spends an SLO's budget exactly, by window, as last seen; left out while it is not known.",

@@ -13,6 +13,7 @@ from bot.effects import EFFECTS, State
 from bot.refusals import REFUSALS
 from bot.store import Store
 from handlers.alerts.journal import JOURNAL
+from handlers.deploys.table import DEPLOYS, PARTS
 from handlers.incidents.table import INCIDENTS, TIMELINE
 from handlers.noise.table import FLAPS, HOLDS, SILENCES
 from handlers.runs.table import OUTCOMES, RUNS
@@ -31,6 +32,10 @@ SAID = (
     "flag-panel",
     "flag-note",
     "flag-calm",
+    "deploy-root",
+    "deploy-panel",
+    "deploy-after",
+    "deploy-alarm",
     "action-panel",
     "action-note",
     "action-calm",
@@ -70,6 +75,8 @@ class Purged:
     holds: int = 0
     silences: int = 0
     flaps: int = 0
+    deploys: int = 0
+    tellings: int = 0
     runs: int = 0
     outcomes: int = 0
 
@@ -104,7 +111,7 @@ def purge(
 def _old(before: float) -> dict[str, tuple[sa.FromClause, sa.ColumnElement[bool]]]:
     """For each name in Purged: the table, and which of its rows are past keeping."""
     alerts, effects, events, requests, refusals = JOURNAL(), EFFECTS(), TIMELINE(), inbox.INBOX(), REFUSALS()
-    holds, silences, flaps = HOLDS(), SILENCES(), FLAPS()
+    holds, silences, flaps, deploys, tellings = HOLDS(), SILENCES(), FLAPS(), DEPLOYS(), PARTS()
     held = sa.select(holds.c.alert).where(holds.c.over_at.is_(None))
     findings = sa.table("findings", sa.column("key"), sa.column("settled_at"))
     settled = effects.c.state.in_((State.DONE.value, State.SKIPPED.value)) & (effects.c.done_at < before)
@@ -129,6 +136,9 @@ def _old(before: float) -> dict[str, tuple[sa.FromClause, sa.ColumnElement[bool]
         "events": (events, (events.c.at < before) & (_ended(events.c.incident) < before)),
         "findings": (findings, findings.c.settled_at < before),
         "holds": (holds, holds.c.over_at < before),
+        "deploys": (deploys, (deploys.c.at < before) & (deploys.c.told_at < before)),
+        # Together with their deploys, or later: a telling that comes again must not be taken for a new one.
+        "tellings": (tellings, tellings.c.told_at < before),
         "flaps": (flaps, flaps.c.over_at < before),
         "silences": (silences, silences.c.open_key.is_(None) & (silences.c.ended_at < before)),
     }

@@ -176,6 +176,8 @@ def _shown(book: Runbook) -> Iterator[str]:
         yield f"  {cleaned(one_line(one.name))}: {_about(one)}"
         if one.hint:
             yield f"    hint: {cleaned(one_line(one.hint))}"
+        if one.actions:
+            yield f"    actions, offered in chat when it does not pass: {cleaned(', '.join(one.actions))}"
 
 
 def _parameter(book: Runbook, name: str, default: str | None) -> str:

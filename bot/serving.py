@@ -22,6 +22,7 @@ from bot.integrations import connect
 from bot.settings import Settings, load
 from bot.slack import SlackEar
 from bot.store import Store
+from bot.watch import Watcher
 
 DEFAULT_CONFIG = Path("captain.yml")
 REPLACE_WITHIN = 25.0
@@ -106,11 +107,13 @@ class Serving:
             timeout_graceful_shutdown=5,
         )
         self._server = uvicorn.Server(options)
+        self._watcher = Watcher(captain)
         self._clock = clock.build(captain.ticks, captain.engine.ticked)
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT, then finish what is in flight within 20 s and hand the rest over."""
         self._clock.start()
+        self._watcher.start()
         if self._slack:
             self._slack.listen()
         for stop in (signal.SIGTERM, signal.SIGINT):
@@ -120,6 +123,7 @@ class Serving:
             self._server.run()
         finally:
             self._clock.shutdown(wait=False)
+            self._watcher.stop()
             if self._slack:
                 self._slack.close()
             self._captain.stop()

@@ -28,6 +28,8 @@ from handlers.alerts.generic import WebhookSettings
 from handlers.alerts.grafana import GrafanaSettings
 from handlers.catalogue import Policy, Service, Watchdog
 from handlers.catalogue import misfits as catalogue_misfits
+from handlers.deploys.kinds import DeploySettings
+from handlers.deploys.kinds import misfits as deploy_misfits
 from handlers.desk import Desk, Outside
 from handlers.flags.kinds import Flag
 from handlers.flags.kinds import misfits as flag_misfits
@@ -65,6 +67,7 @@ class Settings(BaseModel):
     slos: Mapping[str, Slo] = Field(default_factory=dict)
     maintenance: Mapping[str, Window] = Field(default_factory=dict)
     noise: Noise = Noise()
+    deploys: DeploySettings = DeploySettings()
     runbooks: RunbookSettings = RunbookSettings()
     permissions: Permissions = Permissions()
 
@@ -108,6 +111,7 @@ def _misfits(made: Settings, runbooks: Mapping[str, Runbook]) -> Iterator[tuple[
     ):
         yield ("incidents", "escalate_after"), "needs pagerduty.api_token and pagerduty.from_email to escalate anything"
     yield from flag_misfits(made.flags, list(made.services), cluster=made.kubernetes is not None)
+    yield from deploy_misfits(made.deploys, made.services, runbooks, cluster=made.kubernetes is not None)
     environments = {name: one.environment for name, one in made.services.items()}
     roles, cluster = list(made.permissions.roles), made.kubernetes is not None
     yield from action_misfits(made.actions, environments, runbooks, roles, cluster=cluster)
@@ -148,6 +152,7 @@ def desk_of(
         slos=settings.slos,
         maintenance=settings.maintenance,
         noise=settings.noise,
+        deploys=settings.deploys,
         runbook_settings=settings.runbooks,
         **more,
     )

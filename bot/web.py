@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import hmac
 import json
 import logging
@@ -31,6 +32,8 @@ from handlers.alerts import grafana, occurrences
 from handlers.alerts.doors import DOORS
 from handlers.alerts.journal import Entry, Identity
 from handlers.alerts.payload import Alert, BadPayload, Body, Source
+from handlers.deploys import github
+from handlers.deploys import read as deploy_read
 from handlers.incidents import phone
 from handlers.status import page, seal
 from handlers.tickets import events as ticket_events
@@ -56,6 +59,10 @@ GRAFANA_STRANGER = (
     "what is shown is not grafana.webhook_secret of captain.yml: set it in the contact point as the credentials of the "
     "Authorization header (scheme Bearer), as the basic password, or as the HMAC secret with the header's own name"
 )
+DEPLOY_STRANGER = (
+    "show deploys.webhook_secret of captain.yml as a bearer token (Authorization: Bearer …), or sign the body with it as "
+    "GitHub does (X-Hub-Signature-256)"
+)
 STRANGERS = (401, 404)
 """The answers to whoever has not shown the secret: nothing of what they sent is kept."""
 
@@ -70,6 +77,7 @@ def build(captain: Captain, slack: Callable[[Request], Awaitable[Response]] | No
         Route("/webhooks/pagerduty", ear.pagerduty, methods=["POST"]),
         Route("/webhooks/jira", ear.jira, methods=["POST"]),
         Route("/webhooks/jira/{secret}", ear.jira, methods=["POST"]),
+        Route("/webhooks/deploy", ear.deploy, methods=["POST"]),
         Route("/api/command", ear.command, methods=["POST"]),
         Route("/api/commands", ear.commands, methods=["GET"]),
         Route(seal.PATH, ear.status, methods=["GET"]),
@@ -257,6 +265,49 @@ class _Ear:
             return await self._refuse("jira", e, body, at)
         meter.webhooks.labels("jira", "202").inc()
         return JSONResponse({"accepted": int(event is not None)}, 202)
+
+    async def deploy(self, request: Request) -> Response:
+        """Store what is told of a deploy, in our own form or by GitHub, then answer 202."""
+        meter, at, body = self._captain.meter, time.time(), b""
+        try:
+            body = await self._of_a_deploy(request)
+            heard = self._read_deploy(request, body, at)
+            if heard.told is not None:
+                told = heard.told
+                # A status is told at a time: whatever is sent again is the same request.
+                key = f"{told.key}:{told.status}:{hashlib.sha256(body).hexdigest()[:16]}"
+                asked = inbox.Request(f"deploy:{key}", at, "deploy", {"told": told.plain()})
+                if not await run_in_threadpool(self._captain.take, asked):
+                    raise BadPayload(503, "the database does not answer; send it again")
+        except BadPayload as e:
+            return await self._refuse("deploy", e, body, at)
+        meter.webhooks.labels("deploy", "202").inc()
+        told_back: dict[str, Any] = {"accepted": int(heard.told is not None)}
+        if heard.notes:
+            told_back["notes"] = heard.notes
+        return JSONResponse(told_back, 202)
+
+    async def _of_a_deploy(self, request: Request) -> bytes:
+        """The body of whoever has shown the secret: by a bearer token before it is read, or by signing it."""
+        secret = self._captain.settings.deploys.webhook_secret
+        if secret is None or not secret.get_secret_value():
+            raise BadPayload(404, "deploys.webhook_secret is not set in captain.yml")
+        signature = request.headers.get("x-hub-signature-256")
+        if signature is None and not _bearer(request, secret):
+            raise BadPayload(401, DEPLOY_STRANGER)
+        body = await _whole(request)
+        if signature is not None and not deploy_read.signed(body, signature, secret.get_secret_value()):
+            raise BadPayload(401, "X-Hub-Signature-256 does not match deploys.webhook_secret of captain.yml")
+        return body
+
+    def _read_deploy(self, request: Request, body: bytes, at: float) -> deploy_read.Heard:
+        settings, event = self._captain.settings, request.headers.get("x-github-event")
+        if event == "ping":
+            return deploy_read.Heard(None, ("pong: the secret is right",))
+        data = deploy_read.parsed(body, request.headers.get("content-type", ""))
+        if event is not None:
+            return github.read(event, data, settings.services, settings.deploys, now=at)
+        return deploy_read.read(data, settings.services, now=at)
 
     async def command(self, request: Request) -> Response:
         """One line of the grammar from the CLI: {"line", "as"} → {"text", "data"} or {"error"}."""

@@ -36,6 +36,10 @@ class Service(BaseModel):
     )
     jira: str = Field("", description="project key; without it no ticket is made")
     runbook: str = Field("", description="name of the runbook whose checks run when an incident opens")
+    after_deploy: str = Field("", description="the runbook that follows its deploys, instead of runbook; none for none")
+    workloads: tuple[str, ...] = Field(
+        (), description="what it is called in Kubernetes, where that is not its own name"
+    )
     dashboard: str = ""
     owners: tuple[str, ...] = ()
     depends_on: tuple[str, ...] = Field((), description="services whose open incident holds this one's alerts")

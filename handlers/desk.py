@@ -19,6 +19,7 @@ from bot.store import Store
 from handlers.access import Access
 from handlers.actions.kinds import Action
 from handlers.catalogue import Policy, Service, Watchdog
+from handlers.deploys.kinds import DeploySettings
 from handlers.flags.kinds import Flag
 from handlers.noise.kinds import Noise, Window
 from handlers.runs.settings import RunbookSettings
@@ -65,5 +66,6 @@ class Desk:
     access: Access | None = None
     maintenance: Mapping[str, Window] = field(default_factory=dict)
     noise: Noise = field(default_factory=Noise)
+    deploys: DeploySettings = field(default_factory=DeploySettings)
     runbook_settings: RunbookSettings = field(default_factory=RunbookSettings)
     count_held: Callable[[str], None] = _uncounted

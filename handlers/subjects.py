@@ -16,6 +16,9 @@ from handlers.actions import commands as action_commands
 from handlers.actions import effects as action_effects
 from handlers.actions import moves as action_moves
 from handlers.buckets import EDITS, LOOKS
+from handlers.deploys import after as deploy_after
+from handlers.deploys import commands as deploy_commands
+from handlers.deploys import effects as deploy_effects
 from handlers.desk import Desk
 from handlers.digest import effects as digest_effects
 from handlers.digest import sweep as digest_sweep
@@ -62,6 +65,7 @@ SUBJECTS: Mapping[str, Mapping[str, Verb]] = {
     },
     "runbook": run_commands.VERBS,
     "flag": flag_commands.VERBS,
+    "deploy": deploy_commands.VERBS,
     "action": action_commands.VERBS,
     "maintenance": noise_commands.VERBS,
     "why": why_commands.VERBS,
@@ -90,6 +94,7 @@ PERFORMERS: Sequence[Callable[[Desk], list[Performer]]] = (
     room_effects.performers,
     run_effects.performers,
     flag_effects.performers,
+    deploy_effects.performers,
     action_effects.performers,
     noise_effects.performers,
     noise_again.performers,
@@ -125,6 +130,7 @@ TICKS: Sequence[Tick] = (
     Tick("storms", storm_look.LINE, storm_look.tick, decides=storm_look.busy),
     Tick("reconcile", "*/3 * * * *", reconcile.tick),
     Tick("slo", slo_look.LINE, slo_look.tick),
+    Tick("deploys", deploy_after.LINE, deploy_after.tick),
     Tick("runs", run_schedule.LINE, run_schedule.tick, lambda desk: bool(desk.runbook_settings.schedules)),
     Tick("flags", flag_care.LINE, flag_care.tick),
     Tick("actions", action_care.LINE, action_care.tick),
@@ -150,7 +156,7 @@ def lanes(*, slack_pace: float = 1.0) -> list[LaneRule]:
         LaneRule(action_moves.CALLS, workers=4, first=0.5, cap=60.0, patience_h=72.0, trips=0),
         LaneRule(action_moves.UNDOS, workers=4, first=0.5, cap=60.0, patience_h=720.0, trips=0),
         LaneRule("checks", workers=4, cap=60.0, patience_h=1.0, trips=0),
-        LaneRule(run_owing.LANE, workers=4, cap=60.0, patience_h=1.0, trips=0),
+        LaneRule(run_owing.LANE, workers=run_owing.WORKERS, cap=60.0, patience_h=1.0, trips=0),
         LaneRule("reconcile", workers=1, cap=30.0, patience_h=0.05, trips=0),
         LaneRule(slo_look.LANE, workers=1, cap=30.0, patience_h=0.05, trips=0),
         LaneRule("reminders", workers=1, trips=0),

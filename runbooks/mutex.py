@@ -52,11 +52,11 @@ class Shared:
         with self.lock:
             self.left[thread] = holder
 
-    def has_room(self) -> bool:
-        """Whether another look may be begun that might have to be left behind."""
+    def has_room(self, *, keeps_time: bool = False) -> bool:
+        """Whether another look may be begun that might have to be left behind; one that keeps time seldom has to."""
         with self.lock:
             self._forget_those_that_ended()
-            return len(self.left) < MAX_LEFT_BEHIND
+            return len(self.left) < (4 * MAX_LEFT_BEHIND if keeps_time else MAX_LEFT_BEHIND)
 
     def _forget_those_that_ended(self) -> None:
         for thread in [thread for thread in self.left if not thread.is_alive()]:

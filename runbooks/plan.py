@@ -9,12 +9,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
 
 from runbooks.book import Check
 from runbooks.kinds import KINDS
 from runbooks.looking import Looking
-from runbooks.mutex import MAX_LEFT_BEHIND, Holder, shared
+from runbooks.mutex import Holder, shared
 from runbooks.verdict import Finding, Outcome, Result
 
 SLACK_S = 2.0
@@ -76,6 +75,7 @@ class Plan:
     missing: dict[str, int] = field(default_factory=dict)
     wanted_by: dict[str, list[int]] = field(default_factory=dict)
     held_up: dict[int, str] = field(default_factory=dict)
+    holders: set[Holder] = field(default_factory=set)
     cancelled_at: float = 0.0
 
     def carry_out(self, on_start: Callable[[Check], None], on_result: Callable[[Result], None]) -> tuple[Result, ...]:
@@ -136,7 +136,11 @@ class Plan:
         """Begin as many looks as there is room for: first those that look again, then the others in the order of the file."""
         now = time.monotonic()
         while self.again and len(self.under_way) < self.parallel and self.again[0][0] <= now:
-            self._look(heapq.heappop(self.again)[2])
+            _, index, going = heapq.heappop(self.again)
+            if _has_room(going.check):
+                self._look(going)
+            else:
+                heapq.heappush(self.again, (now + _TICK_S, index, going))
         busy: set[str] = set()
         put_off, self.put_off = self.put_off, []
         for place, index in enumerate(put_off):
@@ -159,8 +163,8 @@ class Plan:
         except ValueError as problem:
             self._say(index, Finding(Outcome.ERROR, str(problem)))
             return True
-        if not KINDS[check.kind].keeps_time and not shared().has_room():
-            self.held_up[index] = f"one of {MAX_LEFT_BEHIND} looks that were given up on to come back"
+        if not _has_room(check):
+            self.held_up[index] = "looks that were given up on to come back"
             return False
         keys, holder = self.keys[index], Holder()
         if not busy.isdisjoint(keys) or not shared().take(keys, holder):
@@ -168,6 +172,7 @@ class Plan:
             self.held_up[index] = f"the mutex {', '.join(keys)}"
             return False
         self.held_up.pop(index, None)
+        self.holders.add(holder)
         self.on_start(check)
         self._look(_Going(check, index, time.monotonic(), time.time(), holder))
         return True
@@ -190,8 +195,12 @@ class Plan:
         slack = SLACK_S if KINDS[going.check.kind].keeps_time else 0.0
         thread = threading.Thread(target=work, name=f"look-{going.check.name}", daemon=True)
         look = _Look(going, timeout, time.monotonic() + timeout + slack, thread)
-        self.under_way.add(look)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:
+            self._weigh(going, Finding(Outcome.ERROR, "the system gives the bot no more threads to look with"))
+        else:
+            self.under_way.add(look)
 
     def _hear(self) -> None:
         """Wait until something ends or may begin, and take what has ended."""
@@ -234,6 +243,7 @@ class Plan:
         self._weigh(look.going, finding)
 
     def _end(self, going: _Going, finding: Finding) -> None:
+        self.holders.discard(going.holder)
         shared().give_back(going.holder)
         took = time.monotonic() - going.began
         self._note(self.looking.result(going.check, finding, at=going.at, took=took, attempt=going.attempt))
@@ -274,8 +284,12 @@ class Plan:
                 look.thread.join(max(0.0, until - time.monotonic()))
             if look.thread.is_alive():
                 shared().leave_behind(look.thread, look.going.holder)
-        for holder in {going.holder for going in chain((e[2] for e in self.again), (x.going for x in self.under_way))}:
+        for holder in self.holders:
             shared().give_back(holder)
+
+
+def _has_room(check: Check) -> bool:
+    return shared().has_room(keeps_time=KINDS[check.kind].keeps_time)
 
 
 def _unfinished(going: _Going, why: str) -> Finding:

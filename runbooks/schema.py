@@ -98,6 +98,7 @@ def _check(name: str, kind: Kind) -> _Schema:
         "hint": _about("What to do when it does not pass.", **_scalar()),
         "needs": _texts("Checks, or entries with uses:, that must PASS before it looks."),
         "tags": _tags("Tags to select it by."),
+        "actions": _tags("Actions of captain.yml that are offered when it does not pass."),
         **_timing(),
     }
     required = ["name", *(key for key, field in kind.fields.items() if field.required)]
@@ -134,6 +135,7 @@ def _timing() -> _Schema:
         "retry_delay": _about("Seconds between two looks; 1 if nothing else is said.", minimum=0, **seconds),
         "successes": _about("Passes in a row that make a pass.", type="integer", minimum=1, maximum=MAX_SUCCESSES),
         "mutex": _texts("Keys of which no two checks of the bot hold the same at once."),
+        "actions": _texts("Names of actions in captain.yml that are offered when it does not pass."),
     }
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 def watched(look: Callable[[], bool], *, every: float) -> Iterator[threading.Event]:
     """Ask ``look`` every so many seconds until it says True; that sets the event a run is cancelled by.
 
-    It is asked once more at the end, by whoever leaves, when nobody else asks any more. What it raises ends the watching.
+    Nobody asks any more once the block is left. What it raises ends the watching.
     """
     stop, over = threading.Event(), threading.Event()
 
@@ -28,5 +28,3 @@ def watched(look: Callable[[], bool], *, every: float) -> Iterator[threading.Eve
     finally:
         over.set()
         thread.join()
-    if not stop.is_set() and look():
-        stop.set()

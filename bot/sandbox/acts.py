@@ -39,6 +39,7 @@ class Acts:
             "trouble": self.trouble,
             "burn": self.burn,
             "calm": self.calm,
+            "deploy": self.deploy,
             "metrics": self.metrics,
             "send": self.send,
             "kill": self.kill,
@@ -114,6 +115,21 @@ class Acts:
         self.world.alertmanager.calm(service)
         self.world.touch()
         return {"service": service}
+
+    def deploy(self, body: Body) -> Done:
+        """Roll out the next version of ``service`` in the cluster; one that is ``bad`` answers with errors from then on."""
+        service, bad = self._service(body), body.get("bad", False)
+        if not isinstance(bad, bool):
+            raise Refused("'bad' must be true or false.")
+        try:
+            before, after = self.world.deploy(service, by=str(body.get("user") or "alice"))
+        except KeyError as e:
+            raise Refused(f"The cluster cannot do it: {e.args[0]}.") from e
+        errors, ago = BURN_ERRORS["fast"]
+        errors = errors if bad else CALM_ERRORS  # as if the version had been there for as long as its checks look back
+        self.world.prometheus.set_world(service, errors=errors, ago=ago)
+        self.world.touch()
+        return {"service": service, "before": before, "version": after, "bad": bad}
 
     def metrics(self, body: Body) -> Done:
         """How ``service`` does from now on: ``errors`` (ratio), ``rps``, ``p95_ms``, ``tls_failures`` (per second)."""

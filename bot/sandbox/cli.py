@@ -40,9 +40,8 @@ def sandbox_app() -> typer.Typer:
     )
     app.callback(invoke_without_command=True)(start)
     app.command("break")(break_)
-    for act in (run, reset, send, say, press, mend, burn, calm, kill, state):
+    for act in (run, reset, send, say, press, mend, trouble, burn, calm, deploy, kill, state):
         app.command()(act)
-    app.command()(trouble)
     return app
 
 
@@ -234,6 +233,20 @@ def calm(context: typer.Context, service: Service, port: Port = PORT) -> None:
     """End a burn: the alerts resolve."""
     _there(context, port).act("calm", {"service": service})
     typer.echo(f"{service} is calm again")
+
+
+@_saying
+def deploy(
+    context: typer.Context,
+    service: Annotated[str, typer.Argument(help="A service of the sandbox, such as docs-api.")] = "docs-api",
+    bad: Annotated[bool, typer.Option("--bad", help="One that answers with errors, so that its checks fail.")] = False,
+    who: As = "alice",
+    port: Port = PORT,
+) -> None:
+    """Roll out the next version of a service: the bot sees it in the cluster, says it and checks it."""
+    done = _there(context, port).act("deploy", {"service": service, "bad": bad, "user": who})
+    kind = ", a bad one" if bad else ""
+    typer.echo(f"{who} deploys {service} {done['before']} -> {done['version']}{kind}; watch #{service}")
 
 
 @_saying

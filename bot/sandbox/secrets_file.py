@@ -32,6 +32,7 @@ class Secrets:
     jira_token: str
     jira_webhook: str
     alertmanager_webhook: str
+    deploy_webhook: str
     api_token: str
     status_secret: str
     heartbeat: str
@@ -56,6 +57,7 @@ def load_secrets(path: Path, services: Sequence[str]) -> Secrets:
         "jira_token": secrets.token_urlsafe(18),
         "jira_webhook": secrets.token_hex(20),
         "alertmanager_webhook": secrets.token_urlsafe(24),
+        "deploy_webhook": secrets.token_urlsafe(24),
         "api_token": secrets.token_urlsafe(24),
         "status_secret": secrets.token_urlsafe(24),
         "heartbeat": str(uuid.uuid4()),
@@ -122,6 +124,11 @@ def write_config(path: Path, held: Secrets, *, port: int, bot_port: int, service
             for name in services
         },
         "incidents": {"declare_emoji": {"rotating_light": "sev2"}, "digest": "#incidents"},
+        "deploys": {
+            "webhook_secret": held.deploy_webhook,
+            "watch": {"namespaces": ["prod"]},
+            "checks_after": 3,
+        },
         "slos": {name: slo for service in services for name, slo in _slos(service).items()},
         "flags": {
             f"{name}-bypass": {

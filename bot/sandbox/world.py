@@ -113,6 +113,21 @@ class World:
     def faults(self) -> dict[str, list[dict[str, Any]]]:
         return {name: one.faults.rows() for name, one in self.stand_ins.items()}
 
+    def deploy(self, service: str, *, by: str) -> tuple[str, str]:
+        """Roll out the next version of a service in the cluster; (version before, version now). Raises KeyError."""
+        images = [
+            row["spec"]["template"]["spec"]["containers"][0]["image"]
+            for row in self.kubernetes.state()["objects"]
+            if (row["kind"], row["namespace"], row["name"]) == ("Deployment", "prod", service)
+        ]
+        if not images:
+            raise KeyError(f"there is no deployment prod/{service}")
+        name, _, before = images[0].rpartition(":")
+        first, _, last = before.rpartition(".")
+        after = f"{first}.{int(last) + 1}" if last.isdigit() and first else f"{before}.1"
+        self.kubernetes.deploy("prod", service, f"{name}:{after}", by=by)
+        return before, after
+
     def stand_in(self, name: str) -> StandIn:
         """By name; raises Refused for one there is not."""
         found = self.stand_ins.get(name)

@@ -15,6 +15,7 @@ from bot.errors import GiveUp, Retry
 from bot.integrations.jira import Ticket, Tracker
 from bot.integrations.pagerduty import Pager, PageRef, Trigger
 from bot.integrations.slack import Declined, Edit, Post, Posted
+from handlers.deploys import shown as deploys
 from handlers.desk import Desk
 from handlers.digest.follow import follow
 from handlers.incidents import decide, findings, owing, private, remind, table, words
@@ -306,7 +307,16 @@ def _truth(desk: Desk, row: Any) -> tuple[Any, Any, Any, Any]:
     number = row.number
     with desk.store.read() as c:
         effects, asked = table.effects_about(c, number), findings.questions(c, number)
-        return effects, asked, table.roles(c, number), [*storm.blocks(c, row), *noise.blocks(c, row)]
+        return (
+            effects,
+            asked,
+            table.roles(c, number),
+            [
+                *storm.blocks(c, row),
+                *deploys.blocks(c, row, now=time.time()),
+                *noise.blocks(c, row),
+            ],
+        )
 
 
 def _routing_key(desk: Desk, task: Task, row: Any) -> str:

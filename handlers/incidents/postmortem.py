@@ -14,6 +14,8 @@ from sqlalchemy.engine import Connection
 from bot.effects import Effect, Outcome, Performer, State, Task, Tx
 from bot.errors import GiveUp, in_time
 from bot.integrations.slack.words import escape
+from handlers.deploys import table as deploys
+from handlers.deploys import words as deploy_words
 from handlers.desk import Desk
 from handlers.flags.table import FLAGS
 from handlers.incidents import findings, stats, table
@@ -35,7 +37,7 @@ UNLISTED = (
 )
 """Effects that are no news to whoever learns from an incident."""
 BEFORE = 1800.0
-"""Seconds before the opening in which a flag that was switched may be the cause."""
+"""Seconds before the opening in which a flag that was switched, or a deploy, may be the cause."""
 MOST_EVENTS = 3000
 """Lines of the timeline in a draft, the oldest; more are counted."""
 LONGEST_CELL = 600
@@ -56,6 +58,7 @@ class Facts:
     flags: Sequence[Any]
     asked: Sequence[Any]
     roles: Sequence[Any]
+    deploys: Sequence[Any] = ()
 
 
 def facts(c: Connection, row: Any) -> Facts:
@@ -70,6 +73,7 @@ def facts(c: Connection, row: Any) -> Facts:
         _flags(c, row.opened_at),
         findings.questions(c, row.number),
         table.roles(c, row.number),
+        deploys.between(c, row.opened_at - BEFORE, row.opened_at),
     )
 
 
@@ -107,6 +111,7 @@ def draft(found: Facts) -> str:
         ["", "## What was done outside", "", *_outside(found)],
         ["", "## Checks", "", cell(row.checks) if row.checks else "None has run."],
         ["", "## Flags switched in the 30 minutes before", "", *_switched(found)],
+        ["", "## Deploys in the 30 minutes before", "", *_deployed(found)],
         ["", "## Open questions", "", *[f"- {cell(one)}" for one in questions(found)]],
     ]
     return "\n".join(line for part in parts for line in part) + "\n"
@@ -193,6 +198,24 @@ def _switched(found: Facts) -> list[str]:
             if at is not None and opened - BEFORE <= at <= opened:
                 lines.append((_instant(at), cell(flag.name), cell(flag.service), cell(what), cell(flag.reason)))
     return _rows("time", "flag", "service", "switched", "because", sorted(lines)) if lines else ["None."]
+
+
+def _deployed(found: Facts) -> list[str]:
+    rows = [
+        (
+            _instant(one.at),
+            cell(f"D-{one.id}"),
+            cell(one.service),
+            cell(one.environment),
+            cell(deploy_words.versions(one)),
+            cell(one.status),
+            cell(one.by_name or "unknown"),
+            cell(deploy_words.verdict(one) or "none"),
+        )
+        for one in found.deploys
+    ]
+    names = ("deploy", "service", "environment", "version", "became", "by", "checks")
+    return _rows("time", *names, rows) if rows else ["None."]
 
 
 def questions(found: Facts) -> list[str]:

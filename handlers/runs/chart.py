@@ -25,7 +25,7 @@ COLOURS: Mapping[Outcome, str] = {
 WORST_FIRST = (Outcome.FAIL, Outcome.ERROR, Outcome.NO_DATA, Outcome.INCONCLUSIVE, Outcome.PASS)
 MOST = 24
 """Checks that have a row; what fails stands first and so is among them."""
-NAME = 22
+NAME = 25
 LABELS = 5
 
 Day = tuple[Mapping[Outcome, int], float] | None

@@ -21,7 +21,7 @@ from handlers.incidents import private
 from handlers.incidents import table as incidents
 from handlers.runs import effects, history, picked, states, table, told, words
 from handlers.runs.kinds import Trigger, Wanted
-from handlers.runs.owing import CHECKS, owe
+from handlers.runs.owing import CHECKS, WORKERS, owe
 from runbooks import Runbook
 
 REF = re.compile(r"#?(\d{1,9})")
@@ -88,6 +88,7 @@ def run(
     with desk.engine.transaction(time.time()) as tx:
         new = owe(desk, tx, key, wanted, urgency=2)
         row = table.by_key(tx.c, key)
+        before = sum(one.incident is None and one.id != row.id for one in table.going(tx.c))
         if new:
             _record(tx.c, asker, "runbook run", row, {"parameters": given, "only": list(confined)}, now=tx.now)
     if not new:
@@ -95,7 +96,8 @@ def run(
     follows = (
         "its message follows in this channel" if wanted.channel else f"`runbook show #{row.id}` says how it stands"
     )
-    return Reply(f"Run #{row.id} of {runbook.name} begins; {follows}.", data=_plain(row))
+    begins = "begins" if before < WORKERS else f"waits for its turn, since {before} others go on (`runbook list`)"
+    return Reply(f"Run #{row.id} of {runbook.name} {begins}; {follows}.", data=_plain(row))
 
 
 def cancel(desk: Desk, asker: Asker, run: str = "") -> Reply:

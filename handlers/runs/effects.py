@@ -85,6 +85,8 @@ class _Hand:
     row: Any
     places: dict[str, int]
     gone: bool = False
+    _offered: bool = False
+    """Whether its message was owed, where it has one: until then it is looked whether it is late enough."""
     _began: float = field(default_factory=time.monotonic)
     _new: dict[int, Result] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -115,7 +117,7 @@ class _Hand:
     def _write(self, new: dict[int, Result]) -> bool:
         """False when the run is in nobody's hand any more, or in another's."""
         late = time.monotonic() - self._began >= SHOWN_AFTER
-        if not new and not late:
+        if not new and (self._offered or not late):
             with self.desk.store.read() as c:
                 return _mine(table.by_uid(c, self.row.uid), self.row)
         now = time.time()
@@ -126,6 +128,7 @@ class _Hand:
             table.write(tx.c, row, new, now=now)
             if new or not row.shown_by:
                 shown.show(self.desk, tx, row.uid, begin=late and row.schedule is None)
+        self._offered = late
         return True
 
 

@@ -15,6 +15,8 @@ RUN, CHECKS = "run", "checks"
 LANE, INCIDENT_LANE = "runs", "checks"
 """An incident's checks never stand behind runs of people, deploys and the clock, which may be many and long."""
 URGENCY = 6
+WORKERS = 4
+"""Runs that go on at the same time in one process, and as many of incidents."""
 
 
 def owe(desk: Desk, tx: Tx, key: str, wanted: Wanted, *, urgency: int = URGENCY) -> bool:

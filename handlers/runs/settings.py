@@ -106,7 +106,9 @@ def misfits(
         if runbook is None:
             yield (*place, "runbook"), f"there is no runbook '{one.runbook}'.{nearest(one.runbook, list(runbooks))}"
             continue
-        given = {**picked.of_service(runbook, one.service, one.environment or "?"), **one.parameters}
+        known = services.get(one.service)
+        environment = one.environment or (known.environment if known else "")
+        given = {**picked.of_service(runbook, one.service, environment), **one.parameters}
         for why in picked.faults(runbook, given):
             yield (*place, "parameters"), why
         for why in picked.unknown(runbook, one.only):

@@ -10,7 +10,7 @@ from typing import Any
 from bot.integrations.slack.words import clip, escape
 from handlers.catalogue import Service
 from handlers.incidents.words import OUTCOME_ICON, Blocks, button, duration, fitted
-from handlers.runs import cron, picked
+from handlers.runs import cron
 from handlers.runs.settings import Schedule
 from runbooks import Outcome, Result, Runbook, Severity
 
@@ -53,11 +53,7 @@ def runbook(one: Runbook, schedules: Mapping[str, Schedule], last: Sequence[Any]
     links = [f"<{escape(url)}|{escape(said)}>" for said, url in (one.links or {}).items() if url.startswith("http")]
     head += [" · ".join(links)] if links else []
     if one.parameters:
-        values = [
-            f"`{name}`" + (f"={escape(str(v))}" if v is not None else " (must be given)")
-            for name, v in one.parameters.items()
-        ]
-        head.append(f"Parameters: {', '.join(values)}")
+        head += ["Parameters:", *(_parameter(one, name, value) for name, value in one.parameters.items())]
     for name, each in sorted(schedules.items()):
         if each.runbook == one.name:
             coming = cron.following(each.cron, now)
@@ -75,7 +71,7 @@ def runbook(one: Runbook, schedules: Mapping[str, Schedule], last: Sequence[Any]
 def plain(one: Runbook) -> dict[str, Any]:
     """A runbook as plain JSON."""
     checks = [
-        {"name": c.name, "kind": c.kind, "severity": c.severity.value, "hint": c.hint, "tags": list(picked.tags(c))}
+        {"name": c.name, "kind": c.kind, "severity": c.severity.value, "hint": c.hint, "tags": list(c.tags)}
         for c in one.checks
     ]
     told = {"name": one.name, "title": one.title, "owners": list(one.owners), "links": dict(one.links or {})}
@@ -87,8 +83,17 @@ def result(one: Result) -> dict[str, Any]:
     return asdict(one) | {"outcome": one.outcome.value, "severity": one.severity.value, "tags": list(one.tags)}
 
 
+def _parameter(one: Runbook, name: str, default: str | None) -> str:
+    declared = one.declared.get(name)
+    said = [f"`{name}`" + (f"={escape(default)}" if default is not None else " must be given")]
+    if declared is not None:
+        said += [escape(declared.description)] if declared.description else []
+        said += [f"one of {escape(', '.join(declared.choices))}"] if declared.choices else []
+    return f"· {'; '.join(said)}"
+
+
 def _check(check: Any) -> str:
-    named = [check.kind, *(["a warning"] if check.severity is Severity.WARNING else []), *picked.tags(check)]
+    named = [check.kind, *(["a warning"] if check.severity is Severity.WARNING else []), *check.tags]
     hint = f"\n      → {escape(clip(check.hint, 200))}" if check.hint else ""
     return f"· *{escape(check.name)}* ({escape(', '.join(named))}){hint}"
 

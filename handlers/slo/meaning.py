@@ -1,4 +1,4 @@
-"""Says below an incident what its burn means: how long the budget lasts, what contributes most, what was switched on, a chart."""
+"""Says below an incident what its burn means: how long the budget lasts, what contributes most, what was switched on and deployed, a chart."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from bot.errors import GiveUp, Retry
 from bot.integrations.prometheus import Metrics
 from bot.integrations.slack.words import escape
 from handlers.alerts import journal
+from handlers.deploys import shown as deploys
 from handlers.desk import Desk
 from handlers.flags import table as flags
 from handlers.incidents import decide, table
@@ -39,7 +40,7 @@ POINTS, LEAST_S, MOST_S = 120, 3 * 3600, 7 * 86400
 TOP = 3
 """Label values that are named."""
 RECENT_S = 2 * 3600.0
-"""Seconds after its end for which a flag may have to do with it."""
+"""Seconds after its end for which a flag or a deploy may have to do with it."""
 SUM = re.compile(r"\s*sum\s*(?:(?:by|without)\s*\([^()]*\)\s*)?\(", re.IGNORECASE)
 
 
@@ -84,6 +85,7 @@ def _say(desk: Desk, task: Task) -> Outcome:
         found = Facts(state, tier, why=e.reason)
     with desk.store.read() as c:
         switched = flag_lines(flags.around(c, row.service, since=now - RECENT_S), now)
+        switched += deploys.lines(c, row, since=now - RECENT_S, now=now)
     text = told(name, slo, found, switched, incident_words.links(row), now)
 
     def apply(tx: Tx) -> None:

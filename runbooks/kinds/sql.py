@@ -84,12 +84,9 @@ def _postgres(ask: Ask, url: str, counts: bool) -> list[Any]:
     asked = _address(ask, url)
     with Way(ask) as way:
         try:
-            limit = max(int(way.left * 1000), 1)
-            options = f"-c statement_timeout={limit} -c lock_timeout={limit} -c default_transaction_read_only=on"
             with closing(
                 psycopg.connect(
                     **asked,
-                    options=options,
                     connect_timeout=max(math.ceil(way.left), 2),
                     application_name="release-captain check",
                     autocommit=True,
@@ -97,18 +94,21 @@ def _postgres(ask: Ask, url: str, counts: bool) -> list[Any]:
             ) as connection:
                 with socket.socket(fileno=os.dup(connection.fileno())) as held:
                     way.hold(held)
-                return _read_only(connection, ask.spec["query"], counts)
+                return _read_only(connection, ask.spec["query"], counts, max(int(way.left * 1000), 1))
         except psycopg.Error as problem:
             if way.over:
                 raise ValueError(f"the database did not answer within {ask.timeout:g} s") from problem
             raise ValueError(f"the database says: {_said(problem)}") from problem
 
 
-def _read_only(connection: psycopg.Connection[Any], query: str, counts: bool) -> list[Any]:
+def _read_only(connection: psycopg.Connection[Any], query: str, counts: bool, limit_ms: int) -> list[Any]:
     with connection.cursor() as cursor:
         # A snapshot is taken before the query runs: from then on PostgreSQL lets nobody make the transaction writable.
         # It is never committed: closing the connection takes back what it may have left, such as a notification.
         cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        # Within the transaction and not when connecting, where a pooler would refuse them.
+        for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
+            cursor.execute(f"SET LOCAL {name} = {limit_ms:d}")
         powers = cursor.execute(_ROLE).fetchone()
         if powers is None or powers[0]:
             raise ValueError(

@@ -15,11 +15,14 @@ from bot.inbox import INBOX
 from bot.retention import A_TRANSACTION, Purged
 from bot.store import Store
 from handlers.alerts.journal import JOURNAL
+from handlers.deploys.table import DEPLOYS, PARTS
 from handlers.incidents.table import INCIDENTS, TIMELINE
 from handlers.noise.table import HOLDS, SILENCES
+from handlers.runs.table import OUTCOMES, RUNS
 
 NOW = 1_800_000_000.0
 OLD, NEW = NOW - 100 * 86400, NOW - 10 * 86400
+RUN_DAYS = 30
 OPEN, LATELY, LONG = 1, 2, 3
 """Incidents: open since long ago; opened long ago and resolved lately; resolved long ago."""
 
@@ -83,7 +86,7 @@ def purge(store: Store, *, dry: bool = False) -> Purged:
         asked.append(days)
         return 7
 
-    gone = retention.purge(store, workflows, now=NOW, days=90, dry=dry)
+    gone = retention.purge(store, workflows, now=NOW, days=90, run_days=RUN_DAYS, dry=dry)
     assert asked == [retention.WORKFLOW_DAYS], "finished workflows are kept for a week at most"
     return gone
 
@@ -124,6 +127,37 @@ def test_of_effects_only_what_was_said_about_long_closed_incidents_goes(store: S
     assert left(store, EFFECTS().c.key) == kept.keys()
 
 
+def test_runs_that_are_over_go_with_what_they_found_in_a_time_of_their_own(store: Store):
+    before = NOW - RUN_DAYS * 86400
+    with store.write() as c:
+        for n, (name, at, ended) in enumerate(
+            (("new", NEW, NEW), ("old", before - 1, before - 1), ("on", OLD, None)), 1
+        ):
+            run = {
+                "uid": name,
+                "key": name,
+                "runbook": "docs-api",
+                "trigger": "person",
+                "asked_at": at,
+                "ended_at": ended,
+            }
+            c.execute(RUNS().insert(), run | {"id": n, "turn": 1, "checks": 1, "panel": 0, "panel_owed": False})
+            found = {
+                "run": n,
+                "place": 0,
+                "name": "a",
+                "runbook": "docs-api",
+                "kind": "http",
+                "outcome": "PASS",
+                "at": at,
+            }
+            c.execute(OUTCOMES().insert(), found | {"severity": "blocking", "took_s": 0.1, "attempt": 1})
+            effect(c, name, "run", None, at=at, state="owed" if ended is None else "done")
+    gone = purge(store)
+    assert (gone.runs, gone.outcomes, gone.messages) == (1, 2, 0)
+    assert left(store, RUNS().c.key) == {"new", "on"}
+
+
 def test_what_is_held_and_what_holds_it_stay_until_they_are_over(store: Store):
     with store.write() as c:
         for n, (name, over) in enumerate((("held on", None), ("held long ago", OLD), ("held lately", NEW)), 1):
@@ -157,6 +191,21 @@ def test_the_rest_goes_by_its_age_and_incidents_stay(store: Store):
     assert left(store, sa.column("reason", _selectable=sa.table("refusals", sa.column("reason")))) == {"new"}
     assert left(store, INCIDENTS().c.number) == {OPEN, LATELY, LONG}
     assert str(gone).startswith("0 alerts, 1 refusals, 1 requests, 0 messages, 1 events, 1 findings, 7 workflows")
+
+
+def test_deploys_go_with_what_was_told_of_them(store: Store):
+    with store.write() as c:
+        for name, at in (("old", OLD), ("new", NEW)):
+            row = {"uid": name, "service": "docs-api", "environment": "prod", "version": "1", "status": "succeeded"}
+            made = c.execute(
+                DEPLOYS().insert(), row | {"source": "webhook", "at": at, "told_at": at}
+            ).inserted_primary_key
+            part = {"key": name, "deploy": made[0], "origin": "webhook", "source": "webhook", "status": "succeeded"}
+            c.execute(PARTS().insert(), part | {"at": at, "told_at": at})
+        effect(c, "deploy:old:root", "deploy-root", None)
+    gone = purge(store)
+    assert (gone.deploys, gone.tellings, gone.messages) == (1, 1, 1)
+    assert left(store, DEPLOYS().c.uid) == left(store, PARTS().c.key) == {"new"}
 
 
 REFUSED = sa.text(

@@ -32,19 +32,43 @@ BESIDE: Mapping[str, str] = {
     "actions": "uid",
     "silences": "uid",
     "holds": "alert",
+    "deploys": "uid",
+    "deploy_parts": "key",
     "runs": "uid",
     "outcomes": "run",
 }
 """The tables that grow beside the incidents, and what must be another one in each row; of the effects, those about none."""
-NOW = frozenset({"alembic_version", "replicas", "paces", "heartbeats", "slo_states", "check_states", "schedules"})
+NOW = frozenset(
+    {
+        "alembic_version", "replicas", "paces", "heartbeats", "slo_states", "check_states", "schedules", "deploy_places",
+        "deploy_workloads",
+    }
+)  # fmt: skip
 """The tables that hold what is, not what was."""
 NUMBERED = frozenset(
-    {"alerts", "timeline", "roles", "audit", "refusals", "flags", "actions", "silences", "holds", "runs", "outcomes"}
+    {
+        "alerts",
+        "timeline",
+        "roles",
+        "audit",
+        "refusals",
+        "flags",
+        "actions",
+        "silences",
+        "holds",
+        "runs",
+        "outcomes",
+        "deploys",
+    }
 )
 """The tables whose ``id`` the database gives."""
 FAR = 1_000_000_000
 """More than there are alerts."""
-ELSEWHERE = (("holds", "silence"), *((table, "incident") for table in ("holds", "silences", "actions", "runs")))
+ELSEWHERE = (
+    ("holds", "silence"),
+    *((table, "incident") for table in ("holds", "silences", "actions", "runs")),
+    ("deploy_parts", "deploy"),
+)
 """Numbers of what is not copied along."""
 DAY = 86400.0
 AT_ONCE = 100

@@ -23,6 +23,8 @@ GROWS = frozenset(
         "actions",
         "alerts",
         "audit",
+        "deploy_parts",
+        "deploys",
         "effects",
         "findings",
         "flaps",

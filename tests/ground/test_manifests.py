@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from handlers.deploys.kinds import Workload
+
 KUBERNETES = Path(__file__).resolve().parent.parent.parent / "deploy" / "kubernetes"
 FILES = sorted(KUBERNETES.rglob("*.yaml"))
 
@@ -193,12 +195,14 @@ def test_the_role_reads_workloads_and_never_deletes_or_reads_secrets():
     assert rules
     for rule in rules:
         assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]
-        assert set(rule["verbs"]) <= {"get", "list", "create", "patch"}
+        assert set(rule["verbs"]) <= {"get", "list", "watch", "create", "patch"}
         assert not {"secrets", "pods/exec", "roles", "rolebindings"} & set(rule["resources"])
         if rule["resources"] == ["configmaps"]:
             assert set(rule["verbs"]) == {"get", "patch"}, "a flag is a key of what is there; nothing is made or listed"
         elif set(rule["verbs"]) & {"create", "patch"}:
             assert all(group.endswith("istio.io") for group in rule["apiGroups"])
+    watched = {resource for rule in rules if "watch" in rule["verbs"] for resource in rule["resources"]}
+    assert watched == {kind.value for kind in Workload}, "what deploys.watch hears of, and nothing else"
     binding = one(objects, "RoleBinding")
     account = one(base(), "ServiceAccount")["metadata"]["name"]
     assert binding["subjects"] == [{"kind": "ServiceAccount", "name": account, "namespace": "release-captain"}]

@@ -50,6 +50,7 @@ ALIVE = {
 }
 GAVE_UP = 'captain_pages_missed_total{why="gave_up",instance="a"}'
 AGE = 'captain_watchdog_age_seconds{watchdog="mesh"}'
+WATCH = 'captain_deploy_watch_up{namespace="prod",kind="deployments"}'
 BEATS = 'captain_effects_total{lane="heartbeat",state="gave_up"}'
 
 # What is seen (counts, a step a minute, or five where it takes days), after how many minutes, and who is told.
@@ -136,6 +137,12 @@ STORIES = {
     "a storm waits for a moment": ({'captain_undecided{intake="alerts"}': "0x50 900 0x100"}, 51, set()),
     "the watchdog is silent": ({AGE: "0x50 0+60x100"}, 65, {"CaptainWatchdogMissing"}),
     "the watchdog is late": ({AGE: "0x50 0+60x9 0x100"}, 65, set()),
+    "rollouts are not heard of": ({WATCH: "1x50 0x100"}, 67, {"CaptainDeployWatchDown"}),
+    "one of two replicas does not hear of rollouts": (
+        {WATCH: "1x150", f'{WATCH[:-1]},instance="b"}}': "0x150"},
+        67,
+        set(),
+    ),
     "the heartbeat is refused": ({BEATS: "0+1x100"}, 30, {"CaptainHeartbeatRefused"}),
 }
 
@@ -186,6 +193,7 @@ def test_every_metric_the_rules_name_is_one_of_the_bots():
     for family in (meter.watchdog_age, meter.watchdog_within):
         family.labels("mesh")
     meter.undecided.labels("alerts")
+    meter.watches.labels("prod", "deployments")
     meter.effects.labels("heartbeat", "gave_up")
     exposed = meter.text().decode()
     text = "\n".join(str(rule["expr"]) for group in GROUPS for rule in group["rules"])

@@ -31,11 +31,13 @@ from bot.integrations.prometheus.fake import FakePrometheus
 from bot.integrations.slack.fake import FakeSlack
 from bot.slack import SlackEar
 from bot.standin import CallLog, Served, serve
+from bot.watch import Watcher
 from handlers.subjects import SUBJECTS
 
 ROUTING_KEY = "a" * 32
 OTHER_KEY = "b" * 32
 WEBHOOK_SECRET = "alert-secret"
+DEPLOY_SECRET = "deploy-secret"
 API_TOKEN = "cli-token"
 BYPASS = {"namespace": "prod", "name": "gateway-flags", "key": "bypass"}
 """Where the flag gateway-bypass stands (``Town.has_a_flag``); it is 'false' there when the town begins."""
@@ -51,11 +53,18 @@ class Bot:
     process: subprocess.Popen[bytes] | None = None
     _served: Served | None = None
     _ear: SlackEar | None = None
+    _watcher: Watcher | None = None
 
     def alert(self, body: dict[str, Any], *, secret: str = WEBHOOK_SECRET) -> requests.Response:
         """Deliver an Alertmanager body."""
         headers = {"authorization": f"Bearer {secret}"}
         return requests.post(f"{self.url}/webhooks/alertmanager", json=body, headers=headers, timeout=10)
+
+    def deploy(self, *, secret: str = DEPLOY_SECRET, **told: Any) -> requests.Response:
+        """Tell of a deploy as CI does; what is not said is of docs-api 1.4.3, done."""
+        body = {"service": "docs-api", "version": "1.4.3", "status": "succeeded", "id": "run-1"} | told
+        headers = {"authorization": f"Bearer {secret}"}
+        return requests.post(f"{self.url}/webhooks/deploy", json=body, headers=headers, timeout=10)
 
     def ask(self, line: str, name: str = "carol") -> dict[str, Any]:
         """One line through the CLI's door."""
@@ -73,6 +82,8 @@ class Bot:
     def stop(self) -> None:
         if self._ear is not None:
             self._ear.close()
+        if self._watcher is not None:
+            self._watcher.stop()
         if self._served is not None:
             self._served.stop()
         if self.captain is not None:
@@ -131,7 +142,9 @@ class Town:
         if ear:
             ear.listen()
         self.slack.request_url = f"{served.url}/slack/events"
-        bot = Bot(served.url, captain=captain, _served=served, _ear=ear)
+        watcher = Watcher(captain, seconds=5, first=0.05)
+        watcher.start()
+        bot = Bot(served.url, captain=captain, _served=served, _ear=ear, _watcher=watcher)
         self.bots.append(bot)
         return bot
 
@@ -260,6 +273,7 @@ def town(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Town]:
             "gateway": {"channel": "#gateway", "pagerduty": OTHER_KEY, "jira": "OPS", "runbook": "gateway"},
         },
         "incidents": {"panel_pause": 0.05},
+        "deploys": {"webhook_secret": DEPLOY_SECRET, "checks_after": 0},
     }
     here = Town(tmp_path, slack, pagerduty, jira, kubernetes, prometheus, alertmanager, calls, served, config)
     yield here

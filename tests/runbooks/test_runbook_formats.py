@@ -321,6 +321,10 @@ def test_cleaning_changes_nothing_that_people_write(text: str):
     assert cleaned(text) == text
 
 
+def test_colours_and_titles_go_as_a_whole():
+    assert cleaned("\x1b[1;31mred\x1b[0m \x1b]0;title\x07and\r\nplain\rend") == "red and\nplain\nend"
+
+
 # ---- exit codes ---------------------------------------------------------------------------------------------------------------
 
 

@@ -166,6 +166,26 @@ def test_no_more_than_so_many_looks_are_left_behind():
         until(shared().has_room)
 
 
+def test_looking_again_leaves_no_more_behind_either():
+    metrics = Hangs()
+    try:
+        checks = [promql(f"a{i}", retries=20, retry_delay=0) for i in range(8)]
+        run(book(*checks), {}, Looks(metrics=metrics), parallel=8, deadline_s=2)
+        assert metrics.asked <= MAX_LEFT_BEHIND + 8
+    finally:
+        metrics.let_go.set()
+        until(shared().has_room)
+
+
+def test_a_caller_that_breaks_off_at_a_start_holds_no_key():
+    def no(_check):
+        raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        run(book(shell("a", "true", mutex=("db",))), {}, Looks(), on_start=no)
+    assert not shared().held
+
+
 def test_a_look_that_breaks_off_is_an_error_at_once():
     class Broken:
         def query(self, _expr):

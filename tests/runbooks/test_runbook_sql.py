@@ -306,3 +306,14 @@ def test_a_parameter_stays_a_value_in_a_query(sql, query, value, outcome):
         return
     result = sql(f"query: {query!r}\nop: ==\nthreshold: 1", parameters={"x": "1"}, given={"x": value})
     assert result.outcome == Outcome(outcome), result.detail
+
+
+def test_the_server_itself_keeps_it_short_and_read_only(one, reader):
+    for query, wanted in (
+        ("SHOW transaction_read_only", "equals: 'on'"),
+        ("SELECT setting::int FROM pg_settings WHERE name = 'statement_timeout'", "op: <=\nthreshold: 2000"),
+        ("SELECT setting::int FROM pg_settings WHERE name = 'statement_timeout'", "op: '>'\nthreshold: 0"),
+    ):
+        text = f"kind: sql\ndatabase: env:URL\nquery: {query!r}\ntimeout: 2\n{wanted}"
+        result = one(text, environ={"URL": reader})
+        assert result.outcome is Outcome.PASS, result.detail

@@ -59,6 +59,25 @@ def test_break_for_a_while_and_mend(captain, there):
     captain("break", "pagerduty", "sideways", code=2)
 
 
+def test_a_deploy_changes_what_the_cluster_runs_and_a_bad_one_how_it_does(captain):
+    def runs():
+        return next(
+            one["spec"]["template"]["spec"]["containers"][0]["image"]
+            for one in json.loads(captain("state", "--json"))["kubernetes"]["objects"]
+            if (one["kind"], one["name"]) == ("Deployment", "gateway")
+        )
+
+    before = runs()
+    said = captain("deploy", "gateway", "--bad", "--as", "bob")
+    assert said.startswith(f"bob deploys gateway {before.rpartition(':')[2]} -> ")
+    assert "a bad one; watch #gateway" in said
+    assert runs() != before
+    assert json.loads(captain("state", "--json"))["prometheus"]["services"]["gateway"]["errors"] > 0.01
+    captain("deploy", "gateway")
+    assert json.loads(captain("state", "--json"))["prometheus"]["services"]["gateway"]["errors"] < 0.01
+    assert "There is no service 'nope'" in captain("deploy", "nope", code=1)
+
+
 def test_burn_calm_and_state_as_json(captain):
     captain("burn", "docs-api", "--kind", "slow")
     state = json.loads(captain("state", "--json"))
@@ -95,7 +114,7 @@ def test_durations(text, given):
 
 def test_every_command_explains_itself():
     shown = CliRunner().invoke(sandbox_app(), ["--help"]).output
-    for name in ("run", "send", "say", "press", "break", "mend", "burn", "calm", "kill", "state", "reset"):
+    for name in ("run", "send", "say", "press", "break", "mend", "burn", "calm", "deploy", "kill", "state", "reset"):
         assert f"\n  {name} " in shown
 
 

@@ -260,6 +260,19 @@ def test_a_burn_is_fired_and_followed_through_the_panels(open_page, there):
     there.act("calm", {"service": "docs-api"})
 
 
+def test_a_deploy_is_made_from_the_page_and_its_version_shown(open_page, there):
+    page = open_page()
+    card = page.locator("#w-deploys").locator("xpath=..")
+    turn = card.locator(".turn", has_text="docs-api")
+    before = turn.locator("code").inner_text()
+    turn.get_by_role("button", name="Deploy", exact=True).click()
+    page.locator("#told").get_by_text("Watch #docs-api").wait_for()
+    until(lambda: turn.locator("code").inner_text() != before)
+    turn.get_by_role("button", name="Bad deploy").click()
+    until(lambda: there.state()["prometheus"]["services"]["docs-api"]["errors"] > 0.01)
+    there.act("deploy", {"service": "docs-api"})
+
+
 def test_the_kubernetes_panel_shows_what_is_switched_on(open_page, sandbox):
     cluster = KubernetesClient(KubernetesSettings(url=f"{sandbox.url}/kubernetes"))
     flags = ObjectRef("v1", "configmaps", "gateway-flags", "prod")

@@ -111,6 +111,8 @@ def test_a_form_refuses_and_then_takes_what_is_filled_in(there):
         ("break", {"service": "fax", "mode": "500"}, "There is no stand-in called 'fax'"),
         ("break", {"service": "jira", "mode": "418"}, "'418' is no way to break"),
         ("break", {"service": "jira", "mode": "500", "seconds": -1}, "'seconds' must be a number of at least"),
+        ("deploy", {"service": "unknown"}, "There is no service 'unknown'"),
+        ("deploy", {"service": "gateway", "bad": "yes"}, "'bad' must be true or false"),
         ("burn", {"service": "unknown"}, "There is no service 'unknown'"),
         ("metrics", {"service": "gateway", "errors": 7}, "ratio between 0 and 1"),
         ("pagerduty_acknowledge", {"incident": "QNONE"}, "PagerDuty"),
@@ -345,5 +347,26 @@ def test_the_real_bot_takes_the_written_config_and_answers_a_burn(tmp_path):
         until(lambda: there.state()["pagerduty"]["incidents"] and there.state()["jira"]["issues"], timeout=20)
         until(lambda: [m for m in there.state()["slack"]["messages"] if m["channel_name"] == "gateway" and m["blocks"]])
         assert any(row["text"].startswith("/captain incident ") for row in there.state()["commands"])
+    finally:
+        whole.stop()
+
+
+@pytest.mark.slow
+def test_the_real_bot_sees_a_deploy_in_the_cluster_says_it_and_checks_it_and_a_bad_one_fails(tmp_path):
+    whole = Sandbox(tmp_path, port=0)
+    whole.start()
+    try:
+        assert whole.bot.wait_ready(30), whole.bot.tail()
+        there, hears = Remote(whole.port), 'captain_deploy_watch_up{kind="deployments",namespace="prod"} 1.0'
+        until(lambda: hears in remote.ask(whole.bot.port, "GET", "/metrics").text, timeout=30)
+
+        def said(words):
+            shown = [m for m in there.state()["slack"]["messages"] if m["channel_name"] == "docs-api"]
+            return [m for m in shown if all(one in json.dumps(m["blocks"]) for one in words)]
+
+        there.act("deploy", {"service": "docs-api"})
+        until(lambda: said(["1.4.3", "D-1", "passed"]), timeout=40)
+        there.act("deploy", {"service": "docs-api", "bad": True})
+        until(lambda: said(["1.4.4", "D-2", "FAILED", "error ratio", "threshold", "roll back"]), timeout=40)
     finally:
         whole.stop()

@@ -99,7 +99,8 @@ def as_it_was(town: Town) -> None:
 
 
 def status(bot, number: int = 1) -> str:
-    return bot.ask(f"action show ACT-{number}")["data"]["status"]
+    """How it stands; nothing while what was pressed or said is still on its way."""
+    return bot.ask(f"action show ACT-{number}").get("data", {}).get("status", "")
 
 
 def becomes(bot, wanted: str, number: int = 1, timeout: float = 20) -> dict:
@@ -598,7 +599,7 @@ def test_what_could_not_be_undone_in_time_any_more_is_not_done_at_all(town: Town
     bot.ask('action run more "x"')
     until(came.is_set)
     town.kubernetes.faults.breaks("hang")
-    until(lambda: bot.ask("action show ACT-1")["data"]["status"] == "turning_off")
+    until(lambda: status(bot) == "turning_off")
     town.kubernetes.faults.mend()
     assert "too late to be undone in time" in becomes(bot, "not_applied")["why"]
     as_it_was(town)

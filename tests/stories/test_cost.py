@@ -28,7 +28,7 @@ INCIDENTS, MORE = 450, 450
 """Past incidents that every statement is asked with first, and those that come along then: about what a purge takes at once, and twice that."""
 BOUNDED = frozenset(
     {
-        "ix_actions_on", "ix_alerts_undecided", "ix_effects_due", "ix_effects_left", "ix_effects_waiting", "ix_flags_on", "ix_flaps_now", "ix_holds_behind",
+        "ix_actions_on", "ix_alerts_undecided", "ix_deploys_running", "ix_effects_due", "ix_effects_left", "ix_effects_waiting", "ix_flags_on", "ix_flaps_now", "ix_holds_behind",
         "ix_holds_still",
         "ix_inbox_undone", "ix_incidents_open", "ix_incidents_open_of", "ix_runs_going", "ix_silences_on",
     }
@@ -36,6 +36,7 @@ BOUNDED = frozenset(
 """Indexes that hold what is not over, and so may be read from end to end."""
 LIMITED = {
     "bot/audit.py append": "the newest row, by the primary key",
+    "handlers/deploys/table.py newest": "the newest twenty, by their index",
     "handlers/incidents/table.py latest_incidents": "the newest twenty, by the primary key",
 }
 """What SQLite calls a scan and ends after a few rows."""
@@ -51,6 +52,9 @@ HOT = {
     "bot/inbox.py done", "bot/inbox.py undone", "bot/retention.py _delete",
     "handlers/actions/table.py ended_since", "handlers/actions/table.py not_over", "handlers/alerts/journal.py decided", "handlers/alerts/journal.py repeated", "handlers/alerts/journal.py sibling",
     "handlers/alerts/journal.py still_firing", "handlers/alerts/journal.py undecided", "handlers/alerts/journal.py waiting",
+    "handlers/deploys/table.py by_uid", "handlers/deploys/table.py change", "handlers/deploys/table.py lately",
+    "handlers/deploys/table.py newest", "handlers/deploys/table.py part", "handlers/deploys/table.py parts",
+    "handlers/deploys/table.py waiting",
     "handlers/digest/sweep.py lineless", "handlers/flags/table.py not_over", "handlers/home/facts.py _parts",
     "handlers/incidents/arrive.py _lock_open", "handlers/incidents/reconcile.py _numbers",
     "handlers/incidents/reconcile.py tick", "handlers/incidents/stuck.py stuck", "handlers/incidents/table.py _pages",
@@ -118,6 +122,8 @@ def a_day(town: Town, bot: Bot, body: dict[str, Any]) -> None:
         made = one | {"status": status, "fingerprint": f"{n:016x}", "labels": labels} | more
         assert bot.alert(body | {"status": status, "alerts": [made]}).status_code == answer
 
+    for status in ("started", "succeeded"):
+        assert bot.deploy(status=status, by="alice").status_code == 202
     alert("a", 1)
     until(town.pages)
     for slo, n, more in (("a", 2, {}), ("a", 2, {}), ("b", 3, {"severity": "ticket"}), ("b", 4, {})):
@@ -132,7 +138,7 @@ def a_day(town: Town, bot: Bot, body: dict[str, Any]) -> None:
     until(lambda: "acknowledged" in str(bot.ask("incident list")["data"]), message="the acknowledgement was not heard")
     town.pagerduty.webhook_url = ""
     for line in (
-        "incident list --all", "incident show INC-1", "incident ack INC-1", "incident stats", "incident repair",
+        "deploy list", "deploy list docs-api", "deploy show D-1", "deploy note gateway 2.0.0", "incident list --all", "incident show INC-1", "incident ack INC-1", "incident stats", "incident repair",
         "incident update half --of INC-1", "incident role lead me INC-1", "incident reconcile", "why INC-1", "why docs-api",
         "slo", "slo docs-api", "oncall", "flag on gateway-bypass it burns --for 10m", "flag list", "incident open sev2 docs-api by hand",
         "incident severity sev1 INC-2", "incident mitigate INC-1", "runbook run docs-api service=docs-api", "runbook list",
@@ -160,6 +166,7 @@ def a_day(town: Town, bot: Bot, body: dict[str, Any]) -> None:
     until(lambda: len(town.pages()) > before, message="what fires again pages again")
     alert("a", 7, "resolved", startsAt="2026-11-23T09:00:00Z")
     until(lambda: town.pages()[-1]["status"] == "resolved")
+    until(lambda: "running" not in str(bot.ask("deploy list")["data"]), message="the checks after a deploy go on")
     for tick in TICKS:
         tick.run(bot.captain.desk, time.time())
     assert requests.get(f"{bot.url}/metrics", timeout=10).ok

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ground.town import Bot, Town, channel, user
 from ground.waiting import until
 from PIL import Image
@@ -93,6 +96,23 @@ def test_whoever_runs_one_in_chat_reads_what_failed_what_was_wanted_and_what_to_
     assert bot.ask("runbook show 2")["data"]["parameters"] == {"who": "hello", "wanted": "no; rm -rf /"}
 
 
+def test_a_secret_that_a_program_prints_is_nowhere(town: Town, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("EDGE_TOKEN", "hush-hush-4711")
+    line = "echo it says $TOKEN; echo $TOKEN | base64; exit 3"
+    check = {"name": "tells", "kind": "command", "command": line, "env": {"TOKEN": "env:EDGE_TOKEN"}}
+    (town.folder / "runbooks" / "leaks.yml").write_text(yaml.safe_dump({"checks": [check]}))
+    bot = town.start()
+    town.slack.slash("#docs-api", user(town, "alice"), "/captain", "runbook run leaks")
+    reads(town, "leaks", "exit 3. it says")
+    told = str(bot.ask("runbook show 1")) + str(town.slack.state())
+    bot.stop()
+    town.bots.clear()
+    kept = b"".join(path.read_bytes() for path in town.folder.glob("bot.*db*"))
+    for secret in ("hush-hush-4711", base64.b64encode(b"hush-hush-4711\n").decode()):
+        assert secret not in told
+        assert secret.encode() not in kept
+
+
 WRONG = [
     ("runbook run egde", "Did you mean 'edge'?"),
     ("runbook run edge", "needs wanted=…"),
@@ -166,6 +186,30 @@ def test_a_stop_in_the_middle_hands_the_run_over(town: Town):
     good(town).touch()
     again = town.start()
     until(lambda: again.ask("runbook show 1")["data"]["outcome"] == "PASS", timeout=20)
+
+
+@pytest.mark.slow
+def test_a_run_ends_wherever_it_is_and_goes_on_in_one_place_alone(postgres, town: Town):
+    """Two replicas: cancelled at the one it stops at the other; frozen at the one it is looked at anew at the other."""
+    town.config["captain"] |= {"database": postgres.url, "lease": 2}
+    one = town.spawn()
+    one.ask("runbook run slow")
+    pid = town.folder / "pid"
+    first = int(until(lambda: pid.exists() and pid.read_text()))
+    other = town.spawn()
+    assert "is cancelled" in other.ask("runbook cancel")["text"]
+    until(lambda: not alive(first), timeout=5, message="the other replica goes on with what was cancelled")
+    pid.unlink()
+    one.ask("runbook run slow")
+    second = int(until(lambda: pid.exists() and pid.read_text()))
+    pid.unlink()
+    one.process.send_signal(signal.SIGSTOP)
+    third = int(until(lambda: pid.exists() and pid.read_text(), timeout=20, message="nobody takes it over"))
+    one.process.send_signal(signal.SIGCONT)
+    until(lambda: not alive(second), timeout=5, message="two replicas run it")
+    assert alive(third)
+    good(town).touch()
+    until(lambda: other.ask("runbook show 2")["data"]["outcome"] == "PASS")
 
 
 # ---- incidents ---------------------------------------------------------------------------------------------------------

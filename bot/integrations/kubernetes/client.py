@@ -1,11 +1,12 @@
-"""The official Kubernetes client behind three calls: get, apply and ping, each one HTTP request with a hard timeout."""
+"""The official Kubernetes client behind get, apply, listing, watch and ping, each with a hard timeout."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -15,13 +16,17 @@ from kubernetes.config.config_exception import ConfigException
 
 from bot.errors import GiveUp, Retry
 from bot.http_client import retry_after
-from bot.integrations.kubernetes import KubernetesSettings, ObjectRef
+from bot.integrations.kubernetes import Event, Gone, KubernetesSettings, Listing, ListRef, ObjectRef
 
 MANAGER = "release-captain"
 SELECTED = 2000
 """Objects that a selector may pick."""
 MOMENT = 0.1
 """Seconds after which a write that met another may be tried again."""
+PAGE = 200
+"""Objects in a page of a list."""
+MOST_EVENT = 8 * 1024 * 1024
+"""Bytes of one event of a watch; an object is of 1.5 MB at most."""
 _APPLY = "application/apply-patch+yaml"
 
 
@@ -61,6 +66,32 @@ class KubernetesClient:
         _, found = self._call("PATCH", _path(ref), doing, query=query, body=wanted, may_act=not dry_run)
         return found
 
+    def listing(self, what: ListRef) -> Listing:
+        """All the objects of a kind in a namespace. Raises Gone, Retry or GiveUp."""
+        items: list[Mapping[str, Any]] = []
+        query = {"limit": str(PAGE)}
+        while True:
+            _, body = self._call("GET", _folder(what), f"list {_named(what)}", query=query, may_act=False)
+            items += [one for one in body.get("items") or () if isinstance(one, dict)]
+            meta = body.get("metadata") or {}
+            if not meta.get("continue"):
+                return Listing(items, str(meta.get("resourceVersion") or ""))
+            query["continue"] = str(meta["continue"])
+
+    def watch(self, what: ListRef, version: str, *, seconds: int) -> Stream:
+        """What changes after ``version``, for ``seconds``. Raises Gone, Retry or GiveUp."""
+        query = {
+            "watch": "1", "resourceVersion": version, "allowWatchBookmarks": "true", "timeoutSeconds": str(seconds),
+        }  # fmt: skip
+        doing = f"watch {_named(what)}"
+        # The server is silent for as long as nothing happens, so only its own end tells a watch from a dead line.
+        limits = (self.timeout, seconds + self.timeout)
+        answer = self._send("GET", _folder(what), doing, query, None, limits, may_act=False)
+        if answer.status != 200:
+            text = _body(answer.response, time.monotonic() + self.timeout)
+            _read(answer.status, answer.headers, text, "GET", doing, may_act=False)
+        return Stream(answer.response, doing)
+
     def select(self, api_version: str, plural: str, namespace: str, labels: str) -> list[Mapping[str, Any]]:
         """The objects that a label selector picks, page by page. Raises Retry or GiveUp, also when there are too many."""
         folder = _path(ObjectRef(api_version, plural, "", namespace)).rstrip("/")
@@ -96,6 +127,27 @@ class KubernetesClient:
         body: Mapping[str, Any] | None = None,
     ) -> tuple[int, dict[str, Any]]:
         """One request. A 404 to a GET is answered, not raised."""
+        ends = time.monotonic() + self.timeout
+        answer = self._send(method, path, doing, query, body, self.timeout, may_act=may_act)
+        try:
+            text = _body(answer.response, ends)
+        except urllib3.exceptions.HTTPError as error:
+            said = f"Kubernetes did not answer when asked to {doing}: {_reason(error)}"
+            raise Retry(said, unknown=may_act) from error
+        return _read(answer.status, answer.headers, text, method, doing, may_act=may_act)
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        doing: str,
+        query: Mapping[str, str] | None,
+        body: Mapping[str, Any] | None,
+        limit: float | tuple[float, float],
+        *,
+        may_act: bool,
+    ) -> Any:
+        """Send one request and return the answer with its body unread. ``limit``: s to connect, and of silence."""
         headers = {"Accept": "application/json"}
         if body is not None:
             headers["Content-Type"] = _APPLY
@@ -108,9 +160,7 @@ class KubernetesClient:
                 body=dict(body) if body is not None else None,
                 auth_settings=["BearerToken"],
             )
-            ends = time.monotonic() + self.timeout
-            answer = self._api.call_api(*request, _request_timeout=self.timeout)
-            text = _body(answer.response, ends)
+            return self._api.call_api(*request, _request_timeout=limit)
         except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:
             raise Retry(f"Kubernetes cannot be reached to {doing}: {_reason(error)}") from error
         except urllib3.exceptions.MaxRetryError as error:
@@ -124,7 +174,56 @@ class KubernetesClient:
             raise Retry(said, unknown=may_act) from error
         except client.ApiException as error:
             raise GiveUp(f"Kubernetes could not be asked to {doing}: {error.reason}; check the certificate") from error
-        return _read(answer.status, answer.headers, text, method, doing, may_act=may_act)
+
+
+class Stream:
+    """A watch that is open (a ``Watching``, see the package)."""
+
+    def __init__(self, response: Any, doing: str) -> None:
+        self._response = response
+        self._doing = doing
+        self._cancelled = False
+
+    def __iter__(self) -> Iterator[Event]:
+        rest = b""
+        try:
+            while part := self._response.read1(65536):
+                *lines, rest = (rest + part).split(b"\n")
+                for one in lines:
+                    if one.strip():
+                        yield _event(one, self._doing)
+                if len(rest) > MOST_EVENT:
+                    raise Retry(
+                        f"Kubernetes sent an object of more than {MOST_EVENT} bytes when asked to {self._doing}"
+                    )
+        except (
+            urllib3.exceptions.HTTPError,
+            OSError,
+            ValueError,
+        ) as error:  # ValueError: another thread has shut it down
+            if not self._cancelled:
+                raise Retry(f"Kubernetes broke off when asked to {self._doing}: {_reason(error)}") from error
+        finally:
+            self._response.close()
+
+    def cancel(self) -> None:
+        """End it from another thread."""
+        self._cancelled = True
+        with contextlib.suppress(OSError, ValueError, RuntimeError):  # it may have ended by itself just now
+            self._response.shutdown()
+
+
+def _event(line: bytes, doing: str) -> Event:
+    """One line of a watch. Raises Gone, and Retry when it is none."""
+    try:
+        told = json.loads(line)
+        kind, body = str(told["type"]), told["object"]
+        if kind == "ERROR":
+            _read(int(body.get("code") or 500), {}, json.dumps(body).encode(), "GET", doing, may_act=False)
+        version = str(body["metadata"]["resourceVersion"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise Retry(f"Kubernetes sent what is no event when asked to {doing}: {_reason(error)}") from error
+    return Event(kind, body, version)
 
 
 def _configuration(settings: KubernetesSettings) -> Any:
@@ -150,6 +249,14 @@ def _path(ref: ObjectRef) -> str:
     root = "/apis/" if "/" in ref.api_version else "/api/"
     where = f"/namespaces/{quote(ref.namespace, safe='')}" if ref.namespace else ""
     return f"{root}{ref.api_version}{where}/{quote(ref.plural, safe='')}/{quote(ref.name, safe='')}"
+
+
+def _folder(what: ListRef) -> str:
+    return _path(ObjectRef(what.api_version, what.plural, "", what.namespace)).rstrip("/")
+
+
+def _named(what: ListRef) -> str:
+    return f"{what.plural} in {what.namespace}"
 
 
 def _said(ref: ObjectRef) -> str:
@@ -206,6 +313,8 @@ def _read(
     if status == 409 and _raced(body):
         # With a pause: that the cluster says so shows that it is there.
         raise Retry(f"Somebody else wrote at the same time; {doing} did not happen: {why}", after=MOMENT)
+    if status == 410:
+        raise Gone(f"Kubernetes no longer knows what was asked for, to {doing}: {why}")
     if status == 429 or status >= 500 or status == 408:
         # A refusal with 429 or 503 comes before the call is carried out; other failures may come after.
         unknown = may_act and status not in (429, 503)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,20 @@ class FakeKubernetes:
         if resource is None:
             raise ValueError(f"no such kind: {body['apiVersion']} {body['kind']}")
         self.objects.create(resource, version, body["metadata"].get("namespace", ""), body, _SEEDED)
+
+    def deploy(self, namespace: str, name: str, image: str, *, by: str = "kubectl") -> str:
+        """Give a deployment's first container another image, as ``by`` would; the image it had. Raises KeyError."""
+        resource = self.registry.find("apps", "deployments")
+        record = self.store.get(("apps", "deployments"), (namespace, name))
+        if resource is None or record is None:
+            raise KeyError(f"there is no deployment {namespace}/{name}")
+        with self.store.lock:
+            body = copy.deepcopy(self.objects.get(resource, namespace, name).body)
+            container = body["spec"]["template"]["spec"]["containers"][0]
+            before, container["image"] = str(container["image"]), image
+            self.objects.replace(resource, "v1", namespace, name, body, Options(by, named=True), "")
+        self._after()
+        return before
 
     def compact(self) -> None:
         """Forget the history, so that every older resourceVersion is answered with 410 Gone."""

@@ -371,6 +371,7 @@ _BY_PLURAL: dict[str, Callable[[Body, Body | None], Iterator[Cause]]] = {
     "deployments": _deployment,
     "replicasets": _workload,
     "statefulsets": _stateful_set,
+    "daemonsets": _workload,
     "jobs": _job,
     "cronjobs": _cron_job,
     "pods": _pod,

@@ -73,6 +73,15 @@ def _stateful_set(body: Body) -> None:
     body.setdefault("status", {"replicas": 0, "availableReplicas": 0})
 
 
+def _daemon_set(body: Body) -> None:
+    spec = body.setdefault("spec", {})
+    rolling = {"maxSurge": 0, "maxUnavailable": 1}
+    _fill(spec, {"revisionHistoryLimit": 10, "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": rolling}})
+    _template(spec)
+    counts = ("currentNumberScheduled", "numberMisscheduled", "desiredNumberScheduled", "numberReady")
+    body.setdefault("status", dict.fromkeys(counts, 0))
+
+
 def _job_spec(spec: Body) -> None:
     if spec.get("completions") is None and spec.get("parallelism") is None:
         _fill(spec, {"completions": 1})
@@ -174,6 +183,7 @@ _BY_PLURAL: dict[str, Callable[[Body], None]] = {
     "deployments": _deployment,
     "replicasets": _replica_set,
     "statefulsets": _stateful_set,
+    "daemonsets": _daemon_set,
     "jobs": _job,
     "cronjobs": _cron_job,
     "pods": _pod,

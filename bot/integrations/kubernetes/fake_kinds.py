@@ -84,6 +84,7 @@ BUILTIN: tuple[Resource, ...] = (
     Resource("apps", "deployments", "Deployment", subresources=_SCALED, short=("deploy",), generation=True),
     Resource("apps", "replicasets", "ReplicaSet", subresources=_SCALED, short=("rs",), generation=True),
     Resource("apps", "statefulsets", "StatefulSet", subresources=_SCALED, short=("sts",), generation=True),
+    Resource("apps", "daemonsets", "DaemonSet", subresources=_STATUS, short=("ds",), generation=True),
     Resource("batch", "jobs", "Job", subresources=_STATUS, generation=True),
     Resource("batch", "cronjobs", "CronJob", subresources=_STATUS, short=("cj",), generation=True),
     Resource(

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from bot.integrations.kubernetes import fake_rollout, fake_workloads
+from bot.integrations.kubernetes import fake_daemon, fake_rollout, fake_workloads
 from bot.integrations.kubernetes.fake_kinds import Resource
 from bot.integrations.kubernetes.fake_objects import Objects
 from bot.integrations.kubernetes.fake_pods import Kubelet
@@ -40,6 +40,7 @@ class Play:
             ("apps", "deployments"): lambda record: fake_rollout.deployment(self.stage, record),
             ("apps", "replicasets"): lambda record: fake_workloads.replica_set(self.stage, record),
             ("apps", "statefulsets"): lambda record: fake_workloads.stateful_set(self.stage, record),
+            ("apps", "daemonsets"): lambda record: fake_daemon.daemon_set(self.stage, record),
             ("batch", "jobs"): lambda record: fake_workloads.job(self.stage, record),
             ("", "pods"): self.kubelet.pod,
         }

@@ -6,7 +6,7 @@ import copy
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bot.integrations.kubernetes.fake_kinds import Resource
@@ -15,20 +15,31 @@ from bot.integrations.kubernetes.fake_removal import stamp
 from bot.integrations.kubernetes.fake_store import Body, Place, Record, Table
 
 _SAFE = "bcdfghjklmnpqrstvwxz2456789"
-_ALWAYS = {("apps", "replicasets"): ("replicas",), ("apps", "statefulsets"): ("replicas", "availableReplicas")}
+_ALWAYS = {
+    ("apps", "replicasets"): ("replicas",),
+    ("apps", "statefulsets"): ("replicas", "availableReplicas"),
+    ("apps", "daemonsets"): (
+        "currentNumberScheduled", "numberMisscheduled", "desiredNumberScheduled", "numberReady",
+    ),
+}  # fmt: skip
+_APPS = ("ReplicaSet", "StatefulSet", "DaemonSet", "Deployment")
 CONTROLLER = Options("kube-controller-manager", named=True)
 NODE = "node-1"
 
 
 @dataclass(frozen=True)
 class Stage:
-    """``at`` and ``forget`` set and clear what is due for an object, ``due`` tells whether it is (see ``Play``)."""
+    """``at`` and ``forget`` set and clear what is due for an object, ``due`` tells whether it is (see ``Play``).
+
+    ``marks``: what a controller has seen of a template last, by the uid of its object.
+    """
 
     objects: Objects
     seconds: float
     at: Callable[[str, Table, Place, float], None]
     forget: Callable[[str, Table, Place], None]
     due: Callable[[str, Table, Place], bool]
+    marks: dict[str, str] = field(default_factory=dict)
 
     def resource(self, table: Table) -> Resource:
         found = self.objects.registry.find(*table)
@@ -45,7 +56,7 @@ class Stage:
     def make(self, table: Table, owner: Record, kind: str, body: Body) -> Record:
         """Create an object that the owner controls."""
         group = table[0] if kind != "Job" else "batch"
-        version = {"ReplicaSet": "apps/v1", "StatefulSet": "apps/v1", "Deployment": "apps/v1"}.get(kind, f"{group}/v1")
+        version = "apps/v1" if kind in _APPS else f"{group}/v1"
         ref = {"apiVersion": version, "kind": kind, "name": owner.meta["name"], "uid": owner.meta["uid"]}
         ref = {**ref, "controller": True, "blockOwnerDeletion": True}
         meta = {**body["metadata"], "ownerReferences": [ref], "namespace": owner.meta["namespace"]}

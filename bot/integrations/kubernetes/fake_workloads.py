@@ -14,10 +14,11 @@ from bot.integrations.kubernetes.fake_store import Body, Record, Table
 SETS: Table = ("apps", "replicasets")
 STATEFUL: Table = ("apps", "statefulsets")
 JOBS: Table = ("batch", "jobs")
-_REVISION = "controller-revision-hash"
+REVISION = "controller-revision-hash"
 
 
-def _from_template(template: Body, name: str, *, exact: bool, labels: dict[str, str] | None = None) -> Body:
+def from_template(template: Body, name: str, *, exact: bool, labels: dict[str, str] | None = None) -> Body:
+    """A pod of a template, called exactly so or so and something more."""
     meta = copy.deepcopy(template.get("metadata") or {})
     meta["name" if exact else "generateName"] = name
     if labels:
@@ -53,7 +54,7 @@ def replica_set(stage: Stage, found: Record) -> None:
     spec = found.body["spec"]
     pods = [pod for pod in stage.owned(PODS, found) if live(pod) and _phase(pod) not in ("Succeeded", "Failed")]
     for _ in range(spec["replicas"] - len(pods)):
-        body = _from_template(spec["template"], f"{found.meta['name']}-", exact=False)
+        body = from_template(spec["template"], f"{found.meta['name']}-", exact=False)
         pods.append(stage.make(PODS, found, "ReplicaSet", body))
     extra = len(pods) - spec["replicas"]
     for pod in sorted(pods, key=ready)[: max(0, extra)]:
@@ -76,7 +77,7 @@ def stateful_set(stage: Stage, found: Record) -> None:
     for i, one in enumerate(names):
         if one not in pods:
             marks = {"statefulset.kubernetes.io/pod-name": one, "apps.kubernetes.io/pod-index": str(i)}
-            body = _from_template(spec["template"], one, exact=True, labels={**marks, _REVISION: revision})
+            body = from_template(spec["template"], one, exact=True, labels={**marks, REVISION: revision})
             pods[one] = stage.make(PODS, found, "StatefulSet", body)
         if not together and not (ready(pods[one]) and live(pods[one])):
             break
@@ -85,7 +86,7 @@ def stateful_set(stage: Stage, found: Record) -> None:
         stage.delete(PODS, pods[one])
     kept = [pods[one] for one in names if one in pods and live(pods[one])]
     _replace_last(stage, found, kept, revision, settled=len(kept) == len(names) and not extra)
-    new = sum((pod.meta.get("labels") or {}).get(_REVISION) == revision for pod in kept)
+    new = sum((pod.meta.get("labels") or {}).get(REVISION) == revision for pod in kept)
     status = {"replicas": len(kept), "readyReplicas": sum(map(ready, kept)), "updatedReplicas": new}
     status["availableReplicas"] = available(stage, STATEFUL, found, kept)
     old = (found.body.get("status") or {}).get("currentRevision") or revision
@@ -109,7 +110,7 @@ def _replace_last(stage: Stage, found: Record, pods: list[Record], revision: str
     old = [
         pod
         for pod in pods
-        if (pod.meta.get("labels") or {}).get(_REVISION) != revision and _ordinal(pod.meta["name"]) >= partition
+        if (pod.meta.get("labels") or {}).get(REVISION) != revision and _ordinal(pod.meta["name"]) >= partition
     ]
     if old and ((settled and all(map(ready, pods))) or not ready(old[-1])):
         stage.delete(PODS, old[-1])
@@ -148,7 +149,7 @@ def job(stage: Stage, found: Record) -> None:
             "batch.kubernetes.io/job-name": found.meta["name"],
         }
         for _ in range(min(spec["parallelism"], wanted - done) - len(active)):
-            body = _from_template(spec["template"], f"{found.meta['name']}-", exact=False, labels=labels)
+            body = from_template(spec["template"], f"{found.meta['name']}-", exact=False, labels=labels)
             active.append(stage.make(PODS, found, "Job", body))
     _tell_job(
         stage,

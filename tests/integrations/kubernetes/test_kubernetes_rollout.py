@@ -215,3 +215,29 @@ def test_a_rollout_under_way_goes_on_in_a_loaded_cluster(apps, played, cluster_w
     cluster_with(seed=False, rollout_seconds=0.2).load(saved)
     body = rolled_out(client.AppsV1Api(api_of()))
     assert body.spec.template.spec.containers[0].image == "example/gateway:5"
+
+
+def test_a_daemon_set_has_one_pod_on_the_node_and_replaces_it_when_its_template_changes(apps, core):
+    marks = {"app": "agent"}
+    pod = {"metadata": {"labels": marks}, "spec": {"containers": [{"name": "agent", "image": "agent:1"}]}}
+    body = {"metadata": {"name": "agent"}, "spec": {"selector": {"matchLabels": marks}, "template": pod}}
+    apps.create_namespaced_daemon_set("prod", body)
+
+    def done():
+        now = apps.read_namespaced_daemon_set("agent", "prod")
+        s = now.status
+        assert s.observed_generation == now.metadata.generation
+        assert s.desired_number_scheduled == s.updated_number_scheduled == s.number_available == 1
+        return now
+
+    first = until(done)
+    (before,) = pods(core, "agent")
+    apps.patch_namespaced_daemon_set("agent", "prod", {"spec": {"minReadySeconds": 0, "revisionHistoryLimit": 3}})
+    note = "deprecated.daemonset.template.generation"
+    assert until(done).metadata.annotations[note] == first.metadata.annotations[note], "its template is the same"
+    changed = {"spec": {"template": {"spec": {"containers": [{"name": "agent", "image": "agent:2"}]}}}}
+    apps.patch_namespaced_daemon_set("agent", "prod", changed)
+    until(lambda: [one.spec.containers[0].image for one in pods(core, "agent") if done()] == ["agent:2"])
+    (after,) = pods(core, "agent")
+    assert after.metadata.name != before.metadata.name
+    assert done().metadata.annotations[note] == "2"

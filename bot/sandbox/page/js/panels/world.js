@@ -13,7 +13,7 @@ const FOR = [["10", "10 s"], ["30", "30 s"], ["120", "2 min"], ["", "until mende
 
 export function world() {
   const w = store.state.world ?? {};
-  return [burns(w), troubles(w), faults(w), botCard(store.state.bot ?? {}), metrics(w), delivery()];
+  return [burns(w), deploys(w), troubles(w), faults(w), botCard(store.state.bot ?? {}), metrics(w), delivery()];
 }
 
 function burns(w) {
@@ -32,6 +32,29 @@ function burns(w) {
 async function burn(service, kind) {
   const away = ui.home || channelOf(ui.channel)?.name !== service;
   if (await act("burn", { service, kind }) && away && channelOf(service)) tell(`${service} burns. Watch #${service}.`);
+}
+
+function deploys(w) {
+  return h("section.card", { key: "deploys", "aria-labelledby": "w-deploys" }, h("h3", { id: "w-deploys" }, "Deploys"),
+    (w.services ?? []).map((name) => h("div.turn", { key: name },
+      h("div.turn-name", {}, h("strong", {}, name), ...versionOf(name)),
+      h("div.row", { role: "group", "aria-label": `Deploy ${name}` }, h("button.plain.small", { type: "button", onclick: () => deploy(name, false) }, "Deploy"),
+        h("button.danger.small", { type: "button", title: `${name} answers with errors from then on`, onclick: () => deploy(name, true) }, "Bad deploy")))));
+}
+
+/** The version that the cluster runs, and whether it is there. */
+function versionOf(name) {
+  const found = (store.state.kubernetes?.objects ?? []).find((o) => o.kind === "Deployment" && o.namespace === "prod" && o.name === name);
+  if (!found) return [h("span.muted", {}, "not in the cluster")];
+  const version = found.spec?.template?.spec?.containers?.[0]?.image?.split(":").pop() ?? "?";
+  const { updatedReplicas = 0, replicas = 0 } = found.status ?? {};
+  return [h("code", {}, version), updatedReplicas < replicas || replicas < (found.spec?.replicas ?? 1) ? tag("rolling out", "warn") : null];
+}
+
+async function deploy(service, bad) {
+  const away = ui.home || channelOf(ui.channel)?.name !== service;
+  const done = await act("deploy", { service, bad });
+  if (done && away) tell(`${service} ${done.version} is being rolled out. Watch #${service}.`);
 }
 
 const stateOf = (a) => a.status?.state ?? a.status ?? a.state ?? "";
