@@ -708,3 +708,13 @@ def test_who_pipes_json_away_still_sees_how_far_it_is(tmp_path: Path):
     os.close(ours)
     assert "live: Is it alive?" in seen
     assert json.loads((tmp_path / "out.json").read_text())["outcome"] == "FAIL"
+
+
+def test_the_service_is_a_value_for_runbooks_that_ask_for_it_and_no_mistake_for_others(tmp_path: Path):
+    (tmp_path / "checks.yml").write_text("checks:\n  - {name: fine, command: 'true'}\n")
+    asks = "parameters: {service: , env: dev}\nchecks:\n  - {name: it, command: [test, '{{service}}-{{env}}', '=', docs-api-prod]}\n"
+    (tmp_path / "asks.yml").write_text(asks)
+    done = captain(tmp_path, "run", ".", "--service", "docs-api", "--environment", "prod")
+    assert done.returncode == 0, done.stdout
+    assert "asks: PASS" in done.stdout
+    assert "checks: PASS" in done.stdout
