@@ -61,9 +61,12 @@ BOOK = """
 """
 
 
+CHANGES_WHAT_IS_SHOWN = ("CI", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "GITHUB_STEP_SUMMARY")
+
+
 def without(environ: dict[str, str]) -> dict[str, str]:
     """No variable of the machine that changes what is shown."""
-    return {name: value for name, value in environ.items() if name not in ("CI", "NO_COLOR", "GITHUB_STEP_SUMMARY")}
+    return {name: value for name, value in environ.items() if name not in CHANGES_WHAT_IS_SHOWN}
 
 
 @dataclass(frozen=True)
