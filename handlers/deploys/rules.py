@@ -90,6 +90,11 @@ def counts(old: str, old_at: float, new: str, new_at: float) -> bool:
     return after in FINAL and new_at >= old_at
 
 
+def overtaken(last: Any, at: float) -> bool:
+    """Whether the deploy that was done last was done after this time (UNIX s): what is told of then is old news."""
+    return last is not None and last.ended_at is not None and bool(last.ended_at > at)
+
+
 def overall(parts: Sequence[tuple[str, str]]) -> Status:
     """Where a deploy stands of which each teller says (source, status).
 
