@@ -24,6 +24,10 @@ def keeps(row: Any, services: Mapping[str, Service]) -> bool:
     """
     if row.cancelled_by or row.confined != "[]" or (row.trigger == Trigger.PERSON.value and row.parameters != "{}"):
         return False
+    return _known(row, services)
+
+
+def _known(row: Any, services: Mapping[str, Service]) -> bool:
     if not row.service:
         return not row.environment
     return row.service in services and row.environment == services[row.service].environment
@@ -45,9 +49,9 @@ def keep(c: Connection, row: Any, found: Sequence[Result], *, now: float) -> Non
     c.execute(t.insert(), rows)
 
 
-def of(c: Connection, runbooks: Mapping[str, Runbook]) -> Sequence[Any]:
-    """What was last seen of the checks that these runbooks have now."""
+def of(c: Connection, runbooks: Mapping[str, Runbook], services: Mapping[str, Service]) -> Sequence[Any]:
+    """What was last seen of the checks that these runbooks have now, in the services and environments there are now."""
     t = STATES()
     rows = c.execute(sa.select(t).where(t.c.runbook.in_(list(runbooks))).order_by(t.c.runbook, t.c.name)).all()
     checks = {name: {one.name for one in runbook.checks} | {WHOLE} for name, runbook in runbooks.items()}
-    return [row for row in rows if row.name in checks[row.runbook]]
+    return [row for row in rows if row.name in checks[row.runbook] and _known(row, services)]
