@@ -96,6 +96,8 @@ def _of_others(tx: Tx, told: Told) -> Any:
         origins = {part.origin for part in table.parts(tx.c, row.id)}
         if told.origin not in origins and rules.belongs(row, names, tx.now):
             return row
+        if rules.done_since(row, names, told.at):
+            return None  # and what had been there before that comes back
     return None
 
 

@@ -77,6 +77,12 @@ def belongs(row: Any, names: Sequence[str], now: float) -> bool:
     return row.status != Status.REPLACED.value and now - ended <= NEAR_S
 
 
+def done_since(row: Any, names: Sequence[str], at: float) -> bool:
+    """Whether this deploy was of another version and done before a telling (UNIX s): what is older is not meant by that."""
+    other = same((row.version, row.image, row.revision), names) is False
+    return other and row.status == Status.SUCCEEDED.value and bool(row.ended_at is not None and row.ended_at < at)
+
+
 def counts(old: str, old_at: float, new: str, new_at: float) -> bool:
     """Whether a status that is told now takes the place of the one known, in whatever order the two arrive.
 

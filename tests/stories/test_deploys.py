@@ -228,6 +228,22 @@ def test_what_ci_tells_and_the_cluster_shows_is_one_deploy(town: Town):
     assert len(runs(bot)) == 1
 
 
+def test_ci_that_goes_back_to_what_only_the_cluster_had_shown_tells_of_a_new_deploy(town: Town):
+    calm(town)
+    watching(town)
+    bot = town.start()
+    hears(bot)
+    rolls_out(town, "ghcr.io/example/docs-api:1.4.5")
+    until(lambda: bot.ask("deploy show D-1").get("data", {}).get("status") == "succeeded")
+    bot.deploy(id="forth", version="1.4.6", status="started")
+    rolls_out(town, "ghcr.io/example/docs-api:1.4.6")
+    bot.deploy(id="forth", version="1.4.6")
+    until(lambda: bot.ask("deploy show D-2").get("data", {}).get("status") == "succeeded")
+    bot.deploy(id="back", version="1.4.5", status="started")
+    back = until(lambda: bot.ask("deploy show D-3").get("data"), message="it is taken for the deploy of before")
+    assert (back["before"], back["version"], back["status"]) == ("1.4.6", "1.4.5", "started")
+
+
 def test_a_rollout_that_stands_still_has_failed_and_is_not_checked(town: Town):
     watching(town)
     bot = town.start()
