@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from bot.effects import insert_once
 from handlers.catalogue import Service
 from handlers.runs.kinds import Trigger
 from handlers.runs.table import STATES
@@ -36,17 +37,22 @@ def _known(row: Any, services: Mapping[str, Service]) -> bool:
 def keep(c: Connection, row: Any, found: Sequence[Result], *, now: float) -> None:
     """Write down what a run that has ended says of its checks, in place of what was said before."""
     t = STATES()
+    where = {"runbook": row.runbook, "service": row.service, "environment": row.environment}
     mine = (t.c.runbook == row.runbook) & (t.c.service == row.service) & (t.c.environment == row.environment)
+    # Whoever else keeps the end of such a run at the same moment waits for this row.
+    insert_once(c, t, where | {"name": WHOLE, "outcome": "", "since": now, "at": now, "took_s": 0.0, "run": row.id})
+    c.execute(sa.select(t.c.run).where(mine & (t.c.name == WHOLE)).with_for_update()).one()
     before = {one.name: one for one in c.execute(sa.select(t).where(mine)).all()}
     seen = {one.name: (one.outcome.value, one.took_s) for one in found} | {WHOLE: (row.outcome, row.took_s or 0.0)}
-    c.execute(t.delete().where(mine))
-    rows = [
-        {"runbook": row.runbook, "service": row.service, "environment": row.environment, "name": name, "run": row.id}
-        | {"outcome": outcome, "took_s": took, "at": now}
+    rows = {
+        name: {"run": row.id, "outcome": outcome, "took_s": took, "at": now}
         | {"since": before[name].since if name in before and before[name].outcome == outcome else now}
         for name, (outcome, took) in seen.items()
-    ]
-    c.execute(t.insert(), rows)
+    }
+    c.execute(t.update().where(mine & (t.c.name == WHOLE)).values(**rows.pop(WHOLE)))
+    c.execute(t.delete().where(mine & (t.c.name != WHOLE)))
+    if rows:
+        c.execute(t.insert(), [where | {"name": name} | one for name, one in rows.items()])
 
 
 def of(c: Connection, runbooks: Mapping[str, Runbook], services: Mapping[str, Service]) -> Sequence[Any]:
