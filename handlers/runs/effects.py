@@ -226,6 +226,7 @@ def settled(desk: Desk, tx: Tx, done: Settled) -> None:
     # Its panel says why, and that it can be repaired.
     values = {"ended_at": tx.now, "outcome": Outcome.ERROR.value, "detail": done.reason, "took_s": took}
     tx.c.execute(t.update().where(t.c.uid == row.uid).values(**values))
+    shown.ended(desk, tx, row.uid, begin=False)
 
 
 def cancel(desk: Desk, tx: Tx, row: Any, *, by: str) -> bool:
