@@ -239,8 +239,6 @@ def _judge(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "threshold", "give either threshold: or equals:"
     if spec.get("of") == "rows" and "equals" in spec:
         yield "equals", "rows are counted: give threshold: and op: instead of equals:"
-    if not math.isfinite(spec.get("threshold", 0)):
-        yield "threshold", "threshold must be a finite number"
 
 
 def _asks(spec: Mapping[str, Any]) -> str:

@@ -291,3 +291,9 @@ def test_masking_knows_base64_and_percent_encoding_wherever_the_secret_stands():
                 assert masked.count("•••") == 3, (lead, tail, masked)
                 core = encode(secret.encode()).decode()
                 assert core[4:12] not in masked or lead
+
+
+def test_a_limit_that_is_no_number_holds_nothing_back_and_is_refused(http):
+    got = http("/health", 'max_latency_ms: "{{most}}"', parameters={"most": "500"}, given={"most": "nan"})
+    assert got.outcome is Outcome.ERROR
+    assert "must be a number, not 'nan'" in got.detail
