@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -150,7 +151,7 @@ def _json(wanted: Mapping[str, Any], got: Got, text: str, mask: Callable[[str], 
     if not got.whole:
         raise ValueError(f"the answer is larger than {MAX_BODY // 1024} kB, too large to read as JSON")
     try:
-        found = json.loads(text)
+        found = json.loads(text, parse_constant=_no_json)
     except (ValueError, RecursionError):
         return Finding(Outcome.FAIL, f"the body is not JSON: {_start(got.body, mask)}")
     for path, value in wanted.items():
@@ -168,6 +169,11 @@ def _json(wanted: Mapping[str, Any], got: Got, text: str, mask: Callable[[str], 
     return None
 
 
+def _no_json(name: str) -> NoReturn:
+    """NaN and Infinity, which Python reads: JSON has none, and every comparison with them says something wrong."""
+    raise ValueError(name)
+
+
 def _wants(value: Any) -> Iterator[tuple[str, Callable[[Any], bool]]]:
     """What is wanted of a JSON value, in words and as a test. Raises ValueError for what no value can be compared with."""
     if not isinstance(value, dict) or not value or not value.keys() <= {*COMPARATORS, "matches", "exists"}:
@@ -175,14 +181,21 @@ def _wants(value: Any) -> Iterator[tuple[str, Callable[[Any], bool]]]:
         return
     for name, bound in value.items():
         if name == "exists":
+            if not isinstance(bound, bool):
+                raise ValueError("exists: is true or false, without quotes")
             yield ("is there" if bound else "is not there"), _anything
         elif name == "matches":
-            yield f"~ {bound}", partial(_matches, str(bound))
+            if not isinstance(bound, str):
+                raise ValueError("matches: is a text")
+            yield f"~ {bound}", partial(_matches, bound)
         elif name in ("==", "!="):
             wanted = name == "=="
             yield f"{name} {json.dumps(bound, ensure_ascii=False)}", partial(_same_or_not, bound, wanted)
         else:
-            yield f"{name} {float(bound):g}", partial(_compares, COMPARATORS[name], float(bound))
+            limit = float(bound)
+            if not math.isfinite(limit):
+                raise ValueError(f"{name} needs a finite number")
+            yield f"{name} {limit:g}", partial(_compares, COMPARATORS[name], limit)
 
 
 def _anything(_held: Any) -> bool:
@@ -204,7 +217,9 @@ def _matches(pattern: str, held: Any) -> bool:
 
 
 def _compares(compare: Callable[[float, float], bool], bound: float, held: Any) -> bool:
-    return isinstance(held, int | float) and not isinstance(held, bool) and compare(held, bound)
+    # 1e999 is JSON, and infinite by the time it is read: more than any bound, and no measure of anything.
+    number = isinstance(held, int | float) and not isinstance(held, bool) and held not in (math.inf, -math.inf)
+    return number and compare(held, bound)
 
 
 def _pick(found: Any, path: str) -> tuple[bool, Any]:
@@ -247,7 +262,7 @@ def _judge(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for path, value in spec.get("json", {}).items():
         try:
             list(_wants(value))
-        except (TypeError, ValueError) as problem:
+        except (TypeError, ValueError, OverflowError) as problem:
             yield "json", f"json {path} cannot be compared: {problem}"
         if isinstance(value, dict) and isinstance(value.get("matches"), str):
             patterns[f"json {path}"] = value["matches"]

@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, StreamingResponse
 from starlette.routing import Route
 
+from bot.errors import ConfigError
 from bot.standin import serve
 from runbooks import Outcome
 
@@ -67,12 +68,16 @@ async def slow(request):
     return PlainTextResponse("late")
 
 
+async def unjust(request):
+    return PlainTextResponse({"nan": '{"lag": NaN}', "inf": '{"lag": Infinity}', "far": '{"lag": 1e999}'}[request.path_params["what"]])
+
+
 async def hang(request):
     await asyncio.sleep(5)
 
 
 ROUTES = {"/health": health, "/echo": echo, "/code/{code}": code, "/onward": onward, "/circle": circle, "/huge": huge,
-          "/drip": drip, "/slow": slow, "/hang": hang}  # fmt: skip
+          "/drip": drip, "/slow": slow, "/hang": hang, "/unjust/{what}": unjust}  # fmt: skip
 
 
 @pytest.fixture
@@ -297,3 +302,21 @@ def test_a_limit_that_is_no_number_holds_nothing_back_and_is_refused(http):
     got = http("/health", 'max_latency_ms: "{{most}}"', parameters={"most": "500"}, given={"most": "nan"})
     assert got.outcome is Outcome.ERROR
     assert "must be a number, not 'nan'" in got.detail
+
+
+@pytest.mark.parametrize("wanted", ["{'!=': 0}", "{'>=': 3}"])
+@pytest.mark.parametrize("what", ["nan", "inf"])
+def test_nan_and_infinity_are_no_json_and_pass_no_comparison(http, what, wanted):
+    got = http(f"/unjust/{what}", f"json: {{lag: {wanted}}}")
+    assert (got.outcome, "not JSON" in got.detail) == (Outcome.FAIL, True)
+
+
+def test_a_json_number_too_large_to_be_one_passes_no_comparison(http):
+    assert http("/unjust/far", "json: {lag: {'>=': 3}}").outcome is Outcome.FAIL
+
+
+def test_exists_in_quotes_is_a_mistake_and_no_truth(http):
+    with pytest.raises(ConfigError, match="exists: is true or false"):
+        http("/health", "json: {status: {exists: 'false'}}")
+    got = http("/health", "json: {status: {exists: '{{x}}'}}", parameters={"x": None}, given={"x": "false"})
+    assert got.outcome is Outcome.ERROR
