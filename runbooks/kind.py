@@ -71,6 +71,12 @@ class Filling(StrEnum):
     PROMQL = "promql"
     SHELL = "shell"
     SQL = "sql"
+    PATTERN = "pattern"
+    """A regular expression."""
+    WANTED = "wanted"
+    """A mapping to values and comparisons."""
+    COMPARISON = "comparison"
+    """A mapping of which ``matches`` is a regular expression."""
 
 
 @dataclass(frozen=True)

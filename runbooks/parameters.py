@@ -45,7 +45,7 @@ def filled(value: Any, parameters: Mapping[str, str], filling: Filling = Filling
         inner = Filling.PLAIN if filling is Filling.SHELL else filling
         return [filled(item, parameters, inner) for item in value]
     if isinstance(value, dict):
-        return {key: filled(item, parameters, filling) for key, item in value.items()}
+        return {key: filled(item, parameters, _within(key, item, filling)) for key, item in value.items()}
     if not isinstance(value, str):
         return value
     parts: list[str] = []
@@ -56,6 +56,16 @@ def filled(value: Any, parameters: Mapping[str, str], filling: Filling = Filling
             parts += [value[end : found.start()], _fitting(value, found.start(), name, parameters[name], filling)]
             end = found.end()
     return "".join([*parts, value[end:]])
+
+
+def _within(key: str, item: Any, filling: Filling) -> Filling:
+    """How an item of a mapping is filled."""
+    match filling:
+        case Filling.WANTED:
+            return Filling.COMPARISON if isinstance(item, dict) else Filling.PLAIN
+        case Filling.COMPARISON:
+            return Filling.PATTERN if key == "matches" else Filling.PLAIN
+    return filling
 
 
 def environment(parameters: Mapping[str, str]) -> dict[str, str]:
@@ -73,6 +83,8 @@ def _fitting(text: str, at: int, name: str, value: str, filling: Filling) -> str
             return _for_shell(text, at, name)
         case Filling.SQL:
             return _for_sql(text, at, name, value)
+        case Filling.PATTERN:
+            return re.escape(value)
     return value
 
 

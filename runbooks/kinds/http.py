@@ -19,6 +19,7 @@ from runbooks.certificates import expiry, trusting
 from runbooks.compare import COMPARATORS
 from runbooks.kind import Ask, Field, Filling, Kind, Shape
 from runbooks.outward import Way
+from runbooks.patterns import unfit
 from runbooks.verdict import Finding, Outcome
 
 MAX_BODY = 256 * 1024
@@ -269,10 +270,8 @@ def _judge(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if "body" in spec:
         patterns["body"] = spec["body"]
     for name, pattern in patterns.items():
-        try:
-            re.compile(pattern)
-        except re.error as problem:
-            yield name.split()[0], f"{name} is not a regular expression: {problem}"
+        if why := unfit(pattern):
+            yield name.split()[0], f"{name} {why}"
     if not 0 <= spec.get("redirects", 0) <= MAX_REDIRECTS:
         yield "redirects", f"redirects must be from 0 to {MAX_REDIRECTS}"
     if "send_body" in spec and spec.get("method") != "POST":
@@ -300,13 +299,22 @@ KIND = Kind(
             Shape.NUMBER, about=f"redirects to follow, 0 to {MAX_REDIRECTS} ({MAX_REDIRECTS} by default)"
         ),
         "status": Field(Shape.STATUSES, about="the statuses that are right; any 2xx by default"),
-        "header": Field(Shape.TEXTS, about="headers the answer must have, each matching a regular expression"),
+        "header": Field(
+            Shape.TEXTS,
+            filling=Filling.PATTERN,
+            about="headers the answer must have, each matching a regular expression",
+        ),
         "json": Field(
             Shape.VALUES,
+            filling=Filling.WANTED,
             about="dotted paths into the JSON answer (numbers pick from lists) and the value each must have, or a "
             "comparison such as {'>=': 3}, {matches: '^v1'}, {exists: false}",
         ),
-        "body": Field(Shape.TEXT, about=f"regular expression found in the first {MAX_BODY // 1024} kB of the body"),
+        "body": Field(
+            Shape.TEXT,
+            filling=Filling.PATTERN,
+            about=f"regular expression found in the first {MAX_BODY // 1024} kB of the body",
+        ),
         "max_latency_ms": Field(Shape.NUMBER, about="milliseconds the whole answer may take, redirects included"),
         "certificate_days": Field(Shape.NUMBER, about="days for which the TLS certificate must still be valid"),
         "ca": Field(Shape.TEXT, about="file of the certificate authorities to trust instead of the public ones (PEM)"),

@@ -42,6 +42,12 @@ def test_output_that_must_match(one):
     assert one("command: echo no rows\nmatches: '^\\d+ rows$'").outcome is Outcome.FAIL
 
 
+def test_a_parameter_within_a_pattern_of_its_output_is_looked_for_as_it_is(one):
+    for given, outcome in (("1.2", Outcome.PASS), ("1.3|", Outcome.FAIL), (".*", Outcome.FAIL), ("", Outcome.ERROR)):
+        result = one("command: echo 1.2\nmatches: '{{v}}'", parameters={"v": "1.2"}, given={"v": given})
+        assert result.outcome is outcome, given
+
+
 @pytest.mark.parametrize(
     "command", ["[no-such-program-here, x]", "no-such-program-here", "/etc/passwd", "[/etc/passwd]"]
 )

@@ -69,7 +69,9 @@ async def slow(request):
 
 
 async def unjust(request):
-    return PlainTextResponse({"nan": '{"lag": NaN}', "inf": '{"lag": Infinity}', "far": '{"lag": 1e999}'}[request.path_params["what"]])
+    return PlainTextResponse(
+        {"nan": '{"lag": NaN}', "inf": '{"lag": Infinity}', "far": '{"lag": 1e999}'}[request.path_params["what"]]
+    )
 
 
 async def hang(request):
@@ -320,3 +322,31 @@ def test_exists_in_quotes_is_a_mistake_and_no_truth(http):
         http("/health", "json: {status: {exists: 'false'}}")
     got = http("/health", "json: {status: {exists: '{{x}}'}}", parameters={"x": None}, given={"x": "false"})
     assert got.outcome is Outcome.ERROR
+
+
+PATTERNS = [
+    "body: 'status.{1,5}{{v}}'",
+    "header: {x-version: '^{{v}}$'}",
+    "json: {status: {matches: '{{v}}'}}",
+]
+
+
+@pytest.mark.parametrize("more", PATTERNS)
+def test_a_parameter_within_a_pattern_is_looked_for_as_it_is(http, more):
+    for value in (".*", "x|", "(a+)+$"):
+        assert http("/health", more, parameters={"v": "1"}, given={"v": value}).outcome is Outcome.FAIL
+    right = "v1.2.3" if "header" in more else "ok"
+    assert http("/health", more, parameters={"v": "1"}, given={"v": right}).outcome is Outcome.PASS
+
+
+def test_a_path_that_is_called_matches_is_compared_and_not_searched(http):
+    got = http("/health", "json: {matches: '{{v}}'}", parameters={"v": "a.b"})
+    assert (got.outcome, got.threshold) == (Outcome.NO_DATA, 'matches == "a.b"')
+
+
+@pytest.mark.parametrize(
+    "field", ["body: '{{v}}'", "header: {x-version: '{{v}}'}", "json: {status: {matches: '{{v}}'}}"]
+)
+def test_a_pattern_that_becomes_empty_is_found_in_everything_and_passes_nothing(http, field):
+    got = http("/health", field, parameters={"v": "ok"}, given={"v": ""})
+    assert (got.outcome, "is empty" in got.detail) == (Outcome.ERROR, True)
