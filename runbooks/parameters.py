@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 from urllib.parse import quote
 
@@ -16,6 +17,8 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BRACES = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
 _DOLLAR = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _EITHER = re.compile(rf"{_BRACES.pattern}|{_DOLLAR.pattern}")
+_SHELLS = frozenset(("sh", "bash", "dash", "ash", "zsh", "ksh", "fish", "busybox"))
+_SCRIPT = re.compile(r"-[A-Za-z]*c")
 _SQL_BARE = re.compile(r"\d+(\.\d+)?")
 _SQL_UNSURE = re.compile(r"--|/\*|\\|\"|\$(?!\{)")
 _PROMQL_BARE = re.compile(r"[A-Za-z0-9_.:+-]*")
@@ -43,6 +46,11 @@ def filled(value: Any, parameters: Mapping[str, str], filling: Filling = Filling
     """
     if isinstance(value, list):
         inner = Filling.PLAIN if filling is Filling.SHELL else filling
+        if filling is Filling.SHELL and (name := _in_a_script(value, parameters)):
+            raise ValueError(
+                f"the parameter {name} stands in a script for a shell, where its value would be code; "
+                f"hand it on as a word: [sh, -c, 'echo \"$1\"', sh, '{{{{{name}}}}}']"
+            )
         return [filled(item, parameters, inner) for item in value]
     if isinstance(value, dict):
         return {key: filled(item, parameters, _within(key, item, filling)) for key, item in value.items()}
@@ -66,6 +74,16 @@ def _within(key: str, item: Any, filling: Filling) -> Filling:
         case Filling.COMPARISON:
             return Filling.PATTERN if key == "matches" else Filling.PLAIN
     return filling
+
+
+def _in_a_script(words: list[Any], parameters: Mapping[str, str]) -> str:
+    """A parameter within a word that a shell among the words reads as its script; empty when there is none."""
+    shells = False
+    for before, word in pairwise(map(str, words)):
+        shells = shells or before.rpartition("/")[2] in _SHELLS
+        if shells and _SCRIPT.fullmatch(before):
+            return next((name for name in references(word, Filling.PLAIN) if name in parameters), "")
+    return ""
 
 
 def environment(parameters: Mapping[str, str]) -> dict[str, str]:
