@@ -350,3 +350,9 @@ def test_a_path_that_is_called_matches_is_compared_and_not_searched(http):
 def test_a_pattern_that_becomes_empty_is_found_in_everything_and_passes_nothing(http, field):
     got = http("/health", field, parameters={"v": "ok"}, given={"v": ""})
     assert (got.outcome, "is empty" in got.detail) == (Outcome.ERROR, True)
+
+
+def test_a_server_is_not_to_blame_when_the_runbook_had_no_time_left_for_it(http):
+    got = http("/hang", "timeout: 4", deadline_s=0.3)
+    assert (got.outcome, got.detail[:36]) == (Outcome.ERROR, "the runbook's time was up while it l")
+    assert http("/hang", "timeout: 0.2", deadline_s=3).outcome is Outcome.FAIL
