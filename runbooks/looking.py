@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,11 +12,10 @@ from runbooks.book import Check, Scope, inner_values
 from runbooks.kind import Ask, Filling, Kind, Looks, Shape, fitted
 from runbooks.kinds import KINDS
 from runbooks.parameters import filled
-from runbooks.secret_refs import MASK, Secrets
+from runbooks.secret_refs import Secrets
 from runbooks.verdict import Finding, Outcome, Result
 
 MAX_ASKED = 500
-_USER = re.compile(r"(?<=://)[^/\s@'\"]+@")
 
 
 @dataclass(frozen=True)
@@ -95,7 +93,7 @@ class Looking:
         except ValueError:
             return ""
         # Masked before it is cut: half a secret at the end would not be known as one.
-        text = _USER.sub(f"{MASK}@", self.secrets.mask(" ".join(text.split())))
+        text = self.secrets.mask(" ".join(text.split()))
         return text if len(text) <= MAX_ASKED else f"{text[:MAX_ASKED]}…"
 
 

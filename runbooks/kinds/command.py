@@ -79,6 +79,7 @@ def _environment(ask: Ask, line: str | list[str]) -> dict[str, str]:
             name = found[1] or found[2]
             if name in outside:
                 environ.setdefault(name, outside[name])
+                ask.secrets.know_named(name, outside[name])
             elif name not in environ and name not in own and not found[3] and _is_read(line, found.start()):
                 missing.append(name)
         if missing:
