@@ -15,7 +15,6 @@ from bot.integrations.prometheus import Metrics
 from runbooks.secret_refs import Secrets
 from runbooks.verdict import Finding
 
-
 MAX_SHOWN = 80
 """Signs of a wrong value that are told."""
 

@@ -16,6 +16,9 @@ from runbooks.secret_refs import Secrets
 from runbooks.verdict import Finding, Outcome, Result
 
 MAX_ASKED = 500
+MAX_VALUE = 500
+MAX_DETAIL = 4000
+"""Signs of a result's texts: a database may answer with a value of megabytes, and every result is kept and told."""
 
 
 @dataclass(frozen=True)
@@ -59,19 +62,22 @@ class Looking:
         return tuple(str(filled(key, parameters)) for key in check.mutex)
 
     def result(self, check: Check, finding: Finding, *, at: float, took: float, attempt: int) -> Result:
-        mask = self.secrets.mask
+        def told(text: str, most: int = MAX_VALUE) -> str:
+            # Masked before it is cut: half a secret at the end would not be known as one.
+            return shortened(self.secrets.mask(text), most)
+
         return Result(
             name=check.name,
             kind=check.kind,
             outcome=finding.outcome,
-            value=mask(finding.value),
-            threshold=mask(finding.threshold),
+            value=told(finding.value),
+            threshold=told(finding.threshold),
             unit=finding.unit,
             samples=finding.samples,
             took_s=took,
             attempt=attempt,
-            detail=mask(finding.detail),
-            hint=mask(self._hint(check)),
+            detail=told(finding.detail, MAX_DETAIL),
+            hint=told(self._hint(check), MAX_DETAIL),
             severity=check.severity,
             asked=self._asked(check),
             at=at,
@@ -92,9 +98,11 @@ class Looking:
             text = kind.asks(spec)
         except ValueError:
             return ""
-        # Masked before it is cut: half a secret at the end would not be known as one.
-        text = self.secrets.mask(" ".join(text.split()))
-        return text if len(text) <= MAX_ASKED else f"{text[:MAX_ASKED]}…"
+        return shortened(self.secrets.mask(" ".join(text.split())), MAX_ASKED)
+
+
+def shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def _spec(
