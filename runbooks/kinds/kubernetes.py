@@ -180,7 +180,9 @@ def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
 def _restarts(where: str, pods: Sequence[Mapping[str, Any]], most: float) -> Finding:
     counts: dict[str, int] = {}
     for pod in pods:
-        for one in (pod.get("status") or {}).get("containerStatuses") or ():
+        status = pod.get("status") or {}
+        # A sidecar that starts before the others is told among those that prepare the pod.
+        for one in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
             name = str(one.get("name", "?")) if len(pods) == 1 else f"{_name(pod)}/{one.get('name', '?')}"
             counts[name] = int(one.get("restartCount", 0))
     if not counts:

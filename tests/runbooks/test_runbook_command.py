@@ -60,9 +60,9 @@ def test_a_parameter_goes_into_a_script_as_a_word(one):
 
 
 def test_a_parameter_within_a_pattern_of_its_output_is_looked_for_as_it_is(one):
-    for given, outcome in (("1.2", Outcome.PASS), ("1.3|", Outcome.FAIL), (".*", Outcome.FAIL), ("", Outcome.ERROR)):
-        result = one("command: echo 1.2\nmatches: '{{v}}'", parameters={"v": "1.2"}, given={"v": given})
-        assert result.outcome is outcome, given
+    for value, outcome in (("1.2", Outcome.PASS), ("1.3|", Outcome.FAIL), (".*", Outcome.FAIL), ("", Outcome.ERROR)):
+        result = one("command: echo 1.2\nmatches: '{{v}}'", parameters={"v": "1.2"}, given={"v": value})
+        assert result.outcome is outcome, value
 
 
 @pytest.mark.parametrize(
