@@ -692,3 +692,11 @@ def test_who_pipes_json_away_still_sees_how_far_it_is(tmp_path: Path):
     os.close(ours)
     assert "live: Is it alive?" in seen
     assert json.loads((tmp_path / "out.json").read_text())["outcome"] == "FAIL"
+
+
+@pytest.mark.parametrize("words", ["run shop.yml limit=9", "show shop.yml", "check shop.yml"])
+def test_without_a_standard_output_nothing_looks_like_a_check_that_failed(tmp_path: Path, words: str) -> None:
+    (tmp_path / "shop.yml").write_text(textwrap.dedent(BOOK), encoding="utf-8")
+    line = f"exec {CAPTAIN} runbook {words} >&-"
+    done = subprocess.run(["/bin/sh", "-c", line], cwd=tmp_path, stderr=subprocess.PIPE, check=False, timeout=60)
+    assert (done.returncode, b"Traceback" in done.stderr) == (0, False), done.stderr
