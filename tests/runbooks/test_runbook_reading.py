@@ -197,6 +197,7 @@ MISTAKES = {
     "? [a, b]\n: c\nchecks: [{name: a, command: x}]": ["1: a key must be one value, not a list or a mapping"],
     'checks:\n- name: a\n  command: x\n  hint: "\\ud800"': ["4: a NUL or half a character (\\ud800 to \\udfff) is no text; leave it out"],
     'title: "a\\0b"\nchecks: [{name: a, command: x}]': ["1: a NUL or half a character (\\ud800 to \\udfff) is no text; leave it out"],
+    "parameters:\n  base: https://bob:hunter2@x\nchecks: [{name: a, command: x}]": ["2: base seems to hold a password in an address; refer to it: env:NAME, file:PATH, secret:NAMESPACE/NAME/KEY"],
     "just text": ["1: a runbook is a mapping with at least checks:"],
     "checks: [{name: a, command: x}]\nchecks: []": ["2: 'checks' stands here twice; the first is on line 1"],
     "checks:\n- &a {name: a, command: x}\n- *a": ["3: aliases (*a) are refused; write the value out"],
