@@ -11,7 +11,7 @@ from bot.errors import GiveUp, Retry
 from runbooks.book import Check, Scope, inner_values
 from runbooks.kind import Ask, Filling, Kind, Looks, Shape, fitted
 from runbooks.kinds import KINDS
-from runbooks.parameters import filled
+from runbooks.parameters import filled, filled_beside_secrets
 from runbooks.secret_refs import Secrets
 from runbooks.verdict import Finding, Outcome, Result
 
@@ -113,5 +113,6 @@ def _spec(
     for name, value in spec.items():
         known = kind.fields[name]
         plain = for_people and known.filling is Filling.SHELL
-        made[name] = fitted(known, filled(value, parameters, Filling.PLAIN if plain else known.filling))
+        fill = filled_beside_secrets if known.secret else filled
+        made[name] = fitted(known, fill(value, parameters, Filling.PLAIN if plain else known.filling))
     return made

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from runbooks.kind import Filling
+from runbooks.secret_refs import is_reference
 
 VARIABLE = "CAPTAIN_PARAMETER_"
 """Under this prefix, in capitals, a shell line finds a parameter in its environment."""
@@ -74,6 +75,24 @@ def _within(key: str, item: Any, filling: Filling) -> Filling:
         case Filling.COMPARISON:
             return Filling.PATTERN if key == "matches" else Filling.PLAIN
     return filling
+
+
+def filled_beside_secrets(value: Any, parameters: Mapping[str, str], filling: Filling = Filling.PLAIN) -> Any:
+    """As ``filled``, of a field whose references to secrets are resolved: only one that stands there as it is written is one.
+
+    Raises ValueError for a value that would become one: whoever gives a parameter does not choose what is read.
+    """
+    if isinstance(value, dict):
+        return {
+            key: filled_beside_secrets(item, parameters, _within(key, item, filling)) for key, item in value.items()
+        }
+    made = filled(value, parameters, filling)
+    if isinstance(value, str) and is_reference(made) and not is_reference(value):
+        name = next(name for name in references(value, Filling.PLAIN) if name in parameters)
+        raise ValueError(
+            f"the value of the parameter {name} would become a reference to a secret; write the reference itself here"
+        )
+    return made
 
 
 def _in_a_script(words: list[Any], parameters: Mapping[str, str]) -> str:

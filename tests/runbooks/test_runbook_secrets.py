@@ -19,7 +19,7 @@ from bot.integrations.kubernetes import KubernetesSettings
 from bot.integrations.kubernetes.client import KubernetesClient
 from bot.integrations.kubernetes.fake import FakeKubernetes
 from bot.standin import CallLog
-from runbooks import Looks, Outcome, load
+from runbooks import Looks, Outcome, load, run
 from runbooks.secret_refs import MASK, Secrets, literal
 
 PRINTED = st.characters(min_codepoint=32, max_codepoint=0x2FF, exclude_categories=("Cc", "Zs", "Zl", "Zp"))
@@ -242,3 +242,32 @@ def test_no_part_of_a_database_address_is_told(one, address):
     result = one("kind: sql\ndatabase: env:DB\nquery: select 1\nthreshold: 2", environ={"DB": address})
     assert result.outcome is Outcome.ERROR
     assert "hunter2" not in str(result).lower()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "kind: http\nurl: http://127.0.0.1:9/\nsend_headers: {X-Key: '{{v}}'}",
+        "kind: http\nurl: http://127.0.0.1:9/\nsend_headers: {X-Key: 'Bearer {{v}}'}",
+        "command: echo $T\nenv: {T: '{{v}}'}",
+        "kind: sql\ndatabase: '{{v}}'\nquery: select 1\nthreshold: 1",
+    ],
+)
+def test_whoever_gives_a_parameter_does_not_choose_which_secret_is_read(one, text):
+    for value in ("env:SLACK_BOT_TOKEN", "file:/etc/passwd", "secret:kube-system/a/b"):
+        result = one(
+            text, parameters={"v": None}, given={"v": value}, environ={"SLACK_BOT_TOKEN": "xoxb-nothing-really"}
+        )
+        assert (result.outcome, "would become a reference" in result.detail) == (Outcome.ERROR, True), result.detail
+
+
+def test_the_variables_of_a_whole_runbook_take_no_reference_from_a_parameter(written):
+    path = written("parameters: {v: }\nenv: {T: '{{v}}'}\nchecks:\n- {name: it, command: echo $T}\n")
+    report = run(load(path), {"v": "file:/etc/hostname"}, Looks())
+    assert "would become a reference" in report.results[0].detail
+
+
+def test_a_reference_may_have_a_parameter_within(one):
+    text = "command: test -n \"$T\"\nenv: {T: 'env:TOKEN_{{v}}'}"
+    environ = {"TOKEN_A": "a long secret", "PATH": "/usr/bin:/bin"}
+    assert one(text, parameters={"v": "A"}, environ=environ).outcome is Outcome.PASS
