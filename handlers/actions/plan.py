@@ -26,7 +26,7 @@ from handlers.actions.kinds import (
 from handlers.actions.place import Spot
 from handlers.actions.rules import canonical
 from runbooks.kind import Filling
-from runbooks.parameters import filled
+from runbooks.parameters import filled, filled_beside_secrets
 
 
 class Plan(Model):
@@ -142,13 +142,19 @@ def _valid_fields(values: Mapping[str, Any]) -> Fields:
 
 
 def _call(made: Call, known: Mapping[str, str]) -> Call:
+    try:
+        return _filled_call(made, known)
+    except ValueError as e:
+        raise Refused(f"With these parameters it cannot be done: {e}. Nothing was changed.") from e
+
+
+def _filled_call(made: Call, known: Mapping[str, str]) -> Call:
     if isinstance(made, Command):
-        return made.model_copy(
-            update={"argv": tuple(filled(list(made.argv), known)), "env": filled(dict(made.env), known)}
-        )
+        argv, env = filled(list(made.argv), known, Filling.SHELL), filled_beside_secrets(dict(made.env), known)
+        return made.model_copy(update={"argv": tuple(argv), "env": env})
     assert isinstance(made, Http)
     quoted = {name: json.dumps(value, ensure_ascii=False)[1:-1] for name, value in known.items()}
-    told = {"url": filled(made.url, known, Filling.URL), "headers": filled(dict(made.headers), known)}
+    told = {"url": filled(made.url, known, Filling.URL), "headers": filled_beside_secrets(dict(made.headers), known)}
     return made.model_copy(update=told | {"body": filled(made.body, quoted)})
 
 

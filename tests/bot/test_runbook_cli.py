@@ -721,3 +721,11 @@ def test_the_service_is_a_value_for_runbooks_that_ask_for_it_and_no_mistake_for_
     assert done.returncode == 0, done.stdout
     assert "asks: PASS" in done.stdout
     assert "checks: PASS" in done.stdout
+
+
+@pytest.mark.parametrize("words", ["run shop.yml limit=9", "show shop.yml", "check shop.yml"])
+def test_without_a_standard_output_nothing_looks_like_a_check_that_failed(tmp_path: Path, words: str) -> None:
+    (tmp_path / "shop.yml").write_text(textwrap.dedent(BOOK), encoding="utf-8")
+    line = f"exec {CAPTAIN} runbook {words} >&-"
+    done = subprocess.run(["/bin/sh", "-c", line], cwd=tmp_path, stderr=subprocess.PIPE, check=False, timeout=60)
+    assert (done.returncode, b"Traceback" in done.stderr) == (0, False), done.stderr

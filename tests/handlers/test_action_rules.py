@@ -244,6 +244,20 @@ def test_a_parameter_stays_one_word_and_one_part_of_an_address_and_one_value_of_
         assert plan.Plan.read(made.text()) == made
 
 
+@pytest.mark.parametrize(
+    ("deed", "value", "why"),
+    [
+        ({"command": {"argv": ["run"], "env": {"T": "{{ n }}"}}}, "env:SLACK_BOT_TOKEN", "a reference to a secret"),
+        ({"http": {"url": "https://x.example.com/", "headers": {"X": "{{ n }}"}}}, "file:/etc/x", "a reference to a secret"),
+        ({"command": {"argv": ["sh", "-c", "run {{ n }}"]}}, "; rm x", "would be code"),
+    ],
+)  # fmt: skip
+def test_a_value_is_neither_a_secret_nor_code(deed, value, why):
+    action = Action(service="docs-api", parameters={"n": {"pattern": ".*"}}, do=deed, undo={"none": "x"})
+    with pytest.raises(Refused, match=why):
+        plan.plan("a", action, {"n": value}, "prod", at=0.0)
+
+
 def test_an_action_without_a_way_back_says_why_and_always_needs_somebody_else():
     restart = {"kind": "deployment", "namespace": "a", "name": "b"}
     action = Action(service="docs-api", do={"restart": restart}, undo={"none": "it restarts"})
