@@ -140,6 +140,8 @@ def by_uid(c: Connection, uid: str) -> Any:
 
 def by_id(c: Connection, number: int | None) -> Any:
     """The row, or None; also of no number."""
+    if number is None:
+        return None
     return c.execute(sa.select(DEPLOYS()).where(DEPLOYS().c.id == number)).first()
 
 
