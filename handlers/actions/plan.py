@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from pydantic import ValidationError
 
@@ -27,6 +28,7 @@ from handlers.actions.place import Spot
 from handlers.actions.rules import canonical
 from runbooks.kind import Filling
 from runbooks.parameters import filled
+from runbooks.secret_refs import is_reference
 
 
 class Plan(Model):
@@ -143,13 +145,28 @@ def _valid_fields(values: Mapping[str, Any]) -> Fields:
 
 def _call(made: Call, known: Mapping[str, str]) -> Call:
     if isinstance(made, Command):
-        return made.model_copy(
-            update={"argv": tuple(filled(list(made.argv), known)), "env": filled(dict(made.env), known)}
-        )
+        return made.model_copy(update={"argv": tuple(filled(list(made.argv), known)), "env": _texts(made.env, known)})
     assert isinstance(made, Http)
     quoted = {name: json.dumps(value, ensure_ascii=False)[1:-1] for name, value in known.items()}
-    told = {"url": filled(made.url, known, Filling.URL), "headers": filled(dict(made.headers), known)}
+    told = {"url": _address(filled(made.url, known, Filling.URL)), "headers": _texts(made.headers, known)}
     return made.model_copy(update=told | {"body": filled(made.body, quoted)})
+
+
+def _texts(made: Mapping[str, str], known: Mapping[str, str]) -> dict[str, str]:
+    """Headers or variables. Raises Refused where a parameter would choose which of our secrets is sent along."""
+    told = {name: str(filled(value, known)) for name, value in made.items()}
+    for name, value in told.items():
+        if value != made[name] and is_reference(value):
+            raise Refused(f"'{value[:60]}' in {name} would be one of my secrets, not a value. Nothing was changed.")
+    return told
+
+
+def _address(url: str) -> str:
+    """Raises Refused where a parameter would lead to another path: whoever sends it takes the steps of . and .. away."""
+    parts = unquote(urlsplit(url).path).replace("\\", "/").split("/")
+    if "." in parts or ".." in parts:
+        raise Refused(f"'{url[:200]}' would lead to another path: none of its steps is . or .. . Nothing was changed.")
+    return url
 
 
 def _valid(choices: tuple[str, ...], pattern: str) -> str:
