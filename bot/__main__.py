@@ -40,6 +40,10 @@ ASK = "bot.ask"
 def main() -> None:
     """The console script: replaces this process, so that signals and exit codes are the command's own."""
     words = sys.argv[1:]
+    if sys.stdout is None:  # A shell's >&- or a bare daemon: a failure to print is not "a check failed".
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        os.set_inheritable(1, True)  # dup2 leaves it as it is when the descriptor was 1 already
+        sys.stdout = os.fdopen(1, "w", closefd=False)
     if not words or words[0] in ("-h", "--help"):
         sys.stdout.write(_help())
         return

@@ -391,7 +391,7 @@ class Captain:
             now, heard = self.store.clock(c), watchdog_table.states(c, self.settings.watchdogs)
             on, acts = flag_table.not_over(c), action_table.not_over(c)
             burns, left, missing = slo_commands.gauges(self.desk, c, time.time())
-            checked = run_states.of(c, self.desk.runbooks)
+            checked = run_states.of(c, self.desk.runbooks, self.desk.services)
         self._measure_runs(checked)
         for gauge in (meter.slo_burn, meter.slo_left, meter.slo_missing):
             gauge.clear()

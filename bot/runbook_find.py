@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 import runbooks
 from bot import config
 from bot.config import ENV_REF
 from bot.errors import ConfigError, Refused
+from handlers.runs.settings import defaults, with_parameters
 from runbooks import Runbook, load
 from runbooks.document import nearest
 
@@ -27,6 +28,12 @@ class OwnRunbooks(BaseModel):
 
     folder: str = ""
     allow_addresses: tuple[str, ...] = ()
+    parameters: Mapping[str, Mapping[str, str]] = Field(default_factory=dict)
+
+    @field_validator("parameters", mode="before")
+    @classmethod
+    def _defaults(cls, value: object) -> object:
+        return defaults(value)
 
 
 class OwnCaptain(BaseModel):
@@ -73,7 +80,23 @@ def known(config_file: Path, environ: Mapping[str, str], *, must_exist: bool) ->
             raise ConfigError(f"{config_file}: the folder of runbooks it names, {folder}, does not exist")
         if named:
             found.update({one.name: one for one in in_folder(folder)})
+        found = _with_parameters(found, config_file, own.runbooks.parameters)
     return dict(sorted(found.items()))
+
+
+def _with_parameters(
+    found: Mapping[str, Found], config_file: Path, given: Mapping[str, Mapping[str, str]]
+) -> dict[str, Found]:
+    """The runbooks with the defaults that captain.yml has for them. A file that is not right has said so itself."""
+    books = {name: one.runbook for name, one in found.items() if one.runbook}
+    wrong = [
+        f"{config_file}: {'.'.join(map(str, place))}: {why}"
+        for place, why in with_parameters(books, given)
+        if place[2] not in found or found[str(place[2])].runbook
+    ]
+    if wrong:
+        raise ConfigError("\n".join(wrong))
+    return {name: replace(one, runbook=books.get(name)) for name, one in found.items()}
 
 
 def _sections(config_file: Path, environ: Mapping[str, str]) -> OwnSections:

@@ -45,10 +45,14 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Call:
-    """What is wanted: runbooks, what goes over their own values, and whom it is told."""
+    """What is wanted: runbooks, what goes over their own values, and whom it is told.
+
+    ``of``: the service looked at, as parameters for runbooks that have such.
+    """
 
     found: Sequence[Found]
     parameters: Mapping[str, str]
+    of: Mapping[str, str]
     only: Sequence[str]
     tags: Sequence[str]
     environ: Mapping[str, str]
@@ -129,6 +133,13 @@ def run(
             "--env", metavar="NAME=VALUE", help="a variable for commands and env: references; no place for secrets"
         ),
     ] = None,
+    service: Annotated[
+        str,
+        typer.Option(
+            help="the service looked at: a value for runbooks that have this parameter, and no mistake for others"
+        ),
+    ] = "",
+    environment: Annotated[str, typer.Option(help="where it is; likewise, also as the parameter env")] = "",
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="say what each check asked, also when it passed")
     ] = False,
@@ -146,7 +157,8 @@ def run(
         environ |= _pairs(env or ())
         sheets, shown = _sheets(output or (), format_)
         found, parameters = _found(what, config_file, environ)
-        call = Call(found, parameters, tuple(only or ()), tuple(tag or ()), environ, parallel, deadline)
+        of = {"service": service, "environment": environment, "env": environment}
+        call = Call(found, parameters, of, tuple(only or ()), tuple(tag or ()), environ, parallel, deadline)
         call = replace(call, found=_chosen(call))
         books = [one.runbook for one in call.found if one.runbook]
         sections = runbook_clients.needed(books)
@@ -230,7 +242,8 @@ def _one(call: Call, one: Found, looks: Looks, screen: Screen, stop: Interrupted
     if book is None:
         return unreadable(one.name, one.problem, path=path, began=began)
     names, tags = _known_in(book, call)
-    given = {name: value for name, value in call.parameters.items() if name in book.parameters}
+    of = {name: value for name, value in call.of.items() if value}
+    given = {name: value for name, value in {**of, **call.parameters}.items() if name in book.parameters}
     values = {name: value for name, value in {**book.parameters, **given}.items() if value is not None}
     mask = runbook_clients.mask([book], call.environ)
     before = told(book, Report(book.name, (), 0.0), values, path=path, began=began, mask=mask)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from runbooks.document import nearest
-from runbooks.parameters import filled
+from runbooks.parameters import filled, filled_beside_secrets
 from runbooks.verdict import Severity
 
 TIMEOUT_S = 5.0
@@ -130,10 +130,10 @@ def inner_values(
     Raises ValueError when one cannot be what the runbook that uses it gives.
     """
     found = dict(outer)
-    around = {key: str(filled(value, outer)) for key, value in env.items()}
+    around = dict(filled_beside_secrets(dict(env), outer))
     for scope in scopes:
         found = values(scope, {key: str(filled(value, found)) for key, value in scope.given.items()})
-        around |= {key: str(filled(value, found)) for key, value in scope.env.items()}
+        around |= filled_beside_secrets(dict(scope.env), found)
     return found, around
 
 

@@ -39,6 +39,8 @@ def _signed(ask: Ask, where: str, found: Mapping[str, Any], images: Mapping[str,
     login = ask.secrets.resolve(ask.spec["registry_login"]) if "registry_login" in ask.spec else ""
     if ":" in login:
         ask.secrets.know(login.split(":", 1)[1])
+    # Whoever deploys an image chooses its registry: a login goes to the one it is for and to no other.
+    home = image(f"{ask.spec.get('registry', '')}/x").host if login else ""
     running = _running(found)
     seen: list[str] = []
     threshold = _threshold(ask.spec)
@@ -50,7 +52,7 @@ def _signed(ask: Ask, where: str, found: Mapping[str, Any], images: Mapping[str,
             if not what.digest:
                 told = f"{where}: {name} has {held}, which names no digest: a signature is for one"
                 return Finding(Outcome.FAIL, told, held, threshold, "", len(images))
-            place = signature(way, what, login)
+            place = signature(way, what, login if what.host == home else "")
             if not place:
                 told = f"{where}: {what.host} holds no signature for {what.path}@{what.digest} ({name})"
                 return Finding(Outcome.FAIL, told, what.digest, threshold, "", len(images))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -13,6 +14,9 @@ from bot.integrations.kubernetes import Cluster
 from bot.integrations.prometheus import Metrics
 from runbooks.secret_refs import Secrets
 from runbooks.verdict import Finding
+
+MAX_SHOWN = 80
+"""Signs of a wrong value that are told."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,12 @@ class Filling(StrEnum):
     PROMQL = "promql"
     SHELL = "shell"
     SQL = "sql"
+    PATTERN = "pattern"
+    """A regular expression."""
+    WANTED = "wanted"
+    """A mapping to values and comparisons."""
+    COMPARISON = "comparison"
+    """A mapping of which ``matches`` is a regular expression."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +118,7 @@ class Kind:
 
 def fitted(field: Field, value: Any) -> Any:
     """A value in the field's shape. Raises ValueError with what it must be."""
-    wrong = ValueError(f"must be {field.shape.value}, not {value!r}")
+    wrong = ValueError(f"must be {field.shape.value}, not {_shown(value)}")
     match field.shape:
         case Shape.TEXT:
             fits = _is_text(value)
@@ -143,17 +153,24 @@ def fitted(field: Field, value: Any) -> Any:
     return made
 
 
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
+
+
 def _is_text(value: Any) -> bool:
     return isinstance(value, str | int | float) and not isinstance(value, bool)
 
 
 def _number(value: Any) -> float | None:
+    """A finite number: every comparison with NaN is false, so that no limit would hold anything back."""
     if isinstance(value, bool):
         return None
     try:
-        return float(value)
-    except (TypeError, ValueError):
+        made = float(value)
+    except (TypeError, ValueError, OverflowError):
         return None
+    return made if math.isfinite(made) else None
 
 
 def _status(value: Any) -> int | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,12 +11,14 @@ from bot.errors import GiveUp, Retry
 from runbooks.book import Check, Scope, inner_values
 from runbooks.kind import Ask, Filling, Kind, Looks, Shape, fitted
 from runbooks.kinds import KINDS
-from runbooks.parameters import filled
-from runbooks.secret_refs import MASK, Secrets
+from runbooks.parameters import filled, filled_beside_secrets
+from runbooks.secret_refs import Secrets
 from runbooks.verdict import Finding, Outcome, Result
 
 MAX_ASKED = 500
-_USER = re.compile(r"(?<=://)[^/\s@'\"]+@")
+MAX_VALUE = 500
+MAX_DETAIL = 4000
+"""Signs of a result's texts: a database may answer with a value of megabytes, and every result is kept and told."""
 
 
 @dataclass(frozen=True)
@@ -61,19 +62,22 @@ class Looking:
         return tuple(str(filled(key, parameters)) for key in check.mutex)
 
     def result(self, check: Check, finding: Finding, *, at: float, took: float, attempt: int) -> Result:
-        mask = self.secrets.mask
+        def told(text: str, most: int = MAX_VALUE) -> str:
+            # Masked before it is cut: half a secret at the end would not be known as one.
+            return shortened(self.secrets.mask(text), most)
+
         return Result(
             name=check.name,
             kind=check.kind,
             outcome=finding.outcome,
-            value=mask(finding.value),
-            threshold=mask(finding.threshold),
+            value=told(finding.value),
+            threshold=told(finding.threshold),
             unit=finding.unit,
             samples=finding.samples,
             took_s=took,
             attempt=attempt,
-            detail=mask(finding.detail),
-            hint=mask(self._hint(check)),
+            detail=told(finding.detail, MAX_DETAIL),
+            hint=told(self._hint(check), MAX_DETAIL),
             severity=check.severity,
             asked=self._asked(check),
             at=at,
@@ -94,9 +98,11 @@ class Looking:
             text = kind.asks(spec)
         except ValueError:
             return ""
-        # Masked before it is cut: half a secret at the end would not be known as one.
-        text = _USER.sub(f"{MASK}@", self.secrets.mask(" ".join(text.split())))
-        return text if len(text) <= MAX_ASKED else f"{text[:MAX_ASKED]}…"
+        return shortened(self.secrets.mask(" ".join(text.split())), MAX_ASKED)
+
+
+def shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def _spec(
@@ -107,5 +113,6 @@ def _spec(
     for name, value in spec.items():
         known = kind.fields[name]
         plain = for_people and known.filling is Filling.SHELL
-        made[name] = fitted(known, filled(value, parameters, Filling.PLAIN if plain else known.filling))
+        fill = filled_beside_secrets if known.secret else filled
+        made[name] = fitted(known, fill(value, parameters, Filling.PLAIN if plain else known.filling))
     return made

@@ -204,8 +204,13 @@ class _Adapter(HTTPAdapter):
     def send(self, request: requests.PreparedRequest, *args: Any, **named: Any) -> requests.Response:
         parts = urlsplit(request.url or "")
         if select_proxy(str(request.url), named.get("proxies")):
-            with contextlib.suppress(socket.gaierror):
-                self._way.resolve(str(parts.hostname), parts.port or 80)
+            host = str(parts.hostname)
+            try:
+                self._way.resolve(host, parts.port or 80)
+            except socket.gaierror:
+                # Only the proxy knows it, and there it may well be what its name says.
+                if host.lower().rstrip(".") in REFUSED_NAMES:
+                    raise ValueError(f"{host} is a name of a cloud's metadata, where a check must not look") from None
         return super().send(request, *args, **named)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 from urllib.parse import quote
 
 from runbooks.kind import Filling
+from runbooks.secret_refs import is_reference
 
 VARIABLE = "CAPTAIN_PARAMETER_"
 """Under this prefix, in capitals, a shell line finds a parameter in its environment."""
@@ -16,6 +18,8 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BRACES = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
 _DOLLAR = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _EITHER = re.compile(rf"{_BRACES.pattern}|{_DOLLAR.pattern}")
+_SHELLS = frozenset(("sh", "bash", "dash", "ash", "zsh", "ksh", "fish", "busybox"))
+_SCRIPT = re.compile(r"-[A-Za-z]*c")
 _SQL_BARE = re.compile(r"\d+(\.\d+)?")
 _SQL_UNSURE = re.compile(r"--|/\*|\\|\"|\$(?!\{)")
 _PROMQL_BARE = re.compile(r"[A-Za-z0-9_.:+-]*")
@@ -43,9 +47,14 @@ def filled(value: Any, parameters: Mapping[str, str], filling: Filling = Filling
     """
     if isinstance(value, list):
         inner = Filling.PLAIN if filling is Filling.SHELL else filling
+        if filling is Filling.SHELL and (name := _in_a_script(value, parameters)):
+            raise ValueError(
+                f"the parameter {name} stands in a script for a shell, where its value would be code; "
+                f"hand it on as a word: [sh, -c, 'echo \"$1\"', sh, '{{{{{name}}}}}']"
+            )
         return [filled(item, parameters, inner) for item in value]
     if isinstance(value, dict):
-        return {key: filled(item, parameters, filling) for key, item in value.items()}
+        return {key: filled(item, parameters, _within(key, item, filling)) for key, item in value.items()}
     if not isinstance(value, str):
         return value
     parts: list[str] = []
@@ -56,6 +65,44 @@ def filled(value: Any, parameters: Mapping[str, str], filling: Filling = Filling
             parts += [value[end : found.start()], _fitting(value, found.start(), name, parameters[name], filling)]
             end = found.end()
     return "".join([*parts, value[end:]])
+
+
+def _within(key: str, item: Any, filling: Filling) -> Filling:
+    """How an item of a mapping is filled."""
+    match filling:
+        case Filling.WANTED:
+            return Filling.COMPARISON if isinstance(item, dict) else Filling.PLAIN
+        case Filling.COMPARISON:
+            return Filling.PATTERN if key == "matches" else Filling.PLAIN
+    return filling
+
+
+def filled_beside_secrets(value: Any, parameters: Mapping[str, str], filling: Filling = Filling.PLAIN) -> Any:
+    """As ``filled``, of a field whose references to secrets are resolved: only one that stands there as it is written is one.
+
+    Raises ValueError for a value that would become one: whoever gives a parameter does not choose what is read.
+    """
+    if isinstance(value, dict):
+        return {
+            key: filled_beside_secrets(item, parameters, _within(key, item, filling)) for key, item in value.items()
+        }
+    made = filled(value, parameters, filling)
+    if isinstance(value, str) and is_reference(made) and not is_reference(value):
+        name = next(name for name in references(value, Filling.PLAIN) if name in parameters)
+        raise ValueError(
+            f"the value of the parameter {name} would become a reference to a secret; write the reference itself here"
+        )
+    return made
+
+
+def _in_a_script(words: list[Any], parameters: Mapping[str, str]) -> str:
+    """A parameter within a word that a shell among the words reads as its script; empty when there is none."""
+    shells = False
+    for before, word in pairwise(map(str, words)):
+        shells = shells or before.rpartition("/")[2] in _SHELLS
+        if shells and _SCRIPT.fullmatch(before):
+            return next((name for name in references(word, Filling.PLAIN) if name in parameters), "")
+    return ""
 
 
 def environment(parameters: Mapping[str, str]) -> dict[str, str]:
@@ -73,6 +120,8 @@ def _fitting(text: str, at: int, name: str, value: str, filling: Filling) -> str
             return _for_shell(text, at, name)
         case Filling.SQL:
             return _for_sql(text, at, name, value)
+        case Filling.PATTERN:
+            return re.escape(value)
     return value
 
 

@@ -214,10 +214,17 @@ class Plan:
             while True:
                 if look in self.under_way:
                     self.under_way.discard(look)
-                    self._weigh(look.going, finding)
+                    self._weigh(look.going, self._in_its_time(look, finding))
                 look, finding = self.ended.get_nowait()
         except queue.Empty:
             pass
+
+    def _in_its_time(self, look: _Look, finding: Finding) -> Finding:
+        """A look that the runbook's deadline cut short did not wait as long as its check would: no answer proves nothing."""
+        cut = look.timeout < look.going.check.timeout and time.monotonic() >= self.deadline
+        if not cut or finding.outcome in (Outcome.PASS, Outcome.ERROR):
+            return finding
+        return Finding(Outcome.ERROR, f"the runbook's time was up while it looked: {finding.detail}")
 
     def _weigh(self, going: _Going, finding: Finding) -> None:
         """Whether a look is the last one of its check, and when the next is if not."""

@@ -263,6 +263,7 @@ def _parameters(document: Document) -> dict[str, Parameter]:
         if not NAME.fullmatch(name):
             document.wrong(("parameters", name), f"a parameter's name is letters, digits and '_', not '{name[:80]}'")
         found[name] = _parameter(document, name, value)
+        rows.no_literal_secret(document, ("parameters", name), name, found[name].default)
     capitals = [name.upper() for name in found]
     for name in found:
         if capitals.count(name.upper()) > 1:

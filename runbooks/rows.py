@@ -125,6 +125,7 @@ def _used(
             if isinstance(value, dict | list) or value is None:
                 document.wrong((*place, "with", key), f"{key} must be one value, not {shown(value)}")
             elif isinstance(value, str):
+                no_literal_secret(document, (*place, "with", key), key, value)
                 _known_names(document, (*place, "with", key), value, Filling.PLAIN, head.parameters)
     tags = (*head.tags, *tags_of(document, (*place, "tags"), row.get("tags")))
     severity = _severity(document, place, row, {})
@@ -302,7 +303,7 @@ def _fields(
     whole = True
     for key, value in spec.items():
         field, where = kind.fields[key], (*place, key)
-        _no_literal_secret(document, where, key, value)
+        no_literal_secret(document, where, key, value)
         if not _known_names(document, where, value, field.filling, parameters):
             whole = False
             continue
@@ -342,11 +343,11 @@ def environment(document: Document, given: Any, parameters: Parameters) -> Mappi
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
             document.wrong(("env", name), f"a variable's name is letters, digits and '_', not {shown(name)}")
         _known_names(document, ("env", name), value, Filling.PLAIN, parameters)
-        _no_literal_secret(document, ("env", name), name, value)
+        no_literal_secret(document, ("env", name), name, value)
     return found
 
 
-def _no_literal_secret(document: Document, place: Place, key: str, value: Any) -> None:
+def no_literal_secret(document: Document, place: Place, key: str, value: Any) -> None:
     """A secret that stands in the file is known to everybody who may read the file."""
     if what := literal(value):
         document.wrong(

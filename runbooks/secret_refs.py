@@ -30,6 +30,14 @@ _BREAK = re.compile(r"(?<![ \t])[ \t]*(?:\r\n|\n|\r|\\r\\n|\\n|\\r|\x0b|\x0c|\x8
 _UNFIT = re.compile(r"[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]")
 """Control signs, and halves of characters that JSON can hold and UTF-8 cannot."""
 
+_USER = re.compile(r"(?<=://)[^/\s'\"<>]+@")
+"""Who an address asks as, up to the last @ before its path: a password may hold one."""
+
+_TELLING = re.compile(
+    r"(?i)token|secret|passw|passphrase|credential|(?:^|_)(?:auth|authorization|cookie|dsn|pat|pwd|pass)(?:_|$)|key$"
+)
+"""What is in the name of a variable that holds a secret."""
+
 _LITERAL = (
     (re.compile(r"xox[abeoprs]-[A-Za-z0-9-]{8,}|xapp-[A-Za-z0-9-]{8,}"), "a Slack token"),
     (re.compile(r"gh[opsru]_[A-Za-z0-9]{16,}|github_pat_[A-Za-z0-9_]{16,}"), "a GitHub token"),
@@ -80,7 +88,10 @@ class Secrets:
         Retry or GiveUp when the cluster does not tell.
         """
         if loose := _LOOSE.fullmatch(text):
-            return f"{loose[1]} {self.resolve(loose[2])}"
+            value = self.resolve(loose[2])
+            if loose[1] == "Basic":
+                self._know_login(value)
+            return f"{loose[1]} {value}"
         found = _REFERENCE.fullmatch(text)
         if not found:
             return text
@@ -104,17 +115,32 @@ class Secrets:
         forms = {*self._known, *_forms(value)}
         self._known = tuple(sorted(forms, key=len, reverse=True))
 
+    def know_named(self, name: str, value: str) -> None:
+        """Mask the value of a variable whose name says that it is a secret, if it is long enough to be masked."""
+        if _TELLING.search(name) and len(value) >= SHORTEST:
+            self.know(value)
+
+    def _know_login(self, value: str) -> None:
+        """A server may answer with the password itself where it was sent user:password in base64."""
+        try:
+            login = base64.b64decode(value, validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            return
+        for part in (login, login.partition(":")[2]):
+            self.know(part)
+
     def mask(self, text: str) -> str:
         """The text without any secret resolved so far, and without signs that no terminal and no database should get.
 
-        Found as it is, in base64, hex, percent-encoded or escaped for JSON, HTML or Python, and broken over lines.
+        Found as it is, in base64, hex, percent-encoded or escaped for JSON, HTML or Python, and broken over lines. The
+        user and password of an address are masked wherever they come from.
         """
         known = self._known
         for form in known:
             text = text.replace(form, MASK)
         if _BREAK.search(text):
             text = self._mask_broken(text, known)
-        return _UNFIT.sub("\ufffd", text)
+        return _UNFIT.sub("\ufffd", _USER.sub(f"{MASK}@", text))
 
     def _mask_broken(self, text: str, known: tuple[str, ...]) -> str:
         """Look again with the ends of lines taken out, and mask from where a secret begins to where it ends."""

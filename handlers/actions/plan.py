@@ -27,8 +27,7 @@ from handlers.actions.kinds import (
 from handlers.actions.place import Spot
 from handlers.actions.rules import canonical
 from runbooks.kind import Filling
-from runbooks.parameters import filled
-from runbooks.secret_refs import is_reference
+from runbooks.parameters import filled, filled_beside_secrets
 
 
 class Plan(Model):
@@ -144,21 +143,23 @@ def _valid_fields(values: Mapping[str, Any]) -> Fields:
 
 
 def _call(made: Call, known: Mapping[str, str]) -> Call:
+    try:
+        return _filled_call(made, known)
+    except ValueError as e:
+        raise Refused(f"With these parameters it cannot be done: {e}. Nothing was changed.") from e
+
+
+def _filled_call(made: Call, known: Mapping[str, str]) -> Call:
     if isinstance(made, Command):
-        return made.model_copy(update={"argv": tuple(filled(list(made.argv), known)), "env": _texts(made.env, known)})
+        argv, env = filled(list(made.argv), known, Filling.SHELL), filled_beside_secrets(dict(made.env), known)
+        return made.model_copy(update={"argv": tuple(argv), "env": env})
     assert isinstance(made, Http)
     quoted = {name: json.dumps(value, ensure_ascii=False)[1:-1] for name, value in known.items()}
-    told = {"url": _address(filled(made.url, known, Filling.URL)), "headers": _texts(made.headers, known)}
+    told = {
+        "url": _address(filled(made.url, known, Filling.URL)),
+        "headers": filled_beside_secrets(dict(made.headers), known),
+    }
     return made.model_copy(update=told | {"body": filled(made.body, quoted)})
-
-
-def _texts(made: Mapping[str, str], known: Mapping[str, str]) -> dict[str, str]:
-    """Headers or variables. Raises Refused where a parameter would choose which of our secrets is sent along."""
-    told = {name: str(filled(value, known)) for name, value in made.items()}
-    for name, value in told.items():
-        if value != made[name] and is_reference(value):
-            raise Refused(f"'{value[:60]}' in {name} would be one of my secrets, not a value. Nothing was changed.")
-    return told
 
 
 def _address(url: str) -> str:

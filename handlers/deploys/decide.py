@@ -82,7 +82,8 @@ def _outrun(desk: Desk, tx: Tx, row: Any) -> None:
     """Those that began before this one, which is done, and of whose end nobody has told will never end."""
     older = table.lately(tx.c, row.service, since=row.at - OUTRUN_S, environment=row.environment)
     for one in older:
-        if one.id < row.id and one.status == Status.STARTED.value:
+        # What is told late was not done after what has begun since.
+        if one.id < row.id and one.at <= row.ended_at and one.status == Status.STARTED.value:
             for part in table.parts(tx.c, one.id):
                 replaced(desk, tx, part.key, f"{row.version} is there instead")
 
@@ -95,15 +96,18 @@ def _of_others(tx: Tx, told: Told) -> Any:
         origins = {part.origin for part in table.parts(tx.c, row.id)}
         if told.origin not in origins and rules.belongs(row, names, tx.now):
             return row
+        if rules.done_since(row, names, told.at):
+            return None  # and what had been there before that comes back
     return None
 
 
 def _begin(desk: Desk, tx: Tx, told: Told, where: Any) -> Any:
     """Write a new deploy down and owe its message."""
     uid = incident_uid("deploy", told.key)
-    before = told.before or where.version
     late = tx.now - told.at > rules.LATE_S
     last = table.by_id(tx.c, where.deploy) if where.deploy is not None else None
+    # What is there now has not been there before a deploy that is told late.
+    before = told.before or ("" if rules.overtaken(last, told.at) else where.version)
     back = bool(last and before and last.before == told.version != before == last.version)
     channel = desk.services[told.service].channel
     values: dict[str, Any] = {
@@ -149,7 +153,9 @@ def _move(desk: Desk, tx: Tx, row: Any, values: Mapping[str, Any], *, begun: boo
     moved = status.value != row.status
     row = table.change(tx.c, row.id, values)
     if moved and status is Status.SUCCEEDED:
-        table.runs(tx.c, row.service, row.environment, row.version, row.id)
+        last = table.by_id(tx.c, table.place(tx.c, row.service, row.environment).deploy)
+        if not rules.overtaken(last, row.ended_at):
+            table.runs(tx.c, row.service, row.environment, row.version, row.id)
         _outrun(desk, tx, row)
         row = _check(desk, tx, row)
     if moved and status is Status.FAILED and not begun:

@@ -50,7 +50,20 @@ def parsed(body: bytes, content_type: str) -> Mapping[str, Any]:
     data = payload.parsed(body)
     if not isinstance(data, dict):
         raise BadPayload(400, f"the body must be a JSON object, not {type(data).__name__}")
-    return data
+    try:
+        cleaned: Mapping[str, Any] = _clean(data)
+    except RecursionError as e:
+        raise BadPayload(400, "the body is nested too deeply") from e
+    return cleaned
+
+
+def _clean(value: Any) -> Any:
+    """The same with every text, names of fields too, such that a database takes it and an answer can repeat it."""
+    if isinstance(value, dict):
+        return {plain(str(name)): _clean(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_clean(one) for one in value]
+    return plain(value) if isinstance(value, str) else value
 
 
 def read(data: Mapping[str, Any], services: Mapping[str, Service], *, now: float) -> Heard:

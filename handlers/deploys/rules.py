@@ -77,6 +77,12 @@ def belongs(row: Any, names: Sequence[str], now: float) -> bool:
     return row.status != Status.REPLACED.value and now - ended <= NEAR_S
 
 
+def done_since(row: Any, names: Sequence[str], at: float) -> bool:
+    """Whether this deploy was of another version and done before a telling (UNIX s): what is older is not meant by that."""
+    other = same((row.version, row.image, row.revision), names) is False
+    return other and row.status == Status.SUCCEEDED.value and bool(row.ended_at is not None and row.ended_at < at)
+
+
 def counts(old: str, old_at: float, new: str, new_at: float) -> bool:
     """Whether a status that is told now takes the place of the one known, in whatever order the two arrive.
 
@@ -88,6 +94,11 @@ def counts(old: str, old_at: float, new: str, new_at: float) -> bool:
     if before is Status.STARTED:
         return after in FINAL
     return after in FINAL and new_at >= old_at
+
+
+def overtaken(last: Any, at: float) -> bool:
+    """Whether the deploy that was done last was done after this time (UNIX s): what is told of then is old news."""
+    return last is not None and last.ended_at is not None and bool(last.ended_at > at)
 
 
 def overall(parts: Sequence[tuple[str, str]]) -> Status:

@@ -138,8 +138,8 @@ def by_uid(c: Connection, uid: str) -> Any:
     return c.execute(sa.select(DEPLOYS()).where(DEPLOYS().c.uid == uid)).first()
 
 
-def by_id(c: Connection, number: int) -> Any:
-    """The row, or None."""
+def by_id(c: Connection, number: int | None) -> Any:
+    """The row, or None; also of no number."""
     return c.execute(sa.select(DEPLOYS()).where(DEPLOYS().c.id == number)).first()
 
 

@@ -34,7 +34,7 @@ def list_(desk: Desk, asker: Asker) -> Reply:
     """Show the runbooks, what each said last, and what is being run now."""
     now = time.time()
     with desk.store.read() as c:
-        last = [row for row in states.of(c, desk.runbooks) if row.name == states.WHOLE]
+        last = [row for row in states.of(c, desk.runbooks, desk.services) if row.name == states.WHOLE]
         going = [row for row in table.going(c) if _sees(desk, c, row, asker)]
     text, blocks = told.listing(desk.runbooks, desk.services, last, going, now=now)
     data = {"runbooks": sorted(desk.runbooks), "going": [_plain(row) for row in going]}
@@ -53,7 +53,7 @@ def show(desk: Desk, asker: Asker, name: str) -> Reply:
         return Reply(text, blocks, data=_plain(row) | {"results": [told.result(one) for one in found]})
     runbook = _runbook(desk, name)
     with desk.store.read() as c:
-        last = [row for row in states.of(c, {runbook.name: runbook}) if row.name == states.WHOLE]
+        last = [row for row in states.of(c, {runbook.name: runbook}, desk.services) if row.name == states.WHOLE]
     text, blocks = told.runbook(runbook, desk.runbook_settings.schedules, last, now=time.time())
     return Reply(text, blocks, data=told.plain(runbook))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import UTC, datetime, timedelta
 
 from apscheduler.triggers.cron import CronTrigger
@@ -53,6 +54,11 @@ def following(line: str, now: float) -> float | None:
     """The next slot after ``now``, UNIX s; None when there will be none."""
     fires = parse(line).get_next_fire_time(None, datetime.fromtimestamp(now, UTC) + timedelta(microseconds=1))
     return None if fires is None else float(fires.timestamp())
+
+
+def said(at: float) -> str:
+    """A slot in plain words: ``2026-01-31 06:00 UTC``."""
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(at))
 
 
 def _weekdays(field: str) -> str:

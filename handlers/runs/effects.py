@@ -61,7 +61,10 @@ def carry_out(desk: Desk, task: Task) -> Came:
             _parameters(row, runbook),
             looks(desk.outside, desk.runbook_settings.allowed),
             parallel=runbook.parallel or desk.runbook_settings.parallel,
-            deadline_s=runbook.deadline_s or usual,
+            # An incident's checks share a lane with those of others: no file may hold it up for longer.
+            deadline_s=(runbook.deadline_s or usual)
+            if row.incident is None
+            else min(runbook.deadline_s or usual, usual),
             on_result=hand.take,
             cancelled=stop,
         )
@@ -223,6 +226,7 @@ def settled(desk: Desk, tx: Tx, done: Settled) -> None:
     # Its panel says why, and that it can be repaired.
     values = {"ended_at": tx.now, "outcome": Outcome.ERROR.value, "detail": done.reason, "took_s": took}
     tx.c.execute(t.update().where(t.c.uid == row.uid).values(**values))
+    shown.ended(desk, tx, row.uid, begin=False)
 
 
 def cancel(desk: Desk, tx: Tx, row: Any, *, by: str) -> bool:

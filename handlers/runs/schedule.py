@@ -25,6 +25,8 @@ LINE = "* * * * *"
 SAID = "run-said"
 LATE = 300.0
 """Seconds after its slot in which a run is begun all the same; the clock itself may be as late."""
+AHEAD = 600.0
+"""Seconds by which a schedule may be further than a slot that is told late; from then on the clock has been set back."""
 AGAIN = 20 * 3600.0
 """Seconds after which a failure that goes on unchanged is said again: once a day, also by a schedule of once a day."""
 
@@ -43,10 +45,13 @@ def _see_to(desk: Desk, tx: Tx, name: str, one: Schedule, slot: float) -> None:
     # One that is new has missed nothing.
     insert_once(tx.c, t, {"name": name, "until": slot - 60.0, "failing": ""})
     row = tx.c.execute(sa.select(t).where(t.c.name == name).with_for_update()).one()
-    if slot <= row.until:
+    after = row.until
+    if after > slot + AHEAD:
+        after = slot - 60.0  # the clock was ahead, and has been set right; each slot has its key all the same
+    if slot <= after:
         return
     tx.c.execute(t.update().where(t.c.name == name).values(until=slot))
-    due = cron.slots(one.cron, after=row.until, until=slot)
+    due = cron.slots(one.cron, after=after, until=slot)
     missed = [at for at in due if tx.now - at > LATE]
     if missed:
         _missed(desk, tx, name, one, missed)
@@ -117,7 +122,7 @@ def ended(desk: Desk, tx: Tx, run: Any, found: Sequence[Result]) -> tuple[bool, 
     if failing and news:
         values["said_at"] = tx.now
     tx.c.execute(t.update().where(t.c.name == run.schedule).values(**values))
-    since = f" since {_clock(row.since)}" if row.since else ""
+    since = f" since {cron.said(row.since)}" if row.since else ""
     if not failing and row.failing:
         return True, f"It passes again; it had failed{since}."
     if failing:
@@ -139,5 +144,4 @@ def _channel(desk: Desk, one: Schedule) -> str:
 
 def _clock(at: float) -> str:
     """A time as each reader's Slack shows it, and as UTC where it cannot."""
-    told = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(at))
-    return f"<!date^{int(at)}^{{date_short_pretty}} {{time}}|{told}>"
+    return f"<!date^{int(at)}^{{date_short_pretty}} {{time}}|{cron.said(at)}>"

@@ -23,6 +23,11 @@ def _texts(value: object) -> object:
     return {name: str(one).lower() if isinstance(one, bool) else str(one) for name, one in value.items()}
 
 
+def defaults(value: object) -> object:
+    """``runbooks.parameters`` as written, with texts for values: runbook to parameter to value."""
+    return {name: _texts(given) for name, given in value.items()} if isinstance(value, Mapping) else value
+
+
 class Schedule(BaseModel):
     """One row of ``runbooks.schedules``: a runbook that the clock asks for."""
 
@@ -69,9 +74,7 @@ class RunbookSettings(BaseModel):
     @field_validator("parameters", mode="before")
     @classmethod
     def _defaults(cls, value: object) -> object:
-        if not isinstance(value, Mapping):
-            return value
-        return {name: _texts(given) for name, given in value.items()}
+        return defaults(value)
 
     @field_validator("allow_addresses")
     @classmethod

@@ -10,6 +10,7 @@ from typing import Any
 
 from bot.integrations.slack.words import clip, escape
 from handlers.incidents.words import OUTCOME_ICON, WORST_FIRST, Blocks, button, duration, fitted, person
+from handlers.runs import picked
 from handlers.runs.kinds import Trigger
 from runbooks import Outcome, Result, Runbook, Severity
 
@@ -76,11 +77,12 @@ def who(row: Any, *, plain: bool = False) -> str:
     return f"{how} {name}"
 
 
-def again(row: Any) -> str:
-    """What ``runbook run`` has to be told to run it again."""
-    given = [f"{name}={value}" for name, value in json.loads(row.parameters).items()]
-    only = [part for name in json.loads(row.confined) for part in ("--only", name)]
-    return shlex.join([row.runbook, *given, *only])
+def again(row: Any, runbook: Runbook | None) -> str:
+    """What ``runbook run`` has to be told to run it again, of the same service whoever had asked for it."""
+    known = picked.of_service(runbook, row.service, row.environment) if runbook is not None else {}
+    given = [f"{name}={value}" for name, value in {**known, **json.loads(row.parameters)}.items()]
+    only = ",".join(json.loads(row.confined))
+    return shlex.join([row.runbook, *given, *(["--only", only] if only else [])])
 
 
 def _going(row: Any, found: Sequence[Result], runbook: Runbook | None) -> tuple[str, Blocks]:
@@ -120,7 +122,7 @@ def _over(row: Any, found: Sequence[Result], runbook: Runbook | None) -> tuple[s
     if not holds(found):
         blocks.append(_context("All results are in a file in the thread."))
     blocks.append(_context(f"{who(row)} · took {_took(row.took_s)} · run #{row.id}"))
-    anew = button("Run again", "runbook run", again(row))
+    anew = button("Run again", "runbook run", again(row, runbook))
     if row.incident is not None:
         anew = button("Run again", "incident checks", f"INC-{row.incident}")
     return fitted(text, [*blocks, _buttons([anew, *_offered(row, ordered, runbook)])])

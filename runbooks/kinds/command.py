@@ -11,6 +11,7 @@ from typing import Any
 
 from runbooks.kind import Ask, Field, Filling, Kind, Shape
 from runbooks.parameters import environment, shell_quote
+from runbooks.patterns import unfit
 from runbooks.process import MAX_OUTPUT, run
 from runbooks.verdict import Finding, Outcome
 
@@ -78,6 +79,7 @@ def _environment(ask: Ask, line: str | list[str]) -> dict[str, str]:
             name = found[1] or found[2]
             if name in outside:
                 environ.setdefault(name, outside[name])
+                ask.secrets.know_named(name, outside[name])
             elif name not in environ and name not in own and not found[3] and _is_read(line, found.start()):
                 missing.append(name)
         if missing:
@@ -103,10 +105,8 @@ def _tail(text: str) -> str:
 def _judge(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if not float(spec.get("exit", 0)).is_integer() or not 0 <= spec.get("exit", 0) <= 255:
         yield "exit", f"exit must be a whole number from 0 to 255, not {spec['exit']:g}"
-    try:
-        re.compile(spec.get("matches", ""))
-    except re.error as problem:
-        yield "matches", f"matches is not a regular expression: {problem}"
+    if "matches" in spec and (why := unfit(spec["matches"])):
+        yield "matches", f"matches {why}"
 
 
 def _asks(spec: Mapping[str, Any]) -> str:
@@ -128,7 +128,9 @@ KIND = Kind(
             about="variables for this command, as texts or references such as env:NAME or file:PATH",
         ),
         "exit": Field(Shape.NUMBER, about="the exit status of a pass; 0 if nothing else is said"),
-        "matches": Field(Shape.TEXT, about="a regular expression that its output must hold, too"),
+        "matches": Field(
+            Shape.TEXT, filling=Filling.PATTERN, about="a regular expression that its output must hold, too"
+        ),
     },
     look=look,
     judge=_judge,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -18,6 +19,7 @@ from runbooks.certificates import expiry, trusting
 from runbooks.compare import COMPARATORS
 from runbooks.kind import Ask, Field, Filling, Kind, Shape
 from runbooks.outward import Way
+from runbooks.patterns import unfit
 from runbooks.verdict import Finding, Outcome
 
 MAX_BODY = 256 * 1024
@@ -150,7 +152,7 @@ def _json(wanted: Mapping[str, Any], got: Got, text: str, mask: Callable[[str], 
     if not got.whole:
         raise ValueError(f"the answer is larger than {MAX_BODY // 1024} kB, too large to read as JSON")
     try:
-        found = json.loads(text)
+        found = json.loads(text, parse_constant=_no_json)
     except (ValueError, RecursionError):
         return Finding(Outcome.FAIL, f"the body is not JSON: {_start(got.body, mask)}")
     for path, value in wanted.items():
@@ -168,6 +170,11 @@ def _json(wanted: Mapping[str, Any], got: Got, text: str, mask: Callable[[str], 
     return None
 
 
+def _no_json(name: str) -> NoReturn:
+    """NaN and Infinity, which Python reads: JSON has none, and every comparison with them says something wrong."""
+    raise ValueError(name)
+
+
 def _wants(value: Any) -> Iterator[tuple[str, Callable[[Any], bool]]]:
     """What is wanted of a JSON value, in words and as a test. Raises ValueError for what no value can be compared with."""
     if not isinstance(value, dict) or not value or not value.keys() <= {*COMPARATORS, "matches", "exists"}:
@@ -175,14 +182,21 @@ def _wants(value: Any) -> Iterator[tuple[str, Callable[[Any], bool]]]:
         return
     for name, bound in value.items():
         if name == "exists":
+            if not isinstance(bound, bool):
+                raise ValueError("exists: is true or false, without quotes")
             yield ("is there" if bound else "is not there"), _anything
         elif name == "matches":
-            yield f"~ {bound}", partial(_matches, str(bound))
+            if not isinstance(bound, str):
+                raise ValueError("matches: is a text")
+            yield f"~ {bound}", partial(_matches, bound)
         elif name in ("==", "!="):
             wanted = name == "=="
             yield f"{name} {json.dumps(bound, ensure_ascii=False)}", partial(_same_or_not, bound, wanted)
         else:
-            yield f"{name} {float(bound):g}", partial(_compares, COMPARATORS[name], float(bound))
+            limit = float(bound)
+            if not math.isfinite(limit):
+                raise ValueError(f"{name} needs a finite number")
+            yield f"{name} {limit:g}", partial(_compares, COMPARATORS[name], limit)
 
 
 def _anything(_held: Any) -> bool:
@@ -204,7 +218,9 @@ def _matches(pattern: str, held: Any) -> bool:
 
 
 def _compares(compare: Callable[[float, float], bool], bound: float, held: Any) -> bool:
-    return isinstance(held, int | float) and not isinstance(held, bool) and compare(held, bound)
+    # 1e999 is JSON, and infinite by the time it is read: more than any bound, and no measure of anything.
+    number = isinstance(held, int | float) and not isinstance(held, bool) and held not in (math.inf, -math.inf)
+    return number and compare(held, bound)
 
 
 def _pick(found: Any, path: str) -> tuple[bool, Any]:
@@ -247,17 +263,15 @@ def _judge(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for path, value in spec.get("json", {}).items():
         try:
             list(_wants(value))
-        except (TypeError, ValueError) as problem:
+        except (TypeError, ValueError, OverflowError) as problem:
             yield "json", f"json {path} cannot be compared: {problem}"
         if isinstance(value, dict) and isinstance(value.get("matches"), str):
             patterns[f"json {path}"] = value["matches"]
     if "body" in spec:
         patterns["body"] = spec["body"]
     for name, pattern in patterns.items():
-        try:
-            re.compile(pattern)
-        except re.error as problem:
-            yield name.split()[0], f"{name} is not a regular expression: {problem}"
+        if why := unfit(pattern):
+            yield name.split()[0], f"{name} {why}"
     if not 0 <= spec.get("redirects", 0) <= MAX_REDIRECTS:
         yield "redirects", f"redirects must be from 0 to {MAX_REDIRECTS}"
     if "send_body" in spec and spec.get("method") != "POST":
@@ -285,13 +299,22 @@ KIND = Kind(
             Shape.NUMBER, about=f"redirects to follow, 0 to {MAX_REDIRECTS} ({MAX_REDIRECTS} by default)"
         ),
         "status": Field(Shape.STATUSES, about="the statuses that are right; any 2xx by default"),
-        "header": Field(Shape.TEXTS, about="headers the answer must have, each matching a regular expression"),
+        "header": Field(
+            Shape.TEXTS,
+            filling=Filling.PATTERN,
+            about="headers the answer must have, each matching a regular expression",
+        ),
         "json": Field(
             Shape.VALUES,
+            filling=Filling.WANTED,
             about="dotted paths into the JSON answer (numbers pick from lists) and the value each must have, or a "
             "comparison such as {'>=': 3}, {matches: '^v1'}, {exists: false}",
         ),
-        "body": Field(Shape.TEXT, about=f"regular expression found in the first {MAX_BODY // 1024} kB of the body"),
+        "body": Field(
+            Shape.TEXT,
+            filling=Filling.PATTERN,
+            about=f"regular expression found in the first {MAX_BODY // 1024} kB of the body",
+        ),
         "max_latency_ms": Field(Shape.NUMBER, about="milliseconds the whole answer may take, redirects included"),
         "certificate_days": Field(Shape.NUMBER, about="days for which the TLS certificate must still be valid"),
         "ca": Field(Shape.TEXT, about="file of the certificate authorities to trust instead of the public ones (PEM)"),

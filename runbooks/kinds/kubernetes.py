@@ -33,6 +33,7 @@ KNOWN = {
 }
 ROLLS_OUT = ("deployment", "statefulset", "daemonset")
 _MISSING = object()
+_HOST = re.compile(r"(?:[A-Za-z0-9-]+\.)+[A-Za-z0-9-]+(?::\d+)?|[A-Za-z0-9.-]+:\d+|localhost")
 _ROLLING = ("ReplicaSetUpdated", "NewReplicaSetCreated", "FoundNewReplicaSet", "ReplicaSetCreated")
 
 
@@ -180,7 +181,9 @@ def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
 def _restarts(where: str, pods: Sequence[Mapping[str, Any]], most: float) -> Finding:
     counts: dict[str, int] = {}
     for pod in pods:
-        for one in (pod.get("status") or {}).get("containerStatuses") or ():
+        status = pod.get("status") or {}
+        # A sidecar that starts before the others is told among those that prepare the pod.
+        for one in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
             name = str(one.get("name", "?")) if len(pods) == 1 else f"{_name(pod)}/{one.get('name', '?')}"
             counts[name] = int(one.get("restartCount", 0))
     if not counts:
@@ -244,11 +247,19 @@ def _judge(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "condition", "condition: takes type: and status: (True by default)"
     if "min_objects" in spec and "selector" not in spec:
         yield "min_objects", "min_objects: needs selector: beside it"
+    yield from _judge_images(spec, asked)
+
+
+def _judge_images(spec: Mapping[str, Any], asked: Sequence[str]) -> Iterator[tuple[str, str]]:
     images = {"image", "image_pinned", "image_signed"} & set(asked)
     if "container" in spec and not images:
         yield "container", "container: needs image:, image_pinned: or image_signed: beside it"
     if "registry_login" in spec and "image_signed" not in asked:
         yield "registry_login", "registry_login: needs image_signed: beside it"
+    if ("registry_login" in spec) != ("registry" in spec):
+        yield "registry_login", "registry_login: and registry:, the host whose login it is, go together"
+    if "registry" in spec and not _HOST.fullmatch(spec["registry"]):
+        yield "registry", f"registry must be a host such as ghcr.io or docker.io, not {spec['registry']!r}"
 
 
 def _asks(spec: Mapping[str, Any]) -> str:
@@ -287,6 +298,7 @@ KIND = Kind(
             "verifies is for admission to say",
         ),
         "container": Field(Shape.TEXT, about="the container whose image is meant; every one by default"),
+        "registry": Field(Shape.TEXT, about="the host that registry_login: is for; it is shown to no other"),
         "registry_login": Field(Shape.TEXT, secret=True, about="user:password for the registry, by reference"),
         "absent": Field(Shape.FLAG, about="true: there must be no such object"),
     },

@@ -142,8 +142,6 @@ def _count(metrics: Metrics, spec: Mapping[str, Any], series: int) -> tuple[floa
 
 
 def _judge(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    if "threshold" in spec and not math.isfinite(spec["threshold"]):
-        yield "threshold", "threshold must be a finite number"
     if "samples" in spec and "min_samples" not in spec:
         yield "samples", "samples: needs min_samples: beside it"
     if ("over" in spec) != ("fold" in spec):

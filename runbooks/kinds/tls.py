@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from runbooks.certificates import expiry, names, party, trusting
-from runbooks.kind import Ask, Field, Kind, Shape
+from runbooks.kind import Ask, Field, Filling, Kind, Shape
 from runbooks.kinds.tcp import judge_port
 from runbooks.outward import Way
+from runbooks.patterns import unfit
 from runbooks.verdict import Finding, Outcome
 
 PORT = 443
@@ -71,10 +72,8 @@ def _judged(spec: Mapping[str, Any], where: str, certificate: Mapping[str, Any],
 
 def _judge(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield from judge_port(spec)
-    try:
-        re.compile(spec.get("issuer", ""))
-    except re.error as problem:
-        yield "issuer", f"issuer is not a regular expression: {problem}"
+    if "issuer" in spec and (why := unfit(spec["issuer"])):
+        yield "issuer", f"issuer {why}"
 
 
 def _asks(spec: Mapping[str, Any]) -> str:
@@ -93,7 +92,11 @@ KIND = Kind(
         "ca": Field(Shape.TEXT, about="file of the certificate authorities to trust instead of the system's (PEM)"),
         "certificate_days": Field(Shape.NUMBER, about="days for which the certificate must still be valid"),
         "names": Field(Shape.LIST, about="names, addresses or SPIFFE IDs the certificate must be for"),
-        "issuer": Field(Shape.TEXT, about="regular expression found in the issuer, such as commonName=R11"),
+        "issuer": Field(
+            Shape.TEXT,
+            filling=Filling.PATTERN,
+            about="regular expression found in the issuer, such as commonName=R11",
+        ),
         "min_version": Field(Shape.TEXT, choices=VERSIONS, about="oldest TLS version the server may agree on"),
     },
     look=look,

@@ -61,9 +61,12 @@ BOOK = """
 """
 
 
+CHANGES_WHAT_IS_SHOWN = ("CI", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "GITHUB_STEP_SUMMARY")
+
+
 def without(environ: dict[str, str]) -> dict[str, str]:
     """No variable of the machine that changes what is shown."""
-    return {name: value for name, value in environ.items() if name not in ("CI", "NO_COLOR", "GITHUB_STEP_SUMMARY")}
+    return {name: value for name, value in environ.items() if name not in CHANGES_WHAT_IS_SHOWN}
 
 
 @dataclass(frozen=True)
@@ -359,6 +362,22 @@ def test_the_runbooks_beside_captain_yml_go_by_their_names(tmp_path: Path):
     assert "books/broken.yml:1:" in captain(tmp_path, "run", "broken").stdout
     elsewhere = captain(tmp_path / "books", "run", "shop", "--config", "../captain.yml", "limit=9")
     assert elsewhere.returncode == 0
+
+
+def test_captain_yml_gives_runbooks_their_parameters_here_too(tmp_path: Path):
+    (tmp_path / "books").mkdir()
+    write(tmp_path / "books" / "shop.yml", BOOK)
+    write(tmp_path / "books" / "broken.yml", "checks: 1\n")
+    given = "{shop: {limit: 9}, broken: {a: b}}"
+    (tmp_path / "captain.yml").write_text(f"runbooks: {{folder: books, parameters: {given}}}\n")
+    assert captain(tmp_path, "run", "shop").returncode == 0
+    (tmp_path / "captain.yml").write_text("runbooks: {folder: books, parameters: {shop: {limt: 9}, shp: {}}}\n")
+    done = captain(tmp_path, "run", "shop")
+    assert done.returncode == 2
+    assert (
+        "runbooks.parameters.shop.limt: the runbook shop has no parameter 'limt'. Did you mean 'limit'?" in done.stderr
+    )
+    assert "runbooks.parameters.shp: there is no runbook 'shp'. Did you mean 'shop'?" in done.stderr
 
 
 # ---- list, show, check --------------------------------------------------------------------------------------------------------
@@ -692,3 +711,21 @@ def test_who_pipes_json_away_still_sees_how_far_it_is(tmp_path: Path):
     os.close(ours)
     assert "live: Is it alive?" in seen
     assert json.loads((tmp_path / "out.json").read_text())["outcome"] == "FAIL"
+
+
+def test_the_service_is_a_value_for_runbooks_that_ask_for_it_and_no_mistake_for_others(tmp_path: Path):
+    (tmp_path / "checks.yml").write_text("checks:\n  - {name: fine, command: 'true'}\n")
+    asks = "parameters: {service: , env: dev}\nchecks:\n  - {name: it, command: [test, '{{service}}-{{env}}', '=', docs-api-prod]}\n"
+    (tmp_path / "asks.yml").write_text(asks)
+    done = captain(tmp_path, "run", ".", "--service", "docs-api", "--environment", "prod")
+    assert done.returncode == 0, done.stdout
+    assert "asks: PASS" in done.stdout
+    assert "checks: PASS" in done.stdout
+
+
+@pytest.mark.parametrize("words", ["run shop.yml limit=9", "show shop.yml", "check shop.yml"])
+def test_without_a_standard_output_nothing_looks_like_a_check_that_failed(tmp_path: Path, words: str) -> None:
+    (tmp_path / "shop.yml").write_text(textwrap.dedent(BOOK), encoding="utf-8")
+    line = f"exec {CAPTAIN} runbook {words} >&-"
+    done = subprocess.run(["/bin/sh", "-c", line], cwd=tmp_path, stderr=subprocess.PIPE, check=False, timeout=60)
+    assert (done.returncode, b"Traceback" in done.stderr) == (0, False), done.stderr

@@ -255,19 +255,6 @@ def test_a_parameter_leads_to_no_other_path(value):
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("{{ n }}", "env:TOKEN"), ("env:{{ n }}", "TOKEN"), ("Bearer {{ n }}", "file:/etc/passwd")]
-)
-def test_a_parameter_chooses_none_of_our_secrets(text, value):
-    for deed in (
-        {"command": {"argv": ["run"], "env": {"WHO": text}}},
-        {"http": {"url": "https://x.example.com/a", "headers": {"X-Who": text}}},
-    ):
-        action = Action(service="docs-api", parameters={"n": {"pattern": ".*"}}, do=deed, undo={"none": "x"})
-        with pytest.raises(Refused, match="one of my secrets"):
-            plan.plan("a", action, {"n": value}, "prod", at=0.0)
-
-
-@pytest.mark.parametrize(
     ("deed", "said"),
     [
         ({"command": {"argv": ["sh", "-ec", "scale {{ n }}"]}}, "as code"),
@@ -300,6 +287,20 @@ def test_whoever_agrees_reads_all_of_it_or_that_there_is_more():
     cut = words._fenced("&<" * 2000, "see there")
     assert len(cut) < 2800
     assert cut.endswith("That is not all: see there")
+
+
+@pytest.mark.parametrize(
+    ("deed", "value", "why"),
+    [
+        ({"command": {"argv": ["run"], "env": {"T": "{{ n }}"}}}, "env:SLACK_BOT_TOKEN", "a reference to a secret"),
+        ({"http": {"url": "https://x.example.com/", "headers": {"X": "{{ n }}"}}}, "file:/etc/x", "a reference to a secret"),
+        ({"command": {"argv": ["sh", "-c", "run {{ n }}"]}}, "; rm x", "would be code"),
+    ],
+)  # fmt: skip
+def test_a_value_is_neither_a_secret_nor_code(deed, value, why):
+    action = Action(service="docs-api", parameters={"n": {"pattern": ".*"}}, do=deed, undo={"none": "x"})
+    with pytest.raises(Refused, match=why):
+        plan.plan("a", action, {"n": value}, "prod", at=0.0)
 
 
 def test_an_action_without_a_way_back_says_why_and_always_needs_somebody_else():

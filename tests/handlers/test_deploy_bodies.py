@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import json
@@ -211,3 +212,13 @@ def test_no_event_breaks_it(event, data):
         heard(event, data)
     except BadPayload as e:
         assert 400 <= e.status < 500
+
+
+def test_half_a_character_anywhere_in_a_body_is_nothing_that_an_answer_or_a_database_stumbles_over():
+    raw = b'{"\\ud800": 1, "url": "https://x/\\ud800\\u0000", "a": [{"b": "\\udfff"}]}'
+    json.dumps(read.parsed(raw, "application/json"), ensure_ascii=False).encode()
+    for deep in (b'{"a": ' * 600 + b"1" + b"}" * 600, b'{"a": ' + b"[" * 900 + b"]" * 900 + b"}"):
+        with contextlib.suppress(BadPayload):
+            read.parsed(deep, "application/json")
+    with pytest.raises(BadPayload):
+        read.parsed(b'{"id": ' + b"9" * 5000 + b"}", "application/json")

@@ -132,3 +132,21 @@ def test_the_older_name_of_the_folder_still_works(tmp_path: Path):
     services = {"docs-api": {"channel": "#docs-api", "runbook": "mine"}}
     path.write_text(yaml.safe_dump({"captain": {"runbooks": "books"}, "services": services}))
     assert "mine" in load(path, {})[1]
+
+
+def test_a_schedule_of_a_service_looks_in_that_services_environment(tmp_path: Path):
+    (tmp_path / "books").mkdir()
+    declared = {"environment": {"default": "prod", "choices": ["prod", "eu"]}}
+    check = {"name": "a", "kind": "command", "command": "true"}
+    (tmp_path / "books" / "edge.yml").write_text(yaml.safe_dump({"parameters": declared, "checks": [check]}))
+    path = tmp_path / "captain.yml"
+    row = {"runbook": "edge", "cron": "0 * * * *", "service": "docs-api"}
+    for environment, right in (("eu", True), ("mars", False)):
+        services = {"docs-api": {"channel": "#docs-api", "environment": environment}}
+        made = {"services": services, "runbooks": {"folder": "books", "schedules": {"hourly": row}}}
+        path.write_text(yaml.safe_dump(made))
+        if right:
+            assert load(path, {})[0].runbooks.schedules["hourly"].runbook == "edge"
+        else:
+            with pytest.raises(ConfigError, match="must be one of its choices"):
+                load(path, {})

@@ -21,7 +21,7 @@ NOW = 1_764_000_000.0
 def a_run(**more: Any) -> SimpleNamespace:
     row = {
         "id": 7, "runbook": "docs-api", "trigger": "person", "asked_by": "alice", "asker": "U0ALICE", "incident": None,
-        "parameters": "{}", "confined": "[]", "asked_at": NOW, "began_at": NOW, "ended_at": NOW + 3, "took_s": 3.0,
+        "service": "", "environment": "", "parameters": "{}", "confined": "[]", "asked_at": NOW, "began_at": NOW, "ended_at": NOW + 3, "took_s": 3.0,
         "checks": 3, "outcome": "PASS", "detail": "", "cancelled_by": "",
     }  # fmt: skip
     return SimpleNamespace(**row | more)
@@ -87,5 +87,5 @@ def test_sixty_checks_and_more_fit_into_one_message(rows, going):
 
 @pytest.mark.parametrize("value", ["a b", "it's", '"', "$(rm)", "--only"])
 def test_run_again_means_the_same_run(value):
-    row = a_run(parameters=json.dumps({"service": value}), confined=json.dumps(["tag one"]))
-    assert grammar.split(words.again(row)) == ["docs-api", f"service={value}", "--only", "tag one"]
+    row = a_run(parameters=json.dumps({"service": value}), confined=json.dumps(["tag one", "two"]))
+    assert grammar.split(words.again(row, None)) == ["docs-api", f"service={value}", "--only", "tag one,two"]

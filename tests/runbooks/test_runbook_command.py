@@ -16,6 +16,7 @@ from ground.waiting import until
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.errors import ConfigError
 from runbooks import Looks, Outcome, load, run
 from runbooks.kind import Filling
 from runbooks.parameters import environment, filled
@@ -40,6 +41,28 @@ def test_exit_codes(one):
 def test_output_that_must_match(one):
     assert one("command: echo 42 rows\nmatches: '^\\d+ rows$'").outcome is Outcome.PASS
     assert one("command: echo no rows\nmatches: '^\\d+ rows$'").outcome is Outcome.FAIL
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["[sh, -c, 'echo {{v}}']", "[env, A=1, /bin/bash, -ec, 'echo ${v}']", "[kubectl, exec, p, --, sh, -c, '{{v}}']"],
+)
+def test_a_parameter_never_becomes_code_by_a_list_of_words_that_is_a_shell(one, words):
+    with pytest.raises(ConfigError, match="would be code; hand it on as a word"):
+        one(f"command: {words}", parameters={"v": "x"})
+    needed = one(f"command: {words}", parameters={"v": None}, given={"v": "; echo INJECTED"})
+    assert (needed.outcome, "INJECTED" in needed.detail) == (Outcome.ERROR, False)
+
+
+def test_a_parameter_goes_into_a_script_as_a_word(one):
+    line = "command: [sh, -c, 'echo \"$1\"', sh, '{{v}}']\nmatches: '^; echo INJECTED$'"
+    assert one(line, parameters={"v": "; echo INJECTED"}).outcome is Outcome.PASS
+
+
+def test_a_parameter_within_a_pattern_of_its_output_is_looked_for_as_it_is(one):
+    for value, outcome in (("1.2", Outcome.PASS), ("1.3|", Outcome.FAIL), (".*", Outcome.FAIL), ("", Outcome.ERROR)):
+        result = one("command: echo 1.2\nmatches: '{{v}}'", parameters={"v": "1.2"}, given={"v": value})
+        assert result.outcome is outcome, value
 
 
 @pytest.mark.parametrize(

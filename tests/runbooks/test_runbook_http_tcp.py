@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, StreamingResponse
 from starlette.routing import Route
 
+from bot.errors import ConfigError
 from bot.standin import serve
 from runbooks import Outcome
 
@@ -67,12 +68,18 @@ async def slow(request):
     return PlainTextResponse("late")
 
 
+async def unjust(request):
+    return PlainTextResponse(
+        {"nan": '{"lag": NaN}', "inf": '{"lag": Infinity}', "far": '{"lag": 1e999}'}[request.path_params["what"]]
+    )
+
+
 async def hang(request):
     await asyncio.sleep(5)
 
 
 ROUTES = {"/health": health, "/echo": echo, "/code/{code}": code, "/onward": onward, "/circle": circle, "/huge": huge,
-          "/drip": drip, "/slow": slow, "/hang": hang}  # fmt: skip
+          "/drip": drip, "/slow": slow, "/hang": hang, "/unjust/{what}": unjust}  # fmt: skip
 
 
 @pytest.fixture
@@ -291,3 +298,61 @@ def test_masking_knows_base64_and_percent_encoding_wherever_the_secret_stands():
                 assert masked.count("•••") == 3, (lead, tail, masked)
                 core = encode(secret.encode()).decode()
                 assert core[4:12] not in masked or lead
+
+
+def test_a_limit_that_is_no_number_holds_nothing_back_and_is_refused(http):
+    got = http("/health", 'max_latency_ms: "{{most}}"', parameters={"most": "500"}, given={"most": "nan"})
+    assert got.outcome is Outcome.ERROR
+    assert "must be a number, not 'nan'" in got.detail
+
+
+@pytest.mark.parametrize("wanted", ["{'!=': 0}", "{'>=': 3}"])
+@pytest.mark.parametrize("what", ["nan", "inf"])
+def test_nan_and_infinity_are_no_json_and_pass_no_comparison(http, what, wanted):
+    got = http(f"/unjust/{what}", f"json: {{lag: {wanted}}}")
+    assert (got.outcome, "not JSON" in got.detail) == (Outcome.FAIL, True)
+
+
+def test_a_json_number_too_large_to_be_one_passes_no_comparison(http):
+    assert http("/unjust/far", "json: {lag: {'>=': 3}}").outcome is Outcome.FAIL
+
+
+def test_exists_in_quotes_is_a_mistake_and_no_truth(http):
+    with pytest.raises(ConfigError, match="exists: is true or false"):
+        http("/health", "json: {status: {exists: 'false'}}")
+    got = http("/health", "json: {status: {exists: '{{x}}'}}", parameters={"x": None}, given={"x": "false"})
+    assert got.outcome is Outcome.ERROR
+
+
+PATTERNS = [
+    "body: 'status.{1,5}{{v}}'",
+    "header: {x-version: '^{{v}}$'}",
+    "json: {status: {matches: '{{v}}'}}",
+]
+
+
+@pytest.mark.parametrize("more", PATTERNS)
+def test_a_parameter_within_a_pattern_is_looked_for_as_it_is(http, more):
+    for value in (".*", "x|", "(a+)+$"):
+        assert http("/health", more, parameters={"v": "1"}, given={"v": value}).outcome is Outcome.FAIL
+    right = "v1.2.3" if "header" in more else "ok"
+    assert http("/health", more, parameters={"v": "1"}, given={"v": right}).outcome is Outcome.PASS
+
+
+def test_a_path_that_is_called_matches_is_compared_and_not_searched(http):
+    got = http("/health", "json: {matches: '{{v}}'}", parameters={"v": "a.b"})
+    assert (got.outcome, got.threshold) == (Outcome.NO_DATA, 'matches == "a.b"')
+
+
+@pytest.mark.parametrize(
+    "field", ["body: '{{v}}'", "header: {x-version: '{{v}}'}", "json: {status: {matches: '{{v}}'}}"]
+)
+def test_a_pattern_that_becomes_empty_is_found_in_everything_and_passes_nothing(http, field):
+    got = http("/health", field, parameters={"v": "ok"}, given={"v": ""})
+    assert (got.outcome, "is empty" in got.detail) == (Outcome.ERROR, True)
+
+
+def test_a_server_is_not_to_blame_when_the_runbook_had_no_time_left_for_it(http):
+    got = http("/hang", "timeout: 4", deadline_s=0.3)
+    assert (got.outcome, got.detail[:36]) == (Outcome.ERROR, "the runbook's time was up while it l")
+    assert http("/hang", "timeout: 0.2", deadline_s=3).outcome is Outcome.FAIL

@@ -261,9 +261,12 @@ def test_a_registry_that_wants_a_login(look, registry):
     without = look((), SIGNED)
     assert without.outcome is Outcome.ERROR
     assert "gives no token (401); give registry_login" in without.detail
-    assert look((), SIGNED + "\nregistry_login: env:L", environ={"L": registry.login}).outcome is Outcome.PASS
+    ours = f"{SIGNED}\nregistry: {registry.host}\nregistry_login: env:L"
+    assert look((), ours, environ={"L": registry.login}).outcome is Outcome.PASS
+    others = look((), ours.replace(registry.host, "ghcr.io"), environ={"L": registry.login})
+    assert (others.outcome, "gives no token (401)" in others.detail) == (Outcome.ERROR, True)
     registry.realm = "http://169.254.169.254/token"
-    away = look((), SIGNED + "\nregistry_login: env:L", environ={"L": registry.login})
+    away = look((), ours, environ={"L": registry.login})
     assert away.outcome is Outcome.ERROR
     assert "which is not https" in away.detail
 

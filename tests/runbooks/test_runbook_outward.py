@@ -121,6 +121,8 @@ def test_behind_a_proxy_the_target_is_judged_too(one, monkeypatch):
         for name in ("http_proxy", "HTTP_PROXY"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
         refused = one("kind: http\nurl: http://169.254.169.254/")
+        metadata = one("kind: http\nurl: http://Metadata.google.internal./computeMetadata/v1/")
+        assert (metadata.outcome, "must not look" in metadata.detail) == (Outcome.ERROR, True)
         through = one("kind: http\nurl: http://only-the-proxy-knows.invalid/")
     assert (refused.outcome, through.outcome) == (Outcome.ERROR, Outcome.PASS)
     assert heard == [b"GET http://only-the-proxy-knows.invalid/ HTTP/1.1"]

@@ -232,6 +232,12 @@ POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "labels": {"
     [
         (POD, "max_restarts: 3", "PASS", "3 restarts (app 2, proxy 1)"),
         (POD, "max_restarts: 2", "FAIL", "3 restarts"),
+        (
+            {**POD, "status": {"initContainerStatuses": [{"name": "init", "restartCount": 9}], **POD["status"]}},
+            "max_restarts: 3",
+            "FAIL",
+            "12 restarts (init 9, app 2",
+        ),
         ({**POD, "status": {}}, "max_restarts: 2", "NO_DATA", "nothing of its containers"),
         (POD, "field: status.phase\nequals: Running", "PASS", "status.phase is Running"),
         (POD, "field: status.phase\nequals: Pending", "FAIL", "not Pending"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 
@@ -193,3 +194,14 @@ def test_a_parameter_that_makes_a_field_wrong_is_an_error(written):
     assert [r.outcome for r in report.results] == [Outcome.ERROR] * 2
     assert "must be a number, not 'many'" in report.results[0].detail
     assert "65535" in report.results[1].detail
+
+
+def test_an_answer_of_megabytes_does_not_become_a_result_of_megabytes(one, tmp_path):
+    with sqlite3.connect(tmp_path / "x.db") as made:
+        made.execute("CREATE TABLE t (a)")
+    made.close()
+    query = f"kind: sql\ndatabase: sqlite:///{tmp_path}/x.db\nquery: select hex(zeroblob(3000000))\nequals: x"
+    result = one(query)
+    assert result.outcome is Outcome.FAIL
+    assert len(result.value) <= 501
+    assert len(result.detail) <= 4001

@@ -19,7 +19,7 @@ from bot.integrations.kubernetes import KubernetesSettings
 from bot.integrations.kubernetes.client import KubernetesClient
 from bot.integrations.kubernetes.fake import FakeKubernetes
 from bot.standin import CallLog
-from runbooks import Looks, Outcome, load
+from runbooks import Looks, Outcome, load, run
 from runbooks.secret_refs import MASK, Secrets, literal
 
 PRINTED = st.characters(min_codepoint=32, max_codepoint=0x2FF, exclude_categories=("Cc", "Zs", "Zl", "Zp"))
@@ -201,3 +201,73 @@ def test_a_secret_of_the_cluster_without_a_cluster(one):
     result = one("command: ['true']\nenv: {T: 'secret:prod/probe/token'}")
     assert result.outcome is Outcome.ERROR
     assert "needs Kubernetes: add a kubernetes: section" in result.detail
+
+
+LINE = "command: 'echo cannot log in with $API_TOKEN; exit 1'"
+
+
+def test_what_a_shell_line_prints_of_a_variable_that_is_called_a_secret_is_masked(one):
+    result = one(LINE, environ={"API_TOKEN": "s3cr3t-value-9", "PATH": "/usr/bin:/bin"})
+    assert (result.outcome, result.detail) == (Outcome.FAIL, f"exit 1. cannot log in with {MASK}")
+
+
+def test_what_an_ordinary_variable_holds_is_told(one):
+    result = one(LINE.replace("API_TOKEN", "BASE"), environ={"BASE": "https://docs.example", "PATH": "/usr/bin:/bin"})
+    assert "https://docs.example" in result.detail
+
+
+@pytest.mark.parametrize("base", ["http://bob:hunter2@nosuch.invalid", "http://bob:hun@ter2@127.0.0.1:99999"])
+def test_the_password_of_an_address_shows_up_nowhere(one, base):
+    result = one("kind: http\nurl: '{{base}}/x'\nhint: see {{base}}", parameters={"base": None}, given={"base": base})
+    assert result.outcome is Outcome.ERROR
+    assert "ter2" not in str(result)
+
+
+def test_a_password_that_was_sent_in_base64_is_masked_by_itself():
+    secrets = Secrets({"L": base64.b64encode(b"bob:hunter2-long").decode()})
+    secrets.resolve("Basic env:L")
+    assert secrets.mask("no user bob with hunter2-long") == f"no user bob with {MASK}"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "host=127.0.0.1 port=1 user=bob password=Hunter2-Long",
+        "postgresql://127.0.0.1:1/x?user=bob&password=Hunter2%2zLong",
+        "postgresql://127.0.0.1:1/x?user=bob&password=Hunter2-Long&application_name=Hunter2-Long&bogus=Hunter2-Long",
+        "Hunter2-Long",
+    ],
+)
+def test_no_part_of_a_database_address_is_told(one, address):
+    result = one("kind: sql\ndatabase: env:DB\nquery: select 1\nthreshold: 2", environ={"DB": address})
+    assert result.outcome is Outcome.ERROR
+    assert "hunter2" not in str(result).lower()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "kind: http\nurl: http://127.0.0.1:9/\nsend_headers: {X-Key: '{{v}}'}",
+        "kind: http\nurl: http://127.0.0.1:9/\nsend_headers: {X-Key: 'Bearer {{v}}'}",
+        "command: echo $T\nenv: {T: '{{v}}'}",
+        "kind: sql\ndatabase: '{{v}}'\nquery: select 1\nthreshold: 1",
+    ],
+)
+def test_whoever_gives_a_parameter_does_not_choose_which_secret_is_read(one, text):
+    for value in ("env:SLACK_BOT_TOKEN", "file:/etc/passwd", "secret:kube-system/a/b"):
+        result = one(
+            text, parameters={"v": None}, given={"v": value}, environ={"SLACK_BOT_TOKEN": "xoxb-nothing-really"}
+        )
+        assert (result.outcome, "would become a reference" in result.detail) == (Outcome.ERROR, True), result.detail
+
+
+def test_the_variables_of_a_whole_runbook_take_no_reference_from_a_parameter(written):
+    path = written("parameters: {v: }\nenv: {T: '{{v}}'}\nchecks:\n- {name: it, command: echo $T}\n")
+    report = run(load(path), {"v": "file:/etc/hostname"}, Looks())
+    assert "would become a reference" in report.results[0].detail
+
+
+def test_a_reference_may_have_a_parameter_within(one):
+    text = "command: test -n \"$T\"\nenv: {T: 'env:TOKEN_{{v}}'}"
+    environ = {"TOKEN_A": "a long secret", "PATH": "/usr/bin:/bin"}
+    assert one(text, parameters={"v": "A"}, environ=environ).outcome is Outcome.PASS

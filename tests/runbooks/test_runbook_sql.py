@@ -136,6 +136,8 @@ def state(connection):
         "ATTACH 'x' AS y",
         "VACUUM",
         "SELECT pg_terminate_backend(1)",
+        "SELECT '--', pg_terminate_backend(1)",
+        "SELECT pg_drop_replication_slot('x')",
         "SELECT * FROM dblink('dbname=x', 'DELETE FROM jobs')",
         "SELECT pg_reload_conf ()",
         'SELECT "pg_terminate_backend" (1)',

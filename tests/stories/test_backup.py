@@ -87,7 +87,7 @@ def test_backups_under_load_are_of_one_instant_and_for_their_owner_alone(town: T
     load = threading.Thread(target=alerts)
     load.start()
     try:
-        until(lambda: len(town.pages()) > 3, timeout=20)
+        until(lambda: len(town.pages()) > 6, timeout=60)
         for number in range(3):
             archive = town.folder / "kept" / f"{number}.zip"
             archive.parent.mkdir(exist_ok=True)

@@ -47,7 +47,7 @@ def rolls_out(town: Town, image: str, *, name: str = "docs-api", **spec: Any) ->
         if image:
             template["spec"]["containers"][0]["image"] = image
         made = {**body, "spec": {**body["spec"], "template": template, **spec}}
-        objects.replace(resource, "v1", "prod", name, json.loads(json.dumps(made)), Options("helm", named=True), "")
+        objects.replace(resource, "v1", "prod", name, json.loads(json.dumps(made)), Options("skaffold", named=True), "")
         town.kubernetes.play.run()
 
 
@@ -101,6 +101,23 @@ def test_whatever_order_the_statuses_arrive_in_the_deploy_ends_as_it_did(town: T
     until(lambda: "took 1 min" in town.shown(said(town)[0]))
     assert len(said(town)) == 1
     assert len(until(lambda: runs(bot))) == 1
+
+
+def test_what_is_told_late_neither_takes_the_place_of_what_goes_on_nor_of_what_is_there(town: Town):
+    bot = town.start()
+    times = [time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - ago)) for ago in (120, 90, 60, 30, 5)]
+
+    def tell(number: int, version: str, status: str, at: str) -> dict[str, Any]:
+        bot.deploy(id=version, version=version, status=status, at=at)
+        return until(
+            lambda: (one := bot.ask(f"deploy show D-{number}").get("data")) and one["status"] == status and one
+        )
+
+    tell(1, "1.4.3", "succeeded", times[2])
+    tell(2, "1.4.4", "started", times[3])
+    assert tell(3, "1.4.2", "succeeded", times[0])["before"] == ""
+    assert bot.ask("deploy show D-2")["data"]["status"] == "started"
+    assert tell(4, "1.4.5", "succeeded", times[4])["before"] == "1.4.3"
 
 
 def test_who_has_not_the_secret_or_names_no_service_is_told_so_and_nothing_is_kept(town: Town):
@@ -180,7 +197,7 @@ def test_a_rollout_in_the_cluster_is_seen_said_and_checked_and_a_restart_repeats
     until(lambda: "*Checks* (docs-api) passed" in str([town.shown(m) for m in said(town)]), timeout=30)
     (message,) = said(town)
     assert "`1.4.2` → `1.4.3`" in town.shown(message)
-    assert "by helm" in town.shown(message)
+    assert "by skaffold" in town.shown(message)
     rolls_out(town, "", replicas=3)  # more of the same is no deploy
     rolls_out(town, "ghcr.io/example/gateway:2.0.0", name="gateway")
     until(lambda: len(said(town, "gateway")) == 1)
@@ -209,6 +226,22 @@ def test_what_ci_tells_and_the_cluster_shows_is_one_deploy(town: Town):
     until(lambda: bot.ask("deploy show 1")["data"]["told"][0]["status"] == "succeeded")
     assert len(said(town)) == 1
     assert len(runs(bot)) == 1
+
+
+def test_ci_that_goes_back_to_what_only_the_cluster_had_shown_tells_of_a_new_deploy(town: Town):
+    calm(town)
+    watching(town)
+    bot = town.start()
+    hears(bot)
+    rolls_out(town, "ghcr.io/example/docs-api:1.4.5")
+    until(lambda: bot.ask("deploy show D-1").get("data", {}).get("status") == "succeeded")
+    bot.deploy(id="forth", version="1.4.6", status="started")
+    rolls_out(town, "ghcr.io/example/docs-api:1.4.6")
+    bot.deploy(id="forth", version="1.4.6")
+    until(lambda: bot.ask("deploy show D-2").get("data", {}).get("status") == "succeeded")
+    bot.deploy(id="back", version="1.4.5", status="started")
+    back = until(lambda: bot.ask("deploy show D-3").get("data"), message="it is taken for the deploy of before")
+    assert (back["before"], back["version"], back["status"]) == ("1.4.6", "1.4.5", "started")
 
 
 def test_a_rollout_that_stands_still_has_failed_and_is_not_checked(town: Town):

@@ -27,10 +27,10 @@ def status(bot: Any, number: int = 1) -> str:
 
 
 def buttons(town: Town, root: dict[str, Any]) -> list[str]:
-    """The commands that the panel offers to move it, beside the form for an update and what silences it."""
+    """The commands that the panel offers to move it, beside the form for an update, what silences it and what looks again."""
     message = next(m for m in town.messages() if m["ts"] == root["ts"] and m["channel"] == root["channel"])
     offered = [e["action_id"] for block in message["blocks"] if block["type"] == "actions" for e in block["elements"]]
-    return [command for command in offered if command not in ("incident update", "incident silence")]
+    return [command for command in offered if command not in ("incident update", "incident silence", "incident checks")]
 
 
 def out(town: Town) -> dict[str, Any]:

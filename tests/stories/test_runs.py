@@ -236,6 +236,21 @@ def test_an_incidents_checks_are_runs_and_a_press_looks_again(town: Town, alertm
     assert Image.open(io.BytesIO(town.slack.file(shared[0]["files"][0]["id"]))).width == 1200
 
 
+def test_a_run_whose_runbook_is_gone_when_it_is_taken_up_again_does_not_go_on_in_its_message(
+    town: Town, alertmanager_body
+):
+    town.config["services"]["docs-api"]["runbook"] = "slow"
+    bot = town.start()
+    bot.alert(alertmanager_body("firing-single"))
+    until(lambda: of(town, "slow"))
+    bot.stop()
+    town.bots.clear()
+    (town.folder / "runbooks" / "slow.yml").unlink()
+    town.config["services"]["docs-api"]["runbook"] = "quick"
+    town.start()
+    reads(town, "slow", "there is no runbook 'slow'")
+
+
 def test_the_run_of_a_private_incident_is_nobodys_but_its_own(town: Town):
     town.config["services"]["docs-api"]["runbook"] = "slow"
     bot, alice, bob = town.start(), user(town, "alice"), user(town, "bob")
@@ -279,7 +294,7 @@ def test_a_failing_schedule_is_said_once_and_that_it_is_over_once(town: Town):
     failed, over = of(town, "quick")
     assert failed["channel"] == over["channel"] == channel(town, "gateway")
     assert "FAIL (1 PASS, 1 FAIL)" in failed["text"]
-    assert "It passes again; it had failed since" in town.shown(over)
+    assert "It passes again; it had failed since 20" in town.shown(over), "a time that nobody can read"
     assert "no run '5'" in bot.ask("runbook show 5")["error"], "each slot is run once"
 
 
@@ -294,6 +309,39 @@ def test_slots_that_went_by_while_the_bot_was_down_are_said_and_not_run_late(tow
     assert "`runbook run quick` looks now" in missed[0]["text"]
     assert bot.ask("runbook list")["data"]["going"] == []
     assert bot.ask("runbook history quick")["data"] == []
+
+
+def test_a_schedule_goes_on_when_a_clock_that_was_ahead_is_set_right(town: Town):
+    good(town).touch()
+    bot, minute = scheduled(town, cron="* * * * *", only_failures=False), time.time() // 60 * 60
+    for n, slot in enumerate((minute + 300 * 86400, minute)):
+        ticks(bot, slot)
+        until(
+            lambda n=n: bot.ask(f"runbook show {n + 1}").get("data", {}).get("outcome"), message=f"slot {n} is not run"
+        )
+
+
+def test_run_again_looks_at_the_service_that_the_schedule_looked_at(town: Town):
+    check = {"name": "is", "kind": "command", "command": "test {{service}} = nothing"}
+    text = yaml.safe_dump({"parameters": {"service": "gateway"}, "checks": [check]})
+    (town.folder / "runbooks" / "of.yml").write_text(text)
+    bot = scheduled(town, runbook="of", service="docs-api", cron="* * * * *")
+    ticks(bot, time.time() // 60 * 60)
+    (message,) = until(lambda: of(town, "of"))
+    town.slack.press(message["channel"], message["ts"], "runbook run", user(town, "alice"))
+    until(lambda: bot.ask("runbook show 2").get("data", {}).get("service") == "docs-api")
+
+
+def test_what_is_no_longer_in_captain_yml_is_no_longer_measured(town: Town):
+    good(town).touch()
+    bot = scheduled(town, cron="* * * * *")
+    ticks(bot, time.time() // 60 * 60)
+    line = 'captain_run_outcome{environment="prod",outcome="PASS",runbook="quick",service="gateway"}'
+    until(lambda: bot.metric(line) == 1)
+    bot.stop()
+    town.bots.clear()
+    town.config["services"]["gateway"]["environment"] = "staging"
+    assert town.start().metric(line) == 0
 
 
 # ---- who may -------------------------------------------------------------------------------------------------------------

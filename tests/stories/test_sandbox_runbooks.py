@@ -10,6 +10,7 @@ import pytest
 from ground.waiting import until
 
 from bot.app import Captain
+from bot.errors import Refused
 from bot.sandbox.remote import Remote
 from bot.sandbox.run import Sandbox
 from bot.settings import load
@@ -66,10 +67,14 @@ def test_the_plans_own_checks_and_a_trouble_are_told_in_the_channel(sandbox: San
         rows = there.state()["slack"]["messages"]
         return any(text in row["text"] for row in rows if row["channel_name"] == "docs-api")
 
-    def ask(command: str) -> None:
-        there.act("say", {"channel": "#docs-api", "text": f"/captain runbook run {command}", "user": "alice"})
+    def ask(command: str) -> bool:
+        try:
+            there.act("say", {"channel": "#docs-api", "text": f"/captain runbook run {command}", "user": "alice"})
+        except Refused:
+            return False  # It is up and not connected to Slack yet.
+        return True
 
-    ask("checks")
+    until(lambda: ask("checks"), timeout=30)
     until(lambda: said("Checks of checks: PASS (2 PASS)"), timeout=30)
     there.act("trouble", {"name": "cache-cold"})
     ask("cache")
