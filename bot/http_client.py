@@ -10,6 +10,7 @@ from typing import Any
 
 import requests
 from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
+from urllib3.util import Timeout
 from urllib3.util.retry import Retry as Retries
 
 from bot.errors import GiveUp, Retry
@@ -96,7 +97,13 @@ def act(
             session.auth = Bearer("")  # or a .netrc of the machine would add its own
             session.mount("http://", requests.adapters.HTTPAdapter(max_retries=no_retries()))
             session.mount("https://", requests.adapters.HTTPAdapter(max_retries=no_retries()))
-            asked: dict[str, Any] = {"headers": dict(headers), "data": body, "timeout": timeout, "stream": True}
+            # In all, not each of connecting and answering: whoever undoes it waits for just that long.
+            asked: dict[str, Any] = {
+                "headers": dict(headers),
+                "data": body,
+                "timeout": Timeout(total=timeout),
+                "stream": True,
+            }
             with session.request(method, url, allow_redirects=False, **asked) as answer:
                 text = b""
                 while len(text) < 4096 and (part := answer.raw.read1(4096, decode_content=True)):

@@ -152,8 +152,20 @@ class Access:
             return False
 
     def holds(self, asker: Asker, roles: Sequence[Role]) -> bool:
-        """Whether somebody has one of these roles; nobody has one that names nobody. Raises Refused as ``check`` does."""
-        return any(self._holds(asker, role) for role in roles)
+        """Whether somebody has one of these roles; nobody has one that names nobody. Raises Refused as ``check`` does.
+
+        A role that Slack does not tell, such as one of a group that is gone, does not count against the others.
+        """
+        untold: list[Refused] = []
+        for role in roles:
+            try:
+                if self._holds(asker, role):
+                    return True
+            except Refused as e:
+                untold.append(e)
+        if untold:
+            raise untold[0]
+        return False
 
     def email(self, asker: Asker) -> str:
         """The e-mail address that an asker's door proves; empty when there is none, or Slack does not say it now."""

@@ -61,9 +61,12 @@ def _unknown(desk: Desk, cluster: Cluster, *, now: float) -> None:
             continue
         try:
             seen = spot.seen(cluster.get(spot.ref))
-        except (Retry, GiveUp) as e:
-            log.warning("actions: %s cannot be looked at: %s", name, e.reason)
+        except Retry as e:
+            log.warning("actions: %s", e.reason)
             return
+        except GiveUp as e:
+            log.warning("actions: %s cannot be looked at: %s", name, e.reason)
+            continue
         mark = seen.mark
         if mark is None or mark.over or mark.back is None:
             continue

@@ -54,7 +54,7 @@ def show(desk: Desk, _asker: Asker, name: str) -> Reply:
     with desk.store.read() as c:
         rows = table.latest(c, name, LAST)
     needed = action.needs_approval(moves.environment_of(desk, action))
-    text = words.described(name, action, rows, approval=needed, who=_approvers(action), now=now)
+    text = words.described(name, action, rows, approval=needed, now=now)
     return Reply(
         text, data=action.model_dump(mode="json", exclude_defaults=True) | {"requests": [_plain(row) for row in rows]}
     )
@@ -132,8 +132,6 @@ def _dry(desk: Desk, asker: Asker, name: str, action: Action, made: Plan) -> Rep
     look = ways.Look()
     try:
         look = ways.look(desk, made, "dry-run", asker.name)
-        if made.call is not None:
-            ways.ready(made.call)
     except (Retry, GiveUp) as e:
         look = replace(look, why=e.reason.rstrip("."))
     needed = action.needs_approval(moves.environment_of(desk, action))
@@ -173,7 +171,13 @@ def _find(desk: Desk, ref: str) -> Any:
     plain = ref.strip("*`").lower()
     match = REF.fullmatch(plain)
     with desk.store.read() as c:
-        row = table.by_id(c, int(match[1])) if match else next(iter(table.not_over(c, plain)), None)
+        rows = [table.by_id(c, int(match[1]))] if match else table.not_over(c, plain)
+    if len(rows) > 1:
+        raise Refused(
+            f"Several requests of {plain} are under way: {', '.join(f'ACT-{row.id}' for row in rows)}. Say which. "
+            "Nothing was changed."
+        )
+    row = next(iter(rows), None)
     if row is None:
         raise Refused(f"There is no request '{ref[:60]}'. `action list` shows those under way, such as ACT-7.")
     return row
@@ -189,7 +193,9 @@ def _second(desk: Desk, asker: Asker, row: Any, verb: str) -> None:
         raise Refused(f"{row.name} is no longer in captain.yml, so nobody can {verb} it; it is not done.")
     one = rules.same(person, Person(row.person, row.email))
     if one:
-        raise Refused(f"You asked for ACT-{row.id} yourself: somebody else has to agree. {_approvers(action)} may.")
+        raise Refused(
+            f"You asked for ACT-{row.id} yourself: somebody else has to agree. {words.approvers(action)} may."
+        )
     if one is None:
         raise Refused(
             f"I cannot tell whether you are somebody else than {row.asked_by}: you came through different doors, and "
@@ -197,11 +203,13 @@ def _second(desk: Desk, asker: Asker, row: Any, verb: str) -> None:
         )
     assert desk.access is not None
     if not desk.access.holds(asker, _roles(desk, action)):
-        raise Refused(f"You may not {verb} {row.name}. {_approvers(action)} may.")
+        raise Refused(f"You may not {verb} {row.name}. {words.approvers(action)} may.")
 
 
 def _asked_it(desk: Desk, asker: Asker, row: Any) -> bool:
     """Whether this is who asked for it, as far as their door proves it."""
+    if asker.door == SHARED and not asker.email:
+        return False  # behind the token that is shared anybody can call themselves anything
     email = desk.access.email(asker) if desk.access is not None else ""
     return asker.id == row.person or bool(email and email == row.email)
 
@@ -219,13 +227,7 @@ def _person(desk: Desk, asker: Asker, why: str) -> Person:
 def _roles(desk: Desk, action: Action) -> list[Role]:
     named = desk.access.permissions.roles if desk.access is not None else {}
     roles = [named[name] for name in action.approval.by if name in named]
-    return [*roles, Role(usergroup=action.approval.group, emails=action.approval.people)]
-
-
-def _approvers(action: Action) -> str:
-    """Who may agree, for people."""
-    names = [*action.approval.by, *action.approval.people]
-    return ", ".join([*names, *([f"<!subteam^{action.approval.group}>"] if action.approval.group else [])]) or "Nobody"
+    return [*roles, Role(emails=action.approval.people), Role(usergroup=action.approval.group)]
 
 
 def _plain(row: Any) -> dict[str, Any]:

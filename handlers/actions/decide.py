@@ -123,6 +123,10 @@ def undo(desk: Desk, asker: Asker, uid: str, *, by_hand: bool, now: float) -> tu
     """A person wants it undone, withdrawn, or says that they have undone it; (row, False when that changes nothing)."""
     with desk.engine.transaction(now) as tx:
         row = table.lock(tx.c, uid)
+        if by_hand and moves.may_run(row, now=now):
+            raise Refused(
+                f"What ACT-{row.id} does may run still, after whatever you have undone. Say it again in a moment."
+            )
         event = Event.BY_HAND if by_hand else Event.END
         done = moves.move(desk, tx, row, event, by=asker.name, why=f"withdrawn by {asker.name}" if _before(row) else "")
         if done:
@@ -154,10 +158,14 @@ def looked(desk: Desk, tx: Tx, uid: str, look: ways.Look) -> None:
 
 
 def lapsed(desk: Desk, uid: str, *, now: float) -> None:
-    """The time in which somebody might have agreed is over."""
+    """The time in which somebody might have agreed is over.
+
+    Whoever calls this has waited for it by a clock that is never set, which may be a moment, or an hour that was put back,
+    ahead of the other: not to end it then would leave it waiting for ever.
+    """
     with desk.engine.transaction(now) as tx:
         row = table.lock(tx.c, uid)
-        if row is not None and row.approve_by is not None and now >= row.approve_by:
+        if row is not None:
             moves.move(desk, tx, row, Event.LAPSED, why=words.LAPSED)
 
 
@@ -183,10 +191,11 @@ def begin(desk: Desk, row: Any, *, now: float) -> bool:
 
 
 def not_begun(desk: Desk, row: Any, *, begun_at: float) -> None:
-    """It surely has not acted."""
+    """It surely has not acted this time; what an earlier try may have done (``row`` as it was before) still counts."""
     t = ACTIONS()
+    was = {"begun_at": row.begun_at, "heard": row.heard}
     with desk.store.write() as c:
-        c.execute(t.update().where((t.c.uid == row.uid) & (t.c.begun_at == begun_at)).values(begun_at=None))
+        c.execute(t.update().where((t.c.uid == row.uid) & (t.c.begun_at == begun_at)).values(**was))
 
 
 def heard(desk: Desk, uid: str) -> None:

@@ -23,7 +23,7 @@ from handlers.rooms.place import place
 from runbooks.verdict import Outcome as Verdict
 
 LONGEST_PAUSE = 60.0
-"""Seconds that the outside may ask an undo to wait at most."""
+"""Seconds that the outside may ask a deed or an undo to wait at most."""
 LOOK_AGAIN = 5.0
 """Seconds between two looks at checks that shall pass within a while."""
 THREAD_COMES = 30.0
@@ -89,9 +89,10 @@ def do(desk: Desk, task: Task) -> Outcome:
     if table.seal_of(row) != row.approved:
         raise GiveUp("what is written down is not what was approved")
     spot = ways.spot_of(made, row)
-    if spot is not None:
-        return _set(desk, row, made, spot)
-    return _send(desk, row, made, task)
+    try:
+        return _set(desk, row, made, spot) if spot is not None else _send(desk, row, made, task)
+    except Retry as e:
+        raise _sooner(e) from e
 
 
 def _set(desk: Desk, row: Any, made: Plan, spot: Spot) -> Outcome:
@@ -122,7 +123,9 @@ def _send(desk: Desk, row: Any, made: Plan, task: Task) -> Outcome:
     done = _done_before(desk, row, call) if row.begun_at is not None else ""
     if done:
         return Outcome({}, lambda tx: decide.applied(desk, tx, row.uid, done))
-    ways.ready(call)
+    why = ways.unready(made)
+    if why:
+        raise GiveUp(why)
     by, now = task.acting(), time.time()
     if now > moves.deadline(desk, row):
         return Outcome(skipped=TOO_LATE)
@@ -176,8 +179,13 @@ def undo(desk: Desk, task: Task) -> Outcome:
         # With a pause, for somebody has answered: other undos need not wait for what this one is refused.
         raise Retry(e.reason, after=PAUSE) from e
     except Retry as e:
-        after = None if e.after is None else min(e.after, LONGEST_PAUSE)
-        raise Retry(e.reason, after=after, unknown=e.unknown, limited=e.limited) from e
+        raise _sooner(e) from e
+
+
+def _sooner(e: Retry) -> Retry:
+    """The same, with a pause that somebody who waits here can bear."""
+    after = None if e.after is None else min(e.after, LONGEST_PAUSE)
+    return Retry(e.reason, after=after, unknown=e.unknown, limited=e.limited)
 
 
 def _undo(desk: Desk, row: Any, term: int, task: Task) -> Outcome:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -16,6 +17,7 @@ from handlers.flags.rules import seconds_of
 from runbooks import Runbook
 from runbooks.kind import Filling
 from runbooks.parameters import references
+from runbooks.secret_refs import is_reference, literal
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,48}[a-z0-9])?")
 """Of an action: it is part of an annotation's name, which has 63 characters."""
@@ -33,6 +35,12 @@ METADATA = ("labels", "annotations")
 METHODS = ("POST", "PUT", "PATCH", "DELETE")
 RESTARTED_AT = "spec.template.metadata.annotations[kubectl.kubernetes.io/restartedAt]"
 MOST_TIMEOUT = 120.0
+INTERPRETERS = ("sh", "bash", "dash", "ash", "zsh", "ksh", "su", "python", "python3", "perl", "ruby", "node", "psql")
+ANYWHERE = ("su", "psql")
+"""Those of them whose options take words that stand between."""
+CODE = re.compile(r"-[a-z]*[ce]|--command|--eval")
+"""The option after which an interpreter takes a word as what to do."""
+SECRET_NAME = re.compile(r"(?i)authorization|password|passwd|secret|token|cookie|api[-_]?key|private[-_]?key")
 
 
 @dataclass(frozen=True)
@@ -409,6 +417,7 @@ def misfits(
         if not cluster and isinstance(action.do.made, Where):
             yield (*here, "do"), "there is no kubernetes: section, so it could not be done"
         yield from _parameters(here, action)
+        yield from _unsafe(here, action)
         yield from _runbooks(here, action, runbooks)
         yield from _approval(here, action, action.environment or environments.get(action.service, ""), roles)
 
@@ -431,15 +440,44 @@ def _parameters(here: Place, action: Action) -> Iterator[tuple[Place, str]]:
             taken = f"{' and '.join(GIVEN)} are given" if name in GIVEN else "has small letters, digits and _"
             yield (*here, "parameters", name), f"a parameter's name {taken}"
     known = [*action.parameters, *GIVEN]
-    places = [("do", action.do.kind, action.do.made)]
-    places += [
-        ("undo", which, one) for which, one in (("command", action.undo.command), ("http", action.undo.http)) if one
-    ]
-    for part, kind, made in places:
+    for part, kind, made in _places(action):
         for field, value in made.model_dump().items():
             for name in references(list(value) if isinstance(value, tuple) else value, Filling.PLAIN):
                 if name not in known:
                     yield (*here, part, kind, field), f"'{name}' is not a declared parameter.{nearest(name, known)}"
+
+
+def _places(action: Action) -> list[tuple[str, str, Where | Call]]:
+    """What it does and how it is undone, each with where that stands."""
+    back = (("command", action.undo.command), ("http", action.undo.http))
+    return [("do", action.do.kind, action.do.made), *(("undo", which, one) for which, one in back if one)]
+
+
+def _unsafe(here: Place, action: Action) -> Iterator[tuple[Place, str]]:
+    """What would be read as code though somebody gives it, and secrets that everybody would be shown who has to agree."""
+    free = [name for name, parameter in action.parameters.items() if not parameter.choices]
+    for part, kind, made in _places(action):
+        if isinstance(made, Command):
+            reads, program = False, ""
+            for before, word in pairwise(made.argv):
+                named = before.rsplit("/", 1)[-1]
+                program = named if named in INTERPRETERS else program
+                # Their own options come first; what follows a script's name is the script's.
+                reads = named == program or (reads and (before.startswith("-") or program in ANYWHERE))
+                if reads and CODE.fullmatch(before) and set(free) & set(references(word, Filling.PLAIN)):
+                    why = 'would read a parameter as code; let it be a word of its own after that, which is "$1" there'
+                    yield (*here, part, kind, "argv"), f"the line after {before} {why}"
+        if not isinstance(made, Command | Http):
+            continue
+        for field, value in made.model_dump().items():
+            if what := literal(value):
+                yield (*here, part, kind, field), f"seems to hold {what}; refer to it: env:NAME or file:PATH"
+        for name, text in (made.env if isinstance(made, Command) else made.headers).items():
+            if SECRET_NAME.search(name) and not is_reference(text):
+                yield (
+                    (*here, part, kind),
+                    f"{name} is a secret by its name, and would be shown: refer to it: env:NAME or file:PATH",
+                )
 
 
 def _runbooks(here: Place, action: Action, runbooks: Mapping[str, Runbook]) -> Iterator[tuple[Place, str]]:

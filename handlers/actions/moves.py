@@ -118,6 +118,8 @@ def sealed(desk: Desk, row: Any) -> bool:
     action = desk.actions.get(row.name)
     if action is None or table.seal_of(row) != row.seal:
         return False
+    if action.needs_approval(environment_of(desk, action)) and not row.approval:
+        return False  # it was asked for when nobody else had to agree
     values = json.loads(row.parameters)
     if any(one not in action.parameters or action.parameters[one].unfit(value) for one, value in values.items()):
         return False
@@ -140,6 +142,12 @@ def least(desk: Desk, made: Plan) -> float:
         return made.call.timeout + ways.GONE_AFTER
     cluster = desk.outside.cluster
     return flag_rules.margin(cluster.timeout if cluster is not None else 0.0)
+
+
+def may_run(row: Any, *, now: float) -> bool:
+    """Whether its command or call has gone out, and nobody knows yet that it has ended."""
+    call = table.plan_of(row).call
+    return call is not None and row.begun_at is not None and not row.heard and now < ways.gone_at(call, row.begun_at)
 
 
 def environment_of(desk: Desk, action: Action) -> str:

@@ -12,14 +12,16 @@ from bot.integrations.kubernetes import ObjectRef
 from handlers.actions.kinds import KINDS, Fields, Where, steps
 from handlers.actions.rules import canonical
 from handlers.flags import rules as flag_rules
-from handlers.flags.kinds import MANAGER, owns
+from handlers.flags.kinds import MANAGER, owns, taken
 from handlers.flags.rules import Mark, Seen, Way, read_mark
 from runbooks.kind import Filling
 from runbooks.parameters import references
 
 PREFIX = "release-captain/action."
-SHOWN = 12
+SHOWN = 40
 """Lines of a diff that are shown."""
+LONGEST = 300
+"""Characters of a value that are shown: more than any parameter's, for somebody agrees to what they read."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ class Spot:
             rivals=tuple(sorted(set().union(*owners.values()) - {mine})),
             uid=str(meta["uid"]),
             version=str(meta["resourceVersion"]),
+            taken=taken(meta, self.annotation, [steps(path) for path in self.fields]),
             mine=held,
             shared=tuple(sorted(path for path, who in owners.items() if who - {mine})),
             plain=all(not isinstance(value, dict | list) for value in values.values()),
@@ -187,4 +190,4 @@ def _said(path: tuple[str, ...]) -> str:
 
 def _value(value: Any) -> str:
     said = "nothing" if value is None else json.dumps(value, ensure_ascii=False)
-    return said if len(said) <= 80 else said[:79] + "…"
+    return said if len(said) <= LONGEST else said[: LONGEST - 1] + "…"

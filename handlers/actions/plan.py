@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from pydantic import ValidationError
 
@@ -154,8 +155,19 @@ def _filled_call(made: Call, known: Mapping[str, str]) -> Call:
         return made.model_copy(update={"argv": tuple(argv), "env": env})
     assert isinstance(made, Http)
     quoted = {name: json.dumps(value, ensure_ascii=False)[1:-1] for name, value in known.items()}
-    told = {"url": filled(made.url, known, Filling.URL), "headers": filled_beside_secrets(dict(made.headers), known)}
+    told = {
+        "url": _address(filled(made.url, known, Filling.URL)),
+        "headers": filled_beside_secrets(dict(made.headers), known),
+    }
     return made.model_copy(update=told | {"body": filled(made.body, quoted)})
+
+
+def _address(url: str) -> str:
+    """Raises Refused where a parameter would lead to another path: whoever sends it takes the steps of . and .. away."""
+    parts = unquote(urlsplit(url).path).replace("\\", "/").split("/")
+    if "." in parts or ".." in parts:
+        raise Refused(f"'{url[:200]}' would lead to another path: none of its steps is . or .. . Nothing was changed.")
+    return url
 
 
 def _valid(choices: tuple[str, ...], pattern: str) -> str:

@@ -61,7 +61,7 @@ def look(desk: Desk, plan: Plan, uid: str, by: str) -> Look:
     """
     spot = plan.spot
     if spot is None:
-        return Look(lines=tuple(shown(plan)))
+        return Look(unready(plan), lines=tuple(shown(plan)))
     cluster = cluster_of(desk)
     found = cluster.get(spot.ref)
     seen = spot.seen(found)
@@ -90,7 +90,7 @@ def _shown(call: Command | Http) -> str:
         env = "".join(f" {name}={value}" for name, value in call.env.items())
         return f"run{env and f' with{env},'} {' '.join(_quoted(word) for word in call.argv)}"
     headers = "".join(f"; {name}: {value}" for name, value in call.headers.items())
-    return f"{call.method} {call.url}{headers}{f'; body {call.body[:300]}' if call.body else ''}"
+    return f"{call.method} {call.url}{headers}{f'; body {call.body}' if call.body else ''}"
 
 
 def _quoted(word: str) -> str:
@@ -164,10 +164,18 @@ def _restore(cluster: Cluster, spot: Spot, seen: SeenFields, mark: Mark) -> None
 # ---- commands and calls ------------------------------------------------------------------------------------------------
 
 
-def ready(call: Command | Http) -> None:
-    """Raises GiveUp when it cannot even begin."""
-    if isinstance(call, Command) and shutil.which(call.argv[0]) is None:
-        raise GiveUp(f"there is no program {call.argv[0]} here; install it, or name it by its whole path")
+def unready(plan: Plan) -> str:
+    """Why a command or call cannot even begin, or could not be undone; empty when both can."""
+    for call, what in ((plan.call, ""), (plan.undo, "it could not be undone: ")):
+        if isinstance(call, Command) and shutil.which(call.argv[0]) is None:
+            return f"{what}there is no program {call.argv[0]} here; install it, or name it by its whole path"
+        secrets = Secrets(os.environ)
+        try:
+            for value in () if call is None else (call.env if isinstance(call, Command) else call.headers).values():
+                secrets.resolve(value)
+        except ValueError as e:
+            return f"{what}{e}"
+    return ""
 
 
 def send(call: Command | Http, key: str, parameters: Mapping[str, str]) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 from bot.integrations.slack.words import escape, fit
 from handlers.actions import table
 from handlers.actions.kinds import Action, Parameter
-from handlers.actions.rules import Status
+from handlers.actions.plan import Plan
+from handlers.actions.rules import BEFORE, Status
 from handlers.desk import Desk
 from handlers.flags.rules import Seen
 from handlers.incidents.words import duration
@@ -46,8 +47,7 @@ def panel(desk: Desk, row: Any, trouble: str) -> tuple[str, Blocks]:
     if row.parameters != "{}":
         told.append(escape(", ".join(f"{key}={value}" for key, value in json.loads(row.parameters).items())))
     made = table.plan_of(row)
-    if made.none:
-        told.append(f"There is no way back: {escape(made.none)}")
+    told += _terms(row, made, action)
     if row.checked:
         told.append(_sentence(row.checked))
     if trouble:
@@ -56,7 +56,7 @@ def panel(desk: Desk, row: Any, trouble: str) -> tuple[str, Blocks]:
         told.append(escape(action.hint))
     blocks.append(_section("\n".join(told)))
     if row.diff:
-        blocks.insert(1, _section(f"```{escape(row.diff)[:MOST_DIFF]}```"))
+        blocks.insert(1, _section(_fenced(row.diff, f"`action show ACT-{row.id}` shows all of it.")))
     buttons = _buttons(row, undoable=made.undoable)
     if buttons:
         blocks.append({"type": "actions", "block_id": "action", "elements": buttons})
@@ -154,7 +154,7 @@ def dry(name: str, lines: Sequence[str], why: str, action: Action, *, approval: 
     then.append(f"{action.check.after} must pass after" if action.check.after else "")
     told = escape("; ".join(part for part in then if part))
     told = told[0].upper() + told[1:]
-    return f"`{escape(name)}` would do this:\n```{escape(chr(10).join(lines))}```\n{told}.\nThis was a dry run: nothing was changed."
+    return f"`{escape(name)}` would do this:\n{_fenced(chr(10).join(lines))}\n{told}.\nThis was a dry run: nothing was changed."
 
 
 def line(row: Any, *, now: float, trouble: str = "") -> str:
@@ -182,7 +182,7 @@ def listing(
     return text, kept
 
 
-def described(name: str, action: Action, rows: Sequence[Any], *, approval: bool, who: str, now: float) -> str:
+def described(name: str, action: Action, rows: Sequence[Any], *, approval: bool, now: float) -> str:
     """What an action is: what it does, how it is undone, its parameters, who agrees, and its last requests."""
     lines = [f"*{escape(name)}*: {escape(action.title or name)} ({escape(action.service)})"]
     lines += [f"Parameter {_parameter(one, parameter)}" for one, parameter in action.parameters.items()]
@@ -192,7 +192,7 @@ def described(name: str, action: Action, rows: Sequence[Any], *, approval: bool,
         lines.append(
             f"It is undone by itself after {action.ttl}." if action.ttl else "It stands until somebody undoes it."
         )
-    lines.append(f"A second person has to agree: {who}." if approval else "Nobody else has to agree.")
+    lines.append(f"A second person has to agree: {approvers(action)}." if approval else "Nobody else has to agree.")
     for when, runbook in (("before", action.check.before), ("after", action.check.after)):
         if runbook:
             lines.append(f"The runbook {escape(runbook)} must pass {when} it.")
@@ -205,12 +205,44 @@ def detail(row: Any, trouble: str, *, now: float) -> str:
     """One request with what it changes."""
     lines = [line(row, now=now, trouble=trouble)]
     if row.diff:
-        lines.append(f"```{escape(row.diff)}```")
+        lines.append(_fenced(row.diff))
     if row.checked:
         lines.append(_sentence(row.checked))
     if row.seal:
         lines.append(f"Its seal is {row.seal}; an approval is for exactly that.")
     return "\n".join(lines)
+
+
+def approvers(action: Action) -> str:
+    """Who may agree, mrkdwn."""
+    names = [escape(name) for name in (*action.approval.by, *action.approval.people)]
+    return ", ".join([*names, *([f"<!subteam^{action.approval.group}>"] if action.approval.group else [])]) or "Nobody"
+
+
+def _terms(row: Any, made: Plan, action: Action | None) -> list[str]:
+    """What else somebody has to know who may agree: who that is, how it ends, and the checks around it."""
+    told = [f"There is no way back: {escape(made.none)}"] if made.none else []
+    if Status(row.status) not in BEFORE:
+        return told
+    if row.status == Status.WAITING.value and action is not None:
+        told.append(f"May agree, but for who asked: {approvers(action)}.")
+    if not made.none:
+        told.append(
+            f"It is undone by itself {duration(made.ttl)} after that."
+            if made.ttl
+            else "It stands until somebody undoes it."
+        )
+    told += [f"The runbook {escape(made.before)} must pass before it."] if made.before else []
+    told += [f"The runbook {escape(made.after)} must pass after it."] if made.after else []
+    return told
+
+
+def _fenced(text: str, rest: str = "") -> str:
+    """As it is, whatever signs it holds. ``rest``: where to read on, when that is more than a message takes."""
+    kept = text = text.replace("```", "'''")
+    while rest and len(escape(kept)) > MOST_DIFF:
+        kept = kept[: len(kept) * 9 // 10]
+    return f"```{escape(kept)}```" if kept == text else f"```{escape(kept)} …```\nThat is not all: {rest}"
 
 
 def _parameter(name: str, parameter: Parameter) -> str:

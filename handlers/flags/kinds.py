@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,8 @@ NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,48}[a-z0-9])?")
 """Of a flag: it is part of an annotation's name, which has 63 characters."""
 DNS = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
-PREFIX = "release-captain/flag."
+OURS = "release-captain/"
+PREFIX = f"{OURS}flag."
 MANAGER = "release-captain"
 """What the client puts before every field manager of ours."""
 LOUD_AFTER = 120.0
@@ -160,6 +161,7 @@ class Spot:
             rivals=tuple(sorted(owners - {mine})),
             uid=str(meta["uid"]),
             version=str(meta["resourceVersion"]),
+            taken=taken(meta, self.annotation, [self.path]),
         )
 
     def body(self, seen: Seen, value: str | None, mark: Mark | None = None) -> dict[str, Any]:
@@ -182,6 +184,20 @@ class Spot:
     def kept(seen: Seen) -> str | None:
         """The value to name in an apply that is to leave the field as it is: what a manager owns and leaves out, goes."""
         return seen.value if seen.held else None
+
+
+def taken(meta: Mapping[str, Any], annotation: str, paths: Iterable[tuple[str, ...]]) -> str:
+    """Which flag or action besides that of ``annotation`` stands in one of these fields now; empty when none does."""
+    managed = meta.get("managedFields") or ()
+    for name, text in (meta.get("annotations") or {}).items():
+        mark = read_mark(text) if name.startswith(OURS) and name != annotation else None
+        if mark is None or mark.over:
+            continue
+        part = name.removeprefix(OURS)
+        theirs = [one for one in managed if str(one["manager"]).startswith(f"{MANAGER}-{part}.")]
+        if any(owns(one, path) for one in theirs for path in paths):
+            return f"the {part.replace('.', ' ', 1)}, by {mark.by}"
+    return ""
 
 
 def owns(entry: Mapping[str, Any], path: tuple[str, ...]) -> bool:

@@ -134,6 +134,8 @@ class Seen:
     rivals: tuple[str, ...] = ()
     uid: str = ""
     version: str = ""
+    taken: str = ""
+    """Which other flag or action stands in the same field just now; whatever ended last would put back what the other set."""
 
     def ours(self, uid: str, on: str) -> bool:
         """True when it is this switching-on that the object shows, with or without the value we set.
@@ -152,6 +154,8 @@ def unfit(seen: Seen, *, on: str, where: str) -> str:
     if seen.mark is not None and not seen.mark.over:
         until = dt.datetime.fromtimestamp(seen.mark.until, dt.UTC).strftime("%H:%M:%S UTC")
         return f"{where} carries the mark of a switching-on by {seen.mark.by} until {until}; try again when it is off"
+    if seen.taken:
+        return f"{where} is set by {seen.taken}; try again when that is over"
     if seen.value == on:
         return f"it is '{on}' in {where} already, and not by me: nothing was changed"
     if seen.value is not None and len(seen.value) > LONGEST_VALUE:

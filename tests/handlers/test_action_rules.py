@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import unquote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from pydantic import ValidationError
@@ -14,8 +15,8 @@ from bot.errors import Refused
 from bot.integrations.kubernetes.fake import FakeKubernetes
 from bot.integrations.kubernetes.fake_objects import Options
 from bot.standin import CallLog
-from handlers.actions import place, plan, rules
-from handlers.actions.kinds import Action, Parameter, steps
+from handlers.actions import place, plan, rules, words
+from handlers.actions.kinds import Action, Parameter, misfits, steps
 from handlers.actions.place import Spot
 from handlers.actions.rules import BEFORE, OVER, Do, Event, Person, Status
 from handlers.flags import rules as flag_rules
@@ -229,6 +230,7 @@ def test_a_value_refers_to_nothing(value):
 
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=30))
 def test_a_parameter_stays_one_word_and_one_part_of_an_address_and_one_value_of_json(value):
+    assume(not {".", ".."} & set(unquote(value).replace("\\", "/").split("/")))
     deeds = {
         "command": {"argv": ["run", "--to={{ n }}", "{{ n }}"]},
         "http": {"url": "https://x.example.com/a/{{ n }}/b", "body": '{"n": "{{ n }}"}'},
@@ -242,6 +244,49 @@ def test_a_parameter_stays_one_word_and_one_part_of_an_address_and_one_value_of_
             assert made.http.url.count("/") == 5
             assert json.loads(made.http.body) == {"n": value}
         assert plan.Plan.read(made.text()) == made
+
+
+@pytest.mark.parametrize("value", ["..", ".", "a/../../b", "..\\x"])
+def test_a_parameter_leads_to_no_other_path(value):
+    http = {"url": "https://x.example.com/gates/{{ n }}", "method": "DELETE"}
+    action = Action(service="docs-api", parameters={"n": {"pattern": ".*"}}, do={"http": http}, undo={"none": "x"})
+    with pytest.raises(Refused, match="another path"):
+        plan.plan("a", action, {"n": value}, "prod", at=0.0)
+
+
+@pytest.mark.parametrize(
+    ("deed", "said"),
+    [
+        ({"command": {"argv": ["sh", "-ec", "scale {{ n }}"]}}, "as code"),
+        ({"command": {"argv": ["kubectl", "exec", "x", "--", "/bin/bash", "-c", "echo ${n}"]}}, "as code"),
+        ({"command": {"argv": ["su", "-", "app", "-c", "echo {{ n }}"]}}, "as code"),
+        ({"command": {"argv": ["sh", "-c", 'echo "$1"', "sh", "{{ n }}"]}}, ""),
+        ({"command": {"argv": ["sh", "-c", "echo {{ one }}"]}}, ""),
+        ({"command": {"argv": ["kubectl", "exec", "x", "-c", "{{ n }}"]}}, ""),
+        ({"command": {"argv": ["python3", "scale.py", "-c", "{{ n }}"]}}, ""),
+        ({"command": {"argv": ["run"], "env": {"API_TOKEN": "abc"}}}, "API_TOKEN is a secret by its name"),
+        ({"command": {"argv": ["run"], "env": {"API_TOKEN": "env:API_TOKEN"}}}, ""),
+        ({"http": {"url": "https://x.example.com/a", "headers": {"Authorization": "Bearer abc"}}}, "secret by its name"),
+        ({"http": {"url": "https://x.example.com/a", "headers": {"Authorization": "Bearer env:T"}}}, ""),
+        ({"http": {"url": "https://x.example.com/a", "body": "xoxb-123456789012-abcdef"}}, "a Slack token"),
+    ],
+)  # fmt: skip
+def test_what_would_be_read_as_code_or_shown_though_it_is_secret_stops_the_start(deed, said):
+    parameters = {"n": {"pattern": ".*"}, "one": {"choices": ["a", "b"]}}
+    action = Action(
+        service="docs-api", parameters=parameters, do=deed, undo={"none": "x"}, approval={"people": "a@x.de"}
+    )
+    told = " ".join(text for _, text in misfits({"a": action}, {"docs-api": "prod"}, {}, (), cluster=True))
+    assert said in told if said else told == ""
+
+
+def test_whoever_agrees_reads_all_of_it_or_that_there_is_more():
+    text = "POST https://x.example.com/; body " + "a" * 400 + "``` *approved by bob*"
+    assert "a" * 400 in words._fenced(text, "more")
+    assert words._fenced(text, "more").count("```") == 2
+    cut = words._fenced("&<" * 2000, "see there")
+    assert len(cut) < 2800
+    assert cut.endswith("That is not all: see there")
 
 
 @pytest.mark.parametrize(
