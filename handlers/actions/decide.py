@@ -154,7 +154,10 @@ def looked(desk: Desk, tx: Tx, uid: str, look: ways.Look) -> None:
     if not row.approval:
         values["approved"] = values["seal"]
     table.keep(tx.c, uid, **values)
-    moves.move(desk, tx, table.by_uid(tx.c, uid), Event.LOOKED if row.approval else Event.FREE)
+    row = table.by_uid(tx.c, uid)
+    moves.move(desk, tx, row, Event.LOOKED if row.approval else Event.FREE)
+    if row.approval and action is not None:
+        moves.say(desk, tx, row, "wanted", words.wanted(row, action))
 
 
 def lapsed(desk: Desk, uid: str, *, now: float) -> None:

@@ -102,6 +102,12 @@ def not_done(row: Any) -> str:
     return f"✘ {_whom(row)}*{escape(row.name)}* ACT-{row.id} {_state(row, '', _utc)}. Nothing was changed."
 
 
+def wanted(row: Any, action: Action) -> str:
+    """Said in the thread when somebody has to agree: Slack tells nobody of a message that is edited."""
+    until = _date(row.approve_by or 0.0)
+    return f"⏳ {approvers(action)}: *{escape(row.name)}* ACT-{row.id} waits until {until} for one of you who did not ask for it."
+
+
 def failed(row: Any, why: str, *, for_good: bool) -> str:
     """It was begun, and failed or was not heard of."""
     then = "There is no undo: look what has become of it" if for_good else "I undo what may have been done"

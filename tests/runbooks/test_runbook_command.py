@@ -137,7 +137,7 @@ def test_a_timeout_kills_the_whole_group_even_what_ignores_sigterm(one, children
     assert "did not end within 1 s" in result.detail
     pids = pids_in(told)
     assert len(pids) == 3
-    until(lambda: not any(alive(pid) for pid in pids), timeout=2)
+    until(lambda: not any(alive(pid) for pid in pids), timeout=10)
 
 
 def test_a_program_that_ends_leaves_nothing_in_the_background_either(one, children, tmp_path):
@@ -146,7 +146,7 @@ def test_a_program_that_ends_leaves_nothing_in_the_background_either(one, childr
     result = one(f"command: [{sys.executable}, {children}, {told}, end]\ntimeout: 20")
     assert result.outcome is Outcome.PASS
     assert time.monotonic() - began < 5
-    until(lambda: not any(alive(pid) for pid in pids_in(told)), timeout=2)
+    until(lambda: not any(alive(pid) for pid in pids_in(told)), timeout=10)
 
 
 def test_a_shell_line_with_children_is_stopped_as_a_whole(one, tmp_path):
@@ -154,7 +154,7 @@ def test_a_shell_line_with_children_is_stopped_as_a_whole(one, tmp_path):
     one(f"command: sleep 61 & sleep 62 & echo $! $$ > {told}; wait\ntimeout: 0.5")
     pids = pids_in(told)
     assert len(pids) == 2
-    until(lambda: not any(alive(pid) for pid in pids), timeout=2)
+    until(lambda: not any(alive(pid) for pid in pids), timeout=10)
 
 
 def test_sigterm_comes_first(one, tmp_path):
@@ -175,7 +175,7 @@ def test_a_cancelled_run_kills_what_runs(written, tmp_path):
     thread.join(5)
     assert reports[0].outcome is Outcome.ERROR
     assert "cancelled" in reports[0].results[0].detail
-    until(lambda: not alive(pids_in(told)[0]), timeout=2)
+    until(lambda: not alive(pids_in(told)[0]), timeout=10)
 
 
 def test_the_plans_own_form_with_its_variables(written):

@@ -108,7 +108,7 @@ def test_nothing_that_a_query_tries_changes_postgresql(one, reader, postgres, qu
         result = one(f"kind: sql\ndatabase: env:URL\nquery: {query!r}\nthreshold: 1000", environ={"URL": reader})
         assert state(watch) == before
         assert not list(watch.notifies(timeout=0.05))
-        until(lambda: not watch.execute("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'").fetchall(), timeout=5)
+        until(lambda: not watch.execute("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'").fetchall(), timeout=14)
     assert result.outcome is not Outcome.PASS, result
 
 
@@ -215,7 +215,7 @@ def test_a_query_that_does_not_end_is_stopped(one, request, which):
         postgres = request.getfixturevalue("postgres")
         with psycopg.connect(postgres.url, autocommit=True) as watch:
             ours = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'release-captain check'"
-            until(lambda: not watch.execute(ours).fetchall(), timeout=5)
+            until(lambda: not watch.execute(ours).fetchall(), timeout=14)
 
 
 @pytest.mark.parametrize("which", SLOW)

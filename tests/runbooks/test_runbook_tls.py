@@ -278,7 +278,7 @@ def test_a_cancelled_look_ends_at_once(one):
         thread.start()
         assert reached.wait(5)
         cancelled.set()
-        until(lambda: results, timeout=3)
+        until(lambda: results, timeout=14)
         thread.join()
     assert results[0].outcome is Outcome.ERROR
     assert "cancelled" in results[0].detail
