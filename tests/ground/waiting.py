@@ -16,18 +16,19 @@ T = TypeVar("T")
 def until(condition: Callable[[], T], *, timeout: float = 14.0, message: str = "", every: float = 0.02) -> T:
     """Ask ``condition`` every ``every`` seconds until it gives something true, and return that.
 
-    An AssertionError it raises counts as "not yet". Raises AssertionError after ``timeout`` seconds, with ``message``,
+    An AssertionError it raises counts as "not yet", and so does taking the first of none. After ``timeout`` seconds it raises
+    AssertionError with ``message``,
     what it gave last and, if it asserted, what it said. Left alone it stays below the lease of 15 s, so that what only the
     sweep finds again does not pass for what was done at once.
     """
     pause = threading.Event()
     deadline = time.monotonic() + timeout
     while True:
-        said: AssertionError | None = None
+        said: AssertionError | IndexError | None = None
         last: object = None
         try:
             given = condition()
-        except AssertionError as e:
+        except (AssertionError, IndexError) as e:
             said = e
         else:
             if given:
