@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -61,7 +62,12 @@ def load_folder(folder: Path) -> dict[str, Runbook]:
 
 
 def shipped() -> dict[str, Runbook]:
-    """The runbooks that come with the product, by name."""
+    """The runbooks that come with the product, by name. Read once: they do not change while this runs."""
+    return dict(_read_shipped())
+
+
+@functools.cache
+def _read_shipped() -> Mapping[str, Runbook]:
     return load_folder(_shipped())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -164,15 +165,21 @@ class FakeKubernetes:
             self.put({"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}})
 
     def _seed(self) -> None:
-        with Path(__file__).with_name("istio-crds.yaml").open(encoding="utf-8") as file:
-            for crd in yaml.safe_load_all(file):
-                self.put(crd)
+        for crd in _istio():
+            self.put(copy.deepcopy(crd))
         for name in ("prod", "stage"):
             meta = {"name": name, "labels": {"istio-injection": "enabled"}}
             self.put({"apiVersion": "v1", "kind": "Namespace", "metadata": meta})
         for name, port in (("gateway", 8080), ("docs-api", 8000)):
             for body in _workload(name, port):
                 self.put(body)
+
+
+@functools.cache
+def _istio() -> tuple[Body, ...]:
+    """Istio's kinds, read once."""
+    text = Path(__file__).with_name("istio-crds.yaml").read_text(encoding="utf-8")
+    return tuple(yaml.safe_load_all(text))
 
 
 def _workload(name: str, port: int) -> list[Body]:
