@@ -204,7 +204,11 @@ def test_without_work_there_is_no_thread(apps, played):
     rolled_out(apps)
     rolled_out(apps, "docs-api")
     until(lambda: played.play.pending() == 0)
-    until(lambda: not any(isinstance(one, threading.Timer) for one in threading.enumerate()))
+
+    def ours(thread: threading.Thread) -> bool:
+        return isinstance(thread, threading.Timer) and getattr(thread.function, "__self__", None) is played.play
+
+    until(lambda: not any(map(ours, threading.enumerate())))
 
 
 def test_a_rollout_under_way_goes_on_in_a_loaded_cluster(apps, played, cluster_with, api_of):
