@@ -18,7 +18,7 @@ def test_late_once():
     assert seen
 """
 WRONG = "def test_wrong():\n    assert False\n"
-MANY = "import pytest\n@pytest.mark.parametrize('n', range(4))\ndef test_wrong(n):\n    assert False\n"
+MANY = "import pytest\n@pytest.mark.parametrize('n', range(9))\ndef test_wrong(n):\n    assert False\n"
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ MANY = "import pytest\n@pytest.mark.parametrize('n', range(4))\ndef test_wrong(n
         ),
         (WRONG, 1, "Once more, alone: test_it.py::test_wrong"),
         (ONCE + WRONG, 1, "1 failed, 1 passed"),
-        (MANY, 1, "4 failed"),
+        (MANY, 1, "9 failed"),
         ("def test_broken(:\n", 2, "SyntaxError"),
         ("", 5, "no tests ran"),
     ],
