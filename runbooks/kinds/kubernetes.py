@@ -300,7 +300,7 @@ KIND = Kind(
         "container": Field(Shape.TEXT, about="the container whose image is meant; every one by default"),
         "registry": Field(Shape.TEXT, about="the host that registry_login: is for; it is shown to no other"),
         "registry_login": Field(Shape.TEXT, secret=True, about="user:password for the registry, by reference"),
-        "absent": Field(Shape.FLAG, about="true: there must be no such object"),
+        "absent": Field(Shape.FLAG, about="true: there must be no such object; a namespace that is not there has none"),
     },
     look=look,
     judge=_judge,
